@@ -1,0 +1,1 @@
+"""The parts that train.py, predict.py and dataset.py are put together from."""

@@ -1,0 +1,438 @@
+"""36 features of every 25 ms frame of a signal, as the 2018 project computed them.
+
+`extract_features` is the one path from samples to features, for training and
+for prediction. The features are pyAudioAnalysis's 34 short-term features [1]_
+followed by harmonic ratio and pitch. Where the original departs from the
+textbook, its arithmetic is kept, so that features and weights stay comparable,
+and the docstring says so under "Quirk".
+
+In all functions `frames` is a (frames, samples) array of signal values and
+`magnitudes` a (frames, bins) array of spectral magnitudes.
+
+References
+----------
+.. [1] T. Giannakopoulos, "pyAudioAnalysis: An Open-Source Python Library for
+       Audio Signal Analysis", PLoS ONE 10(12), 2015.
+"""
+
+from functools import lru_cache
+from numbers import Real
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from utility.errors import SignalError
+from utility.globalvars import FRAMES
+
+MFCC_COUNT = 13
+CHROMA_NAMES = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
+FEATURE_NAMES = (
+    "zero_crossing_rate",
+    "energy",
+    "energy_entropy",
+    "spectral_centroid",
+    "spectral_spread",
+    "spectral_entropy",
+    "spectral_flux",
+    "spectral_rolloff",
+    *(f"mfcc_{number}" for number in range(1, MFCC_COUNT + 1)),
+    *(f"chroma_{name}" for name in CHROMA_NAMES),
+    "chroma_deviation",
+    "harmonic_ratio",
+    "pitch",
+)
+# Raised whenever a change makes the same signal give other values.
+FEATURE_VERSION = 1
+
+EPSILON = 1e-8
+ENTROPY_BLOCKS = 10
+
+
+def extract_features(signal, sample_rate) -> np.ndarray:
+    """Compute the 36 features of every frame.
+
+    Parameters
+    ----------
+    signal : array_like, shape (samples,)
+        Mono signal of any scale; integers and floats alike.
+    sample_rate : float
+        Its rate in hertz. Anything but 16 kHz is resampled to 16 kHz.
+
+    Returns
+    -------
+    np.ndarray, shape (frames, 36), float64
+        One row every 10 ms, columns in the order of `FEATURE_NAMES`, always finite.
+
+    Raises
+    ------
+    SignalError
+        If the signal is not one-dimensional, not numeric, empty, not finite or
+        shorter than one frame, or the sample rate is not a positive number.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000)
+    >>> features = extract_features(tone, 16_000)
+    >>> features.shape
+    (98, 36)
+    >>> float(features[0, FEATURE_NAMES.index("spectral_rolloff")] * 8000)
+    1000.0
+    """
+    signal = resample(valid_signal(signal), sample_rate)
+    if len(signal) < FRAMES.frame_length:
+        raise SignalError(
+            f"is too short: {len(signal) / FRAMES.sample_rate_hz * 1000:.1f} ms, where one frame "
+            f"takes {FRAMES.frame_seconds * 1000:.0f} ms; use a longer recording"
+        )
+    frames = frame(normalise(signal), FRAMES.frame_length, FRAMES.hop_length)
+    magnitudes = magnitude(frames)
+    chroma = chroma_vector(magnitudes, FRAMES.sample_rate_hz)
+    ratio, pitch = harmonic_ratio_and_pitch(frames, FRAMES.sample_rate_hz)
+    centroid, spread = spectral_centroid_and_spread(magnitudes)
+    return np.column_stack(
+        [
+            zero_crossing_rate(frames),
+            energy(frames),
+            energy_entropy(frames),
+            centroid,
+            spread,
+            spectral_entropy(magnitudes),
+            spectral_flux(magnitudes),
+            spectral_rolloff(magnitudes),
+            mfcc(magnitudes, FRAMES.sample_rate_hz),
+            chroma,
+            chroma.std(axis=1),
+            ratio,
+            pitch,
+        ]
+    )
+
+
+def valid_signal(signal) -> np.ndarray:
+    """Return the signal as a float64 array, or say what is wrong with it.
+
+    Raises
+    ------
+    SignalError
+        If it is not one-dimensional, not numeric, empty or not finite.
+    """
+    signal = np.asarray(signal)
+    if signal.dtype.kind not in "iuf":
+        raise SignalError(f"has samples of type {signal.dtype}; give integers or floats")
+    if signal.ndim != 1:
+        raise SignalError(
+            f"has shape {signal.shape}; give one channel as a 1-D array, "
+            "mixing several channels down first"
+        )
+    if signal.size == 0:
+        raise SignalError("is empty; use a recording that holds sound")
+    signal = signal.astype(np.float64)
+    if not np.isfinite(signal).all():
+        raise SignalError("is not finite: it holds NaN or infinite samples; repair the recording")
+    return signal
+
+
+def resample(signal, sample_rate) -> np.ndarray:
+    """Bring a signal to 16 kHz (soxr, high quality, as `librosa.load` does).
+
+    Raises
+    ------
+    SignalError
+        If the sample rate is not a positive number.
+    """
+    if not (isinstance(sample_rate, Real) and 0 < sample_rate < np.inf):
+        raise SignalError(f"has a sample rate of {sample_rate!r}; give a positive number of hertz")
+    if sample_rate == FRAMES.sample_rate_hz:
+        return signal
+    import soxr
+
+    return soxr.resample(signal, sample_rate, FRAMES.sample_rate_hz, quality="HQ")
+
+
+def normalise(signal) -> np.ndarray:
+    """Scale a clip as a whole: (x - mean(x)) / max|x|.
+
+    A constant signal gives zeros. Quirk: the maximum is taken before the mean
+    is removed, so a signal with an offset stays below 1.
+    """
+    peak = np.abs(signal).max()
+    centred = signal - signal.mean()
+    # What is left of a constant is the rounding of its mean, not sound.
+    if np.abs(centred).max() <= 1e-14 * peak:
+        return np.zeros_like(signal)
+    return centred / peak
+
+
+def frame(signal, frame_length, hop_length) -> np.ndarray:
+    """Cut a signal into overlapping frames, without a window function.
+
+    Returns
+    -------
+    np.ndarray, shape (frames, frame_length)
+        A read-only view. Samples after the last whole frame are left out.
+    """
+    return sliding_window_view(signal, frame_length)[::hop_length]
+
+
+def magnitude(frames) -> np.ndarray:
+    """Spectral magnitudes |FFT(x)| / bins.
+
+    Returns
+    -------
+    np.ndarray, shape (frames, bins)
+        Half as many bins as samples. Quirk: the bin at half the sample rate is
+        dropped, and the FFT is divided by the bins, not by the samples.
+    """
+    bins = frames.shape[1] // 2
+    return np.abs(np.fft.rfft(frames)[:, :bins]) / bins
+
+
+def zero_crossing_rate(frames) -> np.ndarray:
+    """Sign changes per sample step, sum |sign(x[n]) - sign(x[n-1])| / 2 / (N - 1).
+
+    A step onto an exact zero counts as half a change.
+
+    Returns
+    -------
+    np.ndarray, shape (frames,), from 0 to 1
+    """
+    return np.abs(np.diff(np.sign(frames))).sum(axis=1) / 2 / (frames.shape[1] - 1)
+
+
+def energy(frames) -> np.ndarray:
+    """Mean power, sum x² / N, of the normalised signal.
+
+    Returns
+    -------
+    np.ndarray, shape (frames,)
+    """
+    return np.mean(frames**2, axis=1)
+
+
+def energy_entropy(frames) -> np.ndarray:
+    """Entropy of how a frame's energy spreads over ten consecutive blocks, in bits.
+
+    Low where the energy jumps within a frame, log2(10) where it is even.
+
+    Returns
+    -------
+    np.ndarray, shape (frames,)
+    """
+    return block_entropy(frames**2)
+
+
+def spectral_entropy(magnitudes) -> np.ndarray:
+    """Entropy of how a frame's power spreads over ten frequency bands, in bits.
+
+    Returns
+    -------
+    np.ndarray, shape (frames,)
+    """
+    return block_entropy(magnitudes**2)
+
+
+def block_entropy(power) -> np.ndarray:
+    """-sum p log2(p + eps) over ten equal blocks, p = block / (total + eps).
+
+    Parameters
+    ----------
+    power : np.ndarray, shape (frames, values)
+        Values after the last whole block count for the total only.
+
+    Returns
+    -------
+    np.ndarray, shape (frames,)
+    """
+    length = power.shape[1] // ENTROPY_BLOCKS
+    blocks = power[:, : ENTROPY_BLOCKS * length].reshape(-1, ENTROPY_BLOCKS, length).sum(axis=2)
+    share = blocks / (power.sum(axis=1, keepdims=True) + EPSILON)
+    return -(share * np.log2(share + EPSILON)).sum(axis=1)
+
+
+def spectral_centroid_and_spread(magnitudes) -> tuple[np.ndarray, np.ndarray]:
+    """Centre of gravity of the spectrum and the deviation round it.
+
+    C = sum f X / sum X and S = sqrt(sum (f - C)² X / sum X), with X scaled to a
+    largest value of 1; both as a share of half the sample rate.
+
+    Quirk: bin k is taken to lie at k + 1 bin widths, one too high.
+
+    Returns
+    -------
+    centroid, spread : np.ndarray, shape (frames,)
+        0 for a frame of zeros.
+    """
+    bins = magnitudes.shape[1]
+    frequencies = np.arange(1, bins + 1) / bins
+    peak = magnitudes.max(axis=1, keepdims=True)
+    scaled = magnitudes / np.where(peak > 0, peak, 1)
+    total = scaled.sum(axis=1) + EPSILON
+    centroid = scaled @ frequencies / total
+    squared_distance = (frequencies - centroid[:, np.newaxis]) ** 2
+    spread = np.sqrt((squared_distance * scaled).sum(axis=1) / total)
+    return centroid, spread
+
+
+def spectral_flux(magnitudes) -> np.ndarray:
+    """Squared distance between the spectra of a frame and the one before it.
+
+    Each spectrum is divided by its sum of (X + eps) first. The first frame has
+    nothing before it and gets 0.
+
+    Returns
+    -------
+    np.ndarray, shape (frames,)
+    """
+    share = magnitudes / (magnitudes + EPSILON).sum(axis=1, keepdims=True)
+    return (np.diff(share, axis=0, prepend=share[:1]) ** 2).sum(axis=1)
+
+
+def spectral_rolloff(magnitudes, share=0.90) -> np.ndarray:
+    """Frequency below which 90 % of a frame's power lies.
+
+    Returns
+    -------
+    np.ndarray, shape (frames,)
+        As a share of half the sample rate; 0 for a frame of zeros.
+    """
+    cumulative = np.cumsum(magnitudes**2, axis=1)
+    above = cumulative + EPSILON > share * cumulative[:, -1:]
+    return above.argmax(axis=1) / magnitudes.shape[1]
+
+
+def mfcc(magnitudes, sample_rate_hz) -> np.ndarray:
+    """Mel-frequency cepstral coefficients 1 to 13.
+
+    Orthonormal DCT-II of log10(filter bank · X + eps).
+
+    Returns
+    -------
+    np.ndarray, shape (frames, 13)
+    """
+    filter_bank = mel_filter_bank(magnitudes.shape[1], sample_rate_hz)
+    log_energies = np.log10(magnitudes @ filter_bank.T + EPSILON)
+    return log_energies @ cosine_transform(len(filter_bank), MFCC_COUNT).T
+
+
+@lru_cache
+def mel_filter_bank(bins, sample_rate_hz) -> np.ndarray:
+    """40 triangular filters of equal area: 13 spaced linearly, then 27 by a ratio.
+
+    Source: M. Slaney, Auditory Toolbox (1998), as pyAudioAnalysis lays it out.
+    Quirk: the bins are taken to span 0 to the sample rate, not half of it, so
+    every filter listens an octave lower than its name says.
+
+    Returns
+    -------
+    np.ndarray, shape (40, bins)
+    """
+    linear, logarithmic, lowest, step, ratio = 13, 27, 133.33, 200 / 3, 1.0711703
+    edges = lowest + step * np.arange(linear)
+    edges = np.append(edges, edges[-1] * ratio ** np.arange(1, logarithmic + 3))
+    low, centre, high = (edges[i : i + linear + logarithmic, np.newaxis] for i in range(3))
+    frequencies = np.arange(bins) / bins * sample_rate_hz
+    rising = (frequencies - low) / (centre - low)
+    falling = (high - frequencies) / (high - centre)
+    return 2 / (high - low) * np.minimum(rising, falling).clip(min=0)
+
+
+@lru_cache
+def cosine_transform(inputs, outputs) -> np.ndarray:
+    """The first rows of the orthonormal DCT-II matrix.
+
+    Returns
+    -------
+    np.ndarray, shape (outputs, inputs)
+    """
+    k = np.arange(outputs)[:, np.newaxis]
+    matrix = np.sqrt(2 / inputs) * np.cos(np.pi * k * (np.arange(inputs) + 0.5) / inputs)
+    matrix[0] /= np.sqrt(2)
+    return matrix
+
+
+def chroma_vector(magnitudes, sample_rate_hz) -> np.ndarray:
+    """Share of a frame's power on each of the twelve notes A to G#, over all octaves.
+
+    Returns
+    -------
+    np.ndarray, shape (frames, 12)
+        Zeros for a frame of zeros.
+    """
+    power = magnitudes**2
+    total = power.sum(axis=1, keepdims=True)
+    return power @ chroma_map(magnitudes.shape[1], sample_rate_hz) / np.where(total > 0, total, 1)
+
+
+@lru_cache
+def chroma_map(bins, sample_rate_hz) -> np.ndarray:
+    """The linear map from the power of each bin to the twelve notes.
+
+    Bin k sounds the note n_k = round(12 log2(f_k / 27.5 Hz)) semitones above A0.
+
+    Quirk: of several bins on one note only the last is heard, and what note n
+    is divided by is not the number of its own bins but that of the note which
+    bin n_n sounds. Bins are taken to lie one bin width too high.
+
+    Returns
+    -------
+    np.ndarray, shape (bins, 12)
+    """
+    frequencies = np.arange(1, bins + 1) * sample_rate_hz / (2 * bins)
+    note = np.round(12 * np.log2(frequencies / 27.5)).astype(int)
+    bins_of_note = np.bincount(note)
+    last_bin = {n: k for k, n in enumerate(note)}
+    chroma = np.zeros((bins, len(CHROMA_NAMES)))
+    for n, k in last_bin.items():
+        chroma[k, n % len(CHROMA_NAMES)] = 1 / bins_of_note[note[note[n]]]
+    return chroma
+
+
+def harmonic_ratio_and_pitch(frames, sample_rate_hz) -> tuple[np.ndarray, np.ndarray]:
+    """Height and place of the highest peak of the normalised autocorrelation.
+
+    The curve starts at the first sign change of the autocorrelation R and ends
+    at a lag of 16 ms; each R(lag) is divided by sqrt(R(0) E), E being the
+    cumulative energy of the frame up to as many samples before the last lag as
+    this lag lies behind the first. Both results are 0 where the curve's zero
+    crossing rate exceeds 0.15; pitch is 0, too, above 5 kHz or where the ratio
+    is below 0.1.
+
+    Quirk: the curve's first value belongs to a lag of 1 but counts as lag 0, so
+    that pitch is sample_rate / (lag - 1). Since E shrinks as the lag grows, a
+    steady tone peaks at the last of its periods that fits, not at the first,
+    and the ratio can exceed 1.
+
+    Returns
+    -------
+    harmonic_ratio, pitch : np.ndarray, shape (frames,)
+        The pitch in hertz.
+    """
+    longest = min(round(0.016 * sample_rate_hz) - 1, frames.shape[1] - 3)
+    correlation = autocorrelation(frames, longest + 1)
+    lags = correlation[:, 1:]
+    changes = np.diff(np.sign(lags)) != 0
+    first = np.where(changes.any(axis=1), changes.argmax(axis=1), longest)[:, np.newaxis]
+
+    index = np.arange(longest)
+    cumulative = np.cumsum(frames**2, axis=1)
+    shifted = np.clip(longest - (index - first), 0, longest)
+    scale = np.sqrt(correlation[:, :1] * np.take_along_axis(cumulative, shifted, axis=1))
+    curve = np.where(index >= first, lags[:, :longest] / (scale + EPSILON), 0)
+
+    ratio = curve.max(axis=1)
+    pitch = sample_rate_hz / (curve.argmax(axis=1) + EPSILON)
+    harmonic = zero_crossing_rate(curve) <= 0.15
+    voiced = harmonic & (pitch <= 5000) & (ratio >= 0.1)
+    return np.where(harmonic, ratio, 0), np.where(voiced, pitch, 0)
+
+
+def autocorrelation(frames, longest_lag) -> np.ndarray:
+    """R(lag) = sum x[n] x[n + lag], through the FFT.
+
+    Returns
+    -------
+    np.ndarray, shape (frames, longest_lag + 1)
+    """
+    size = frames.shape[1] + longest_lag
+    spectrum = np.fft.rfft(frames, n=size)
+    return np.fft.irfft(np.abs(spectrum) ** 2, n=size)[:, : longest_lag + 1]

@@ -1,0 +1,145 @@
+"""Audio in, files out: reading recordings, and reading and writing files safely."""
+
+import contextlib
+import os
+import pickle
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from utility.audioFeatureExtraction import resample, valid_signal
+from utility.errors import DataError, SignalError
+
+# A recording whose loudest sample, without its offset, stays below -80 dB of
+# full scale (three steps of 16-bit audio) holds rounding, not a voice.
+SILENCE_PEAK = 1e-4
+
+
+def load_audio(path) -> np.ndarray:
+    """Read a recording as one channel at 16 kHz.
+
+    Parameters
+    ----------
+    path : path-like
+        Anything libsndfile reads (WAV, FLAC, OGG, MP3, ...), at any sample rate,
+        with any number of channels, which are averaged.
+
+    Returns
+    -------
+    np.ndarray, shape (samples,), float64
+        At 16 kHz, full scale from -1 to 1.
+
+    Raises
+    ------
+    SignalError
+        If the file is missing, cannot be read, or holds no sound.
+    """
+    import soundfile
+
+    path = Path(path)
+    if not path.exists():
+        raise SignalError("no such file; check the path")
+    if path.is_dir():
+        raise SignalError("is a folder; give the path of a recording")
+    try:
+        channels, sample_rate = soundfile.read(path, always_2d=True)
+    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+        reason = getattr(error, "error_string", None) or error
+        raise SignalError(
+            f"cannot be read as audio ({str(reason).strip().rstrip('.')}); "
+            "convert it to WAV, FLAC, OGG or MP3"
+        ) from error
+    signal = valid_signal(channels.mean(axis=1))
+    if np.abs(signal - signal.mean()).max() < SILENCE_PEAK:
+        raise SignalError("is silent; use a recording that holds a voice")
+    return resample(signal, sample_rate)
+
+
+@contextlib.contextmanager
+def replaced_when_done(path):
+    """Give a temporary path whose file takes the place of `path` in one step at the end.
+
+    An error or interruption inside the block leaves whatever `path` held
+    untouched and nothing beside it.
+
+    Yields
+    ------
+    Path
+        In the same folder, so that the last step is a rename.
+    """
+    path = Path(path)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files for the owner alone; a new file gets what open() would give it.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(path.stat().st_mode if path.exists() else 0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_pickle(path, content) -> None:
+    """Write a dictionary of built-in types and NumPy arrays, in one atomic step.
+
+    Protocol 4 writes equal content as equal bytes, and never an out-of-band buffer.
+    """
+    with replaced_when_done(path) as temporary:
+        temporary.write_bytes(pickle.dumps(content, protocol=4))
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Unpickle built-in types and NumPy arrays; refuse every other class.
+
+    A pickle may name any function of any module and have it called, so a file
+    from somewhere else can run code. The names below are all that arrays need.
+    """
+
+    ALLOWED = frozenset(
+        {
+            ("numpy", "dtype"),
+            ("numpy", "ndarray"),
+            ("numpy._core.multiarray", "_reconstruct"),
+        }
+    )
+
+    def find_class(self, module, name):
+        """Return an allowed class; raise `UnpicklingError` for any other."""
+        if (module, name) in self.ALLOWED:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"refused: it asks for {module}.{name}")
+
+
+def read_pickle(path, format_version) -> dict:
+    """Read a dictionary that `write_pickle` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+    format_version : int
+        The value that its "format_version" must have.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, of another version, or asks for a
+        class other than NumPy arrays.
+    """
+    remedy = "make it anew with: python dataset.py extract"
+    try:
+        with Path(path).open("rb") as file:
+            content = ArrayUnpickler(file).load()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; {remedy}") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; check the file") from error
+    except Exception as error:  # a damaged pickle can raise anything at all
+        raise DataError(f"{path}: not a pickle of arrays ({error}); {remedy}") from error
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if version != format_version:
+        raise DataError(f"{path}: format version {version}, expected {format_version}; {remedy}")
+    return content
