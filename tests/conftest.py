@@ -1,5 +1,7 @@
 """What several test files need."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,3 +16,21 @@ def emodb_audio():
         if (folder / "03a01Fa.wav").exists():
             return folder
     pytest.skip("needs the EmoDB recordings; get them with: python dataset.py download")
+
+
+@pytest.fixture(scope="session")
+def run_command():
+    """Return a function that runs a command of the project and returns what became of it."""
+
+    def run(*arguments, cwd=ROOT, **options):
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            **options,
+        )
+
+    return run

@@ -1,0 +1,508 @@
+"""Berlin EmoDB: fetch it, extract its features, read it, split it.
+
+`berlin_db.p` says who said what and how, a row an utterance; `berlin_features.p`
+holds the frames of each. Both come from `python dataset.py extract`.
+"""
+
+import csv
+import hashlib
+import re
+import shutil
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION, extract_features
+from utility.command_line import Parser, add_debug_option, report, run
+from utility.errors import DataError, SignalError
+from utility.functions import load_audio, read_pickle, write_pickle
+from utility.globalvars import (
+    DATA_DIRECTORY,
+    DATABASE_PATH,
+    EMOTION_LABELS,
+    EMOTIONS,
+    FEATURES_PATH,
+    FRAMES,
+    ROOT,
+)
+
+FORMAT_VERSION = 1
+
+# File name, SHA-256 and listeners' judgement of each of the 535 recordings.
+MANIFEST_PATH = DATA_DIRECTORY / "emodb.csv"
+AUDIO_DIRECTORY = DATA_DIRECTORY / "wav"
+AUDIO_DIRECTORIES = (AUDIO_DIRECTORY, ROOT.parent / "shared" / "emodb" / "wav")
+
+# Speaker (two digits), text, emotion, version: 03a01Fa.wav
+FILE_NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<letter>[WLEAFTN])(?P<version>\w)")
+FEMALE_SPEAKERS = frozenset({"08", "09", "13", "14", "16"})
+
+HOLDOUT_SHARE = 0.30
+HOLDOUT_SEED = 2018
+
+
+class Source(NamedTuple):
+    """Where an archive of the recordings is published, and its checksum if one is known."""
+
+    url: str
+    checksum: str | None
+
+
+SOURCES = (
+    Source("http://emodb.bilderbar.info/download/download.zip", None),
+    Source(
+        "https://zenodo.org/records/7447302/files/emodb.zip",
+        "md5:9d21362dbc5676ef3ab4745d83ced0db",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The utterances of a data set, in file-name order; every field has an entry for each.
+
+    Attributes
+    ----------
+    file, speaker, sex, text, emotion, version : np.ndarray of str, shape (utterances,)
+        `emotion` holds labels such as "anger".
+    seconds : np.ndarray, shape (utterances,)
+    recognition, naturalness : np.ndarray, shape (utterances,)
+        Share of 20 listeners, 0 to 1, who named the intended emotion, and who
+        found it natural. NaN for a recording that was not judged.
+    frames : list of np.ndarray, shape (frames, 36), float32
+    """
+
+    file: np.ndarray
+    speaker: np.ndarray
+    sex: np.ndarray
+    text: np.ndarray
+    emotion: np.ndarray
+    version: np.ndarray
+    seconds: np.ndarray
+    recognition: np.ndarray
+    naturalness: np.ndarray
+    frames: list
+
+    def __len__(self):
+        return len(self.file)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class number of each utterance, its place in `EMOTIONS`, shape (utterances,)."""
+        return np.array([EMOTION_LABELS.index(emotion) for emotion in self.emotion])
+
+
+COLUMNS = tuple(field.name for field in fields(Corpus) if field.name != "frames")
+
+
+def read_corpus(database_path=DATABASE_PATH, features_path=FEATURES_PATH) -> Corpus:
+    """Read and check the two pickles.
+
+    Raises
+    ------
+    DataError
+        If one is missing, damaged, or does not belong to the other or to this
+        version of the features.
+    """
+    database = read_pickle(database_path, FORMAT_VERSION)
+    features = read_pickle(features_path, FORMAT_VERSION)
+    remedy = "make both anew with: python dataset.py extract"
+    try:
+        corpus = Corpus(
+            **{name: np.asarray(database[name]) for name in COLUMNS},
+            frames=np.split(features["frames"], np.cumsum(features["frame_counts"])[:-1]),
+        )
+        rows = {len(database[name]) for name in COLUMNS} | {len(corpus.frames)}
+        belongs = np.array_equal(database["file"], features["file"]) and len(rows) == 1
+        current = (
+            tuple(features["feature_names"]) == FEATURE_NAMES
+            and features["feature_version"] == FEATURE_VERSION
+            and features["frames"].shape[1] == len(FEATURE_NAMES)
+        )
+        sound = bool(np.isfinite(features["frames"]).all()) and all(map(len, corpus.frames))
+        known = set(database["emotion"]) <= set(EMOTION_LABELS)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{database_path} or {features_path}: damaged ({error!r}); {remedy}"
+        ) from error
+    if not belongs:
+        raise DataError(f"{features_path}: belongs to another {database_path}; {remedy}")
+    if not current:
+        raise DataError(f"{features_path}: made by another version of the features; {remedy}")
+    if not sound:
+        raise DataError(f"{features_path}: has frames that are missing or not finite; {remedy}")
+    if not known:
+        raise DataError(f"{database_path}: has emotions other than {EMOTION_LABELS}; {remedy}")
+    return corpus
+
+
+class Fold(NamedTuple):
+    """One division of a corpus: utterance numbers to train on and to report on."""
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+
+
+def holdout(corpus) -> list[Fold]:
+    """Put a random 30 % aside, as the 2018 project did.
+
+    Every speaker is on both sides, so the figure flatters; `loso` does not.
+    """
+    from sklearn.model_selection import train_test_split
+
+    train, test = train_test_split(
+        np.arange(len(corpus)), test_size=HOLDOUT_SHARE, random_state=HOLDOUT_SEED
+    )
+    return [Fold("holdout", train, test)]
+
+
+def loso(corpus) -> list[Fold]:
+    """Leave one speaker out: a fold a speaker, tested on a voice never heard."""
+    return [
+        Fold(
+            f"speaker {speaker}",
+            np.flatnonzero(corpus.speaker != speaker),
+            np.flatnonzero(corpus.speaker == speaker),
+        )
+        for speaker in np.unique(corpus.speaker)
+    ]
+
+
+SPLITS = {"holdout": holdout, "loso": loso}
+
+
+def read_manifest() -> dict:
+    """Read the 535 published recordings: file name to its row of the manifest."""
+    with MANIFEST_PATH.open(newline="", encoding="utf-8") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def find_audio_directory() -> Path:
+    """Return the first known folder that has recordings.
+
+    Raises
+    ------
+    DataError
+        If none has.
+    """
+    for folder in AUDIO_DIRECTORIES:
+        if any(folder.glob("*.wav")):
+            return folder
+    raise DataError(
+        f"{AUDIO_DIRECTORY}: no recordings; get them with: python dataset.py download, "
+        "or name their folder with: python dataset.py extract --audio DIR"
+    )
+
+
+def describe(path, manifest) -> dict:
+    """Read off a file name who says what and how, and add how listeners judged it."""
+    match = FILE_NAME.fullmatch(path.stem)
+    judged = manifest.get(path.name, {})
+    return {
+        "file": path.name,
+        "speaker": match["speaker"],
+        "sex": "female" if match["speaker"] in FEMALE_SPEAKERS else "male",
+        "text": match["text"],
+        "emotion": dict(EMOTIONS)[match["letter"]],
+        "version": match["version"],
+        "recognition": float(judged.get("recognition_percent", "nan")) / 100,
+        "naturalness": float(judged.get("naturalness_percent", "nan")) / 100,
+    }
+
+
+def extract_file(path) -> tuple[float, np.ndarray] | SignalError:
+    """Return the seconds and float32 frames of a recording, or what is wrong with it."""
+    try:
+        signal = load_audio(path)
+        seconds = len(signal) / FRAMES.sample_rate_hz
+        return seconds, extract_features(signal, FRAMES.sample_rate_hz).astype(np.float32)
+    except SignalError as error:
+        return SignalError(f"{path}: {error}")
+
+
+def extract(audio, output=ROOT, processes=None) -> Corpus:
+    """Extract the features of every recording in a folder and write the two pickles.
+
+    Parameters
+    ----------
+    audio : path-like
+        Folder of WAV files with EmoDB names.
+    output : path-like
+        Folder for `berlin_db.p` and `berlin_features.p`.
+    processes : int, optional
+        All cores unless given.
+
+    Raises
+    ------
+    DataError
+        If there are no recordings, or any has a foreign name or cannot be
+        used; all of these are named, and nothing is written.
+    """
+    from threadpoolctl import threadpool_limits
+    from tqdm import tqdm
+
+    paths = sorted(Path(audio).glob("*.wav"))
+    if not paths:
+        raise DataError(f"{audio}: no .wav files; name the folder of the recordings with --audio")
+    foreign = [path for path in paths if not FILE_NAME.fullmatch(path.stem)]
+    refuse(f"{path}: not a file name of EmoDB, such as 03a01Fa.wav; move it" for path in foreign)
+    with ProcessPoolExecutor(
+        processes,
+        # Afresh, since a fork of a process that has run TensorFlow can hang, and
+        # one thread each, since they would otherwise fight over the cores.
+        mp_context=get_context("spawn"),
+        initializer=threadpool_limits,
+        initargs=(1,),
+    ) as pool:
+        results = pool.map(extract_file, paths, chunksize=4)
+        results = list(tqdm(results, "extracting", len(paths), unit="clip", disable=None))
+    refuse(str(result) for result in results if isinstance(result, SignalError))
+
+    manifest = read_manifest()
+    rows = [describe(path, manifest) for path in paths]
+    frames = [table for _, table in results]
+    database = {name: np.array([row[name] for row in rows]) for name in COLUMNS if name in rows[0]}
+    database["seconds"] = np.array([seconds for seconds, _ in results])
+    output = Path(output)
+    write_pickle(output / DATABASE_PATH.name, {"format_version": FORMAT_VERSION, **database})
+    write_pickle(
+        output / FEATURES_PATH.name,
+        {
+            "format_version": FORMAT_VERSION,
+            "feature_version": FEATURE_VERSION,
+            "feature_names": list(FEATURE_NAMES),
+            "file": database["file"],
+            "frame_counts": np.array([len(table) for table in frames]),
+            "frames": np.concatenate(frames),
+        },
+    )
+    return Corpus(**database, frames=frames)
+
+
+def refuse(problems) -> None:
+    """Raise a `DataError` that names every problem, if there is one."""
+    problems = list(problems)
+    if problems:
+        raise DataError("\n".join(["nothing was written, because of", *problems]))
+
+
+def download(destination=AUDIO_DIRECTORY, sources=SOURCES, note=lambda message: None) -> None:
+    """Fetch the recordings, check each one, and put them into a folder.
+
+    Parameters
+    ----------
+    destination : path-like
+        Recordings that are there already and whole are not fetched again.
+    sources : sequence of Source
+        Tried in turn.
+    note : callable
+        Takes a message for the user when a source fails.
+
+    Raises
+    ------
+    DataError
+        If no source gives all of the recordings. The folder then holds what it held.
+    """
+    destination = Path(destination)
+    manifest = read_manifest()
+    missing = [
+        name
+        for name, row in manifest.items()
+        if not (destination / name).is_file()
+        or sha256((destination / name).read_bytes()) != row["sha256"]
+    ]
+    if not missing:
+        return
+    destination.mkdir(parents=True, exist_ok=True)
+    # Beside the destination, so that moving is renaming; what a killed run left is cleared.
+    staging = destination.parent / f".{destination.name}.download"
+    try:
+        for source in sources:
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir()
+            try:
+                unpack(fetch(source, staging), missing, manifest, staging)
+            except DataError as error:
+                note(f"{source.url}: {error}")
+                continue
+            for name in missing:
+                (staging / name).replace(destination / name)
+            return
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    raise DataError(
+        f"{destination}: no source gave the recordings; run the command again, "
+        "name another address with --source, or put the .wav files there by hand"
+    )
+
+
+def fetch(source, folder) -> Path:
+    """Download an archive into a folder.
+
+    Raises
+    ------
+    DataError
+        If it cannot be fetched whole or has another checksum.
+    """
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("ERROR")
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
+    try:
+        archive = pooch.retrieve(
+            source.url, source.checksum, fname="archive.zip", path=folder, downloader=downloader
+        )
+    except (requests.RequestException, OSError, ValueError) as error:
+        raise DataError(f"cannot be fetched ({error})") from error
+    return Path(archive)
+
+
+def unpack(archive, names, manifest, folder) -> None:
+    """Take recordings out of an archive, wherever they lie in it, and check each.
+
+    Raises
+    ------
+    DataError
+        If the archive is damaged or lacks a recording, or one has another checksum.
+    """
+    import zipfile
+    import zlib
+
+    try:
+        with zipfile.ZipFile(archive) as content:
+            members = {Path(member).name: member for member in content.namelist()}
+            for name in names:
+                if name not in members:
+                    raise DataError(f"the archive lacks {name}")
+                recording = content.read(members[name])
+                if sha256(recording) != manifest[name]["sha256"]:
+                    raise DataError(f"{name} in the archive is not the published recording")
+                (folder / name).write_bytes(recording)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise DataError(f"the archive is damaged ({error})") from error
+
+
+def sha256(content) -> str:
+    """Return the SHA-256 of some bytes in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def describe_corpus(corpus) -> str:
+    """Tell in a few lines what a corpus holds."""
+    emotions, speakers = Counter(corpus.emotion.tolist()), Counter(corpus.speaker.tolist())
+    sex = dict(zip(corpus.speaker.tolist(), corpus.sex.tolist(), strict=True))
+    judged = (
+        ""
+        if np.isnan(corpus.recognition).all()
+        else (f", recognised by {100 * np.nanmean(corpus.recognition):.2f} % of listeners")
+    )
+    return "\n".join(
+        [
+            f"{len(corpus)} utterances, {corpus.seconds.sum():.2f} s "
+            f"(shortest {corpus.seconds.min():.2f} s, longest {corpus.seconds.max():.2f} s), "
+            f"{sum(map(len, corpus.frames))} frames of {len(FEATURE_NAMES)} features{judged}",
+            f"format version {FORMAT_VERSION}, feature version {FEATURE_VERSION}",
+            "",
+            "emotion         utterances",
+            *(f"{label:<14}  {emotions[label]:10d}" for label in EMOTION_LABELS),
+            "",
+            "speaker         utterances",
+            *(f"{name} {sex[name]:<11}  {speakers[name]:10d}" for name in sorted(speakers)),
+        ]
+    )
+
+
+def build_parser() -> Parser:
+    """Describe the command line."""
+    parser = Parser(
+        prog="dataset.py",
+        description="Fetch the Berlin EmoDB, extract its features, show what there is.",
+        examples=("python dataset.py download", "python dataset.py extract --audio data/wav"),
+    )
+    add_debug_option(parser)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    command = commands.add_parser(
+        "download",
+        help="fetch the 535 recordings and check every one",
+        examples=(
+            "python dataset.py download",
+            "python dataset.py download --source http://localhost:8000/emodb.zip",
+        ),
+    )
+    command.add_argument(
+        "--audio", type=Path, default=AUDIO_DIRECTORY, metavar="DIR", help="folder to put them into"
+    )
+    command.add_argument(
+        "--source", metavar="URL", help="a zip archive of the recordings at another address"
+    )
+    add_debug_option(command)
+
+    command = commands.add_parser(
+        "extract",
+        help=f"write {DATABASE_PATH.name} and {FEATURES_PATH.name} from the recordings",
+        examples=(
+            "python dataset.py extract",
+            "python dataset.py extract --audio ~/emodb/wav --output /tmp",
+        ),
+    )
+    command.add_argument(
+        "--audio",
+        type=Path,
+        metavar="DIR",
+        help=f"folder of the recordings; if not given, {AUDIO_DIRECTORY.relative_to(ROOT)}",
+    )
+    command.add_argument(
+        "--output", type=Path, default=ROOT, metavar="DIR", help="folder for the two pickles"
+    )
+    command.add_argument(
+        "--processes", type=int, metavar="N", help="recordings at a time; if not given, all cores"
+    )
+    add_debug_option(command)
+
+    command = commands.add_parser(
+        "info",
+        help="print what the two pickles hold",
+        examples=("python dataset.py info",),
+    )
+    command.add_argument(
+        "--data", type=Path, default=ROOT, metavar="DIR", help="folder of the two pickles"
+    )
+    add_debug_option(command)
+    return parser
+
+
+def main(arguments) -> None:
+    """Carry out the command line."""
+    if arguments.command == "download":
+        sources = (Source(arguments.source, None),) if arguments.source else SOURCES
+        download(arguments.audio, sources, note=lambda message: report("dataset.py", message))
+        print(f"{len(read_manifest())} recordings, every one checked, are in {arguments.audio}")
+    elif arguments.command == "extract":
+        corpus = extract(
+            arguments.audio or find_audio_directory(), arguments.output, arguments.processes
+        )
+        published = len(read_manifest())
+        if len(corpus) != published:
+            report("dataset.py", f"note: {len(corpus)} recordings, where EmoDB has {published}")
+        print(describe_corpus(corpus))
+    else:
+        print(
+            describe_corpus(
+                read_corpus(
+                    arguments.data / DATABASE_PATH.name, arguments.data / FEATURES_PATH.name
+                )
+            )
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(run(build_parser(), main))

@@ -1,0 +1,89 @@
+"""What the three commands share: help that begins with examples, and one-line errors."""
+
+import argparse
+import os
+import sys
+
+from utility.errors import SpeechEmotionError
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose help starts with examples and shows every default.
+
+    Parameters
+    ----------
+    examples : tuple of str
+        Command lines as a person would type them.
+    **options
+        As for `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, *, examples=(), **options):
+        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
+        self.examples = examples
+
+    def format_help(self):
+        """Return the help text, examples first."""
+        lines = "".join(f"  {example}\n" for example in self.examples)
+        return (f"examples:\n{lines}\n" if lines else "") + super().format_help()
+
+
+def add_debug_option(parser) -> None:
+    """Add --debug, which `run` understands."""
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="show a traceback with an error",
+    )
+
+
+def report(program, message) -> None:
+    """Print one line for the user on stderr, so that stdout holds results only."""
+    print(f"{program}: {message}", file=sys.stderr, flush=True)
+
+
+def run(parser, main) -> int:
+    """Parse the command line, call `main` with it, and turn errors into a line and an exit code.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    main : callable
+        Takes the parsed arguments, returns an exit code or None for 0.
+
+    Returns
+    -------
+    int
+        0 success, 1 an input failed, 2 usage, 3 unusable weights, 130 interrupted.
+    """
+    arguments = parser.parse_args()
+    debug = getattr(arguments, "debug", False)
+    try:
+        return main(arguments) or 0
+    except KeyboardInterrupt:
+        report(parser.prog, "interrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; give Python's last flush somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except SpeechEmotionError as error:
+        if debug:
+            raise
+        report(parser.prog, error)
+        return error.exit_code
+    except OSError as error:
+        if debug:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        report(parser.prog, f"{place}{error.strerror or error}; check the path and the disk")
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        report(
+            parser.prog,
+            f"defect: {type(error).__name__}: {error}; please report it with what --debug prints",
+        )
+        return 1
