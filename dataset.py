@@ -427,7 +427,6 @@ def build_parser() -> Parser:
         description="Fetch the Berlin EmoDB, extract its features, show what there is.",
         examples=("python dataset.py download", "python dataset.py extract --audio data/wav"),
     )
-    add_debug_option(parser)
     commands = parser.add_subparsers(dest="command", required=True)
 
     command = commands.add_parser(

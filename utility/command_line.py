@@ -1,6 +1,7 @@
 """What the three commands share: help that begins with examples, and one-line errors."""
 
 import argparse
+import contextlib
 import os
 import sys
 
@@ -30,17 +31,29 @@ class Parser(argparse.ArgumentParser):
 
 def add_debug_option(parser) -> None:
     """Add --debug, which `run` understands."""
-    parser.add_argument(
-        "--debug",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="show a traceback with an error",
-    )
+    parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
 
 
 def report(program, message) -> None:
     """Print one line for the user on stderr, so that stdout holds results only."""
     print(f"{program}: {message}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def native_stderr_silenced():
+    """Drop what compiled code writes to stderr, such as TensorFlow's start-up notes.
+
+    No setting hides those. Python's own errors are exceptions, and so not lost.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def run(parser, main) -> int:
@@ -58,7 +71,6 @@ def run(parser, main) -> int:
         0 success, 1 an input failed, 2 usage, 3 unusable weights, 130 interrupted.
     """
     arguments = parser.parse_args()
-    debug = getattr(arguments, "debug", False)
     try:
         return main(arguments) or 0
     except KeyboardInterrupt:
@@ -69,18 +81,18 @@ def run(parser, main) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except SpeechEmotionError as error:
-        if debug:
+        if arguments.debug:
             raise
         report(parser.prog, error)
         return error.exit_code
     except OSError as error:
-        if debug:
+        if arguments.debug:
             raise
         place = f"{error.filename}: " if error.filename else ""
         report(parser.prog, f"{place}{error.strerror or error}; check the path and the disk")
         return 1
     except Exception as error:
-        if debug:
+        if arguments.debug:
             raise
         report(
             parser.prog,

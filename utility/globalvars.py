@@ -67,6 +67,82 @@ class FrameSettings:
 
 FRAMES = FrameSettings()
 
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What a network is built and trained with; stored with its weights.
+
+    The defaults are the best known ones, found by `python train.py` on
+    validation speakers.
+
+    Parameters
+    ----------
+    network : str
+        "attention" or "seed2018", see `utility.model`.
+    frames_per_step : int
+        Frames that make one step of the Bi-LSTM.
+    dense_units, lstm_units, attention_heads : int
+        Width of the dense layer, of the LSTM in each direction, and number of
+        attention heads.
+    input_dropout, dropout : float
+        Share of inputs, and of the outputs of each layer, dropped in training.
+    learning_rate, weight_decay, label_smoothing : float
+        Of AdamW and of the cross-entropy.
+    schedule : str
+        "cosine" warms the learning rate up and then lowers it to 0 over
+        `epochs`; "constant" leaves it.
+    gradient_norm : float or None
+        Largest norm of a gradient.
+    batch_size : int
+    epochs : int
+        The most there are; validation speakers decide after which to stop.
+    patience : int
+        Epochs without a better validation loss after which to give up.
+    padded_frames : int or None
+        Length to which every clip is padded or, keeping its end, cut; None pads
+        a batch to its longest clip.
+    """
+
+    network: str = "attention"
+    frames_per_step: int = 10
+    dense_units: int = 128
+    lstm_units: int = 64
+    attention_heads: int = 4
+    input_dropout: float = 0.1
+    dropout: float = 0.5
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.1
+    schedule: str = "cosine"
+    gradient_norm: float | None = 1.0
+    batch_size: int = 32
+    epochs: int = 40
+    patience: int = 40
+    padded_frames: int | None = None
+
+
+PRESETS = {
+    "default": Hyperparameters(),
+    "seed2018": Hyperparameters(
+        network="seed2018",
+        frames_per_step=1,
+        dense_units=512,
+        lstm_units=128,
+        attention_heads=1,
+        input_dropout=0.0,
+        dropout=0.5,
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        schedule="constant",
+        gradient_norm=None,
+        batch_size=128,
+        epochs=60,
+        patience=15,
+        padded_frames=1024,
+    ),
+}
+
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIRECTORY = ROOT / "data"
 DATABASE_PATH = ROOT / "berlin_db.p"
