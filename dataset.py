@@ -6,8 +6,10 @@ holds the frames of each. Both come from `python dataset.py extract`.
 
 import csv
 import hashlib
+import os
 import re
 import shutil
+import signal
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +22,7 @@ import numpy as np
 
 from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION, extract_features
 from utility.command_line import Parser, add_debug_option, report, run
-from utility.errors import DataError, SignalError
+from utility.errors import DataError, SignalError, UsageError
 from utility.functions import load_audio, read_pickle, write_pickle
 from utility.globalvars import (
     DATA_DIRECTORY,
@@ -40,7 +42,9 @@ AUDIO_DIRECTORY = DATA_DIRECTORY / "wav"
 AUDIO_DIRECTORIES = (AUDIO_DIRECTORY, ROOT.parent / "shared" / "emodb" / "wav")
 
 # Speaker (two digits), text, emotion, version: 03a01Fa.wav
-FILE_NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<letter>[WLEAFTN])(?P<version>\w)")
+FILE_NAME = re.compile(
+    r"(?P<speaker>[0-9]{2})(?P<text>[ab][0-9]{2})(?P<letter>[WLEAFTN])(?P<version>[a-z])"
+)
 FEMALE_SPEAKERS = frozenset({"08", "09", "13", "14", "16"})
 
 HOLDOUT_SHARE = 0.30
@@ -123,9 +127,14 @@ def read_corpus(database_path=DATABASE_PATH, features_path=FEATURES_PATH) -> Cor
         current = (
             tuple(features["feature_names"]) == FEATURE_NAMES
             and features["feature_version"] == FEATURE_VERSION
-            and features["frames"].shape[1] == len(FEATURE_NAMES)
+            and features["frames"].shape[1:] == (len(FEATURE_NAMES),)
         )
-        sound = bool(np.isfinite(features["frames"]).all()) and all(map(len, corpus.frames))
+        sound = (
+            features["frames"].dtype == np.float32
+            and sum(features["frame_counts"]) == len(features["frames"])
+            and min(features["frame_counts"]) > 0
+            and bool(np.isfinite(features["frames"]).all())
+        )
         known = set(database["emotion"]) <= set(EMOTION_LABELS)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
@@ -157,6 +166,8 @@ def holdout(corpus) -> list[Fold]:
     """
     from sklearn.model_selection import train_test_split
 
+    if len(corpus) < 2:
+        raise DataError("a corpus of one utterance cannot be split; extract more recordings")
     train, test = train_test_split(
         np.arange(len(corpus)), test_size=HOLDOUT_SHARE, random_state=HOLDOUT_SEED
     )
@@ -217,12 +228,21 @@ def describe(path, manifest) -> dict:
     }
 
 
+def start_worker() -> None:
+    """Prepare a process that extracts, so that it minds its own business."""
+    from threadpoolctl import threadpool_limits
+
+    # More threads than cores fight over them, and Ctrl-C is for the parent to hear.
+    threadpool_limits(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def extract_file(path) -> tuple[float, np.ndarray] | SignalError:
     """Return the seconds and float32 frames of a recording, or what is wrong with it."""
     try:
-        signal = load_audio(path)
-        seconds = len(signal) / FRAMES.sample_rate_hz
-        return seconds, extract_features(signal, FRAMES.sample_rate_hz).astype(np.float32)
+        samples = load_audio(path)
+        seconds = len(samples) / FRAMES.sample_rate_hz
+        return seconds, extract_features(samples, FRAMES.sample_rate_hz).astype(np.float32)
     except SignalError as error:
         return SignalError(f"{path}: {error}")
 
@@ -245,7 +265,6 @@ def extract(audio, output=ROOT, processes=None) -> Corpus:
         If there are no recordings, or any has a foreign name or cannot be
         used; all of these are named, and nothing is written.
     """
-    from threadpoolctl import threadpool_limits
     from tqdm import tqdm
 
     paths = sorted(Path(audio).glob("*.wav"))
@@ -255,11 +274,9 @@ def extract(audio, output=ROOT, processes=None) -> Corpus:
     refuse(f"{path}: not a file name of EmoDB, such as 03a01Fa.wav; move it" for path in foreign)
     with ProcessPoolExecutor(
         processes,
-        # Afresh, since a fork of a process that has run TensorFlow can hang, and
-        # one thread each, since they would otherwise fight over the cores.
+        # Afresh, since a fork of a process that has run TensorFlow can hang.
         mp_context=get_context("spawn"),
-        initializer=threadpool_limits,
-        initargs=(1,),
+        initializer=start_worker,
     ) as pool:
         results = pool.map(extract_file, paths, chunksize=4)
         results = list(tqdm(results, "extracting", len(paths), unit="clip", disable=None))
@@ -374,20 +391,19 @@ def unpack(archive, names, manifest, folder) -> None:
         If the archive is damaged or lacks a recording, or one has another checksum.
     """
     import zipfile
-    import zlib
 
     try:
         with zipfile.ZipFile(archive) as content:
             members = {Path(member).name: member for member in content.namelist()}
-            for name in names:
-                if name not in members:
-                    raise DataError(f"the archive lacks {name}")
-                recording = content.read(members[name])
-                if sha256(recording) != manifest[name]["sha256"]:
-                    raise DataError(f"{name} in the archive is not the published recording")
-                (folder / name).write_bytes(recording)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            recordings = {name: content.read(members[name]) for name in names if name in members}
+    except Exception as error:  # a damaged archive can raise anything at all
         raise DataError(f"the archive is damaged ({error})") from error
+    for name in names:
+        if name not in recordings:
+            raise DataError(f"the archive lacks {name}")
+        if sha256(recordings[name]) != manifest[name]["sha256"]:
+            raise DataError(f"{name} in the archive is not the published recording")
+        (folder / name).write_bytes(recordings[name])
 
 
 def sha256(content) -> str:
@@ -457,7 +473,8 @@ def build_parser() -> Parser:
         "--audio",
         type=Path,
         metavar="DIR",
-        help=f"folder of the recordings; if not given, {AUDIO_DIRECTORY.relative_to(ROOT)}",
+        help="folder of the recordings; if not given, the first that has any of "
+        + " and ".join(os.path.relpath(folder, ROOT) for folder in AUDIO_DIRECTORIES),
     )
     command.add_argument(
         "--output", type=Path, default=ROOT, metavar="DIR", help="folder for the two pickles"
@@ -486,6 +503,10 @@ def main(arguments) -> None:
         download(arguments.audio, sources, note=lambda message: report("dataset.py", message))
         print(f"{len(read_manifest())} recordings, every one checked, are in {arguments.audio}")
     elif arguments.command == "extract":
+        if not arguments.output.is_dir():
+            raise UsageError(f"--output {arguments.output}: give a folder that exists")
+        if arguments.processes is not None and arguments.processes < 1:
+            raise UsageError(f"--processes {arguments.processes}: give 1 or more")
         corpus = extract(
             arguments.audio or find_audio_directory(), arguments.output, arguments.processes
         )

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from utility.command_line import Parser, add_debug_option, report, run
-from utility.errors import SignalError, UsageError
+from utility.errors import SignalError, UsageError, WeightsError
 from utility.globalvars import FRAMES, WEIGHTS_PATH
 
 
@@ -69,6 +69,8 @@ def main(arguments) -> int:
             report("predict.py", f"{path}: {error}")
             failed = True
             continue
+        except WeightsError as error:
+            raise WeightsError(f"{arguments.weights}: {error}") from error
         if len(arguments.audio) > 1:
             print(f"{path}:")
         top = min(arguments.top, len(ranking))

@@ -1,10 +1,11 @@
 """Train the network: choose on validation speakers, report on what was set aside, save.
 
-For each fold of the split, speakers taken out of the training part decide on
-hyperparameters and epochs; the network is trained anew with all of that part,
+For each fold of the split, speakers taken out of the training part decide what
+there is to decide; the network is trained anew with all of that part,
 and predicts the part that nothing has looked at before. The weights that are
 saved are trained in the same way with every utterance, and carry the scores of
-the folds.
+the folds. Of several folds, the one with the lowest validation loss gives them
+its hyperparameters, and the median its number of epochs.
 """
 
 import json
@@ -19,7 +20,13 @@ from pathlib import Path
 from dataset import SPLITS, extract, find_audio_directory, read_corpus
 from utility.command_line import Parser, add_debug_option, native_stderr_silenced, report, run
 from utility.errors import UsageError
-from utility.globalvars import DATABASE_PATH, FEATURES_PATH, PRESETS, ROOT, WEIGHTS_PATH
+from utility.globalvars import (
+    DATABASE_PATH,
+    FEATURES_PATH,
+    PRESETS,
+    ROOT,
+    WEIGHTS_PATH,
+)
 
 DEFAULT_MAX_EVALS = 8
 
@@ -45,7 +52,7 @@ def make_trials(experiment, max_evals) -> list:
 
 def best_of(trials):
     """Return the trial with the lowest validation loss."""
-    return min(trials, key=lambda trial: trial.validation_loss)
+    return min(trials, key=lambda trial: trial.measured["validation_loss"])
 
 
 def cross_validate(corpus, folds, hyperparameters, max_evals, seed, quiet):
@@ -67,8 +74,9 @@ def cross_validate(corpus, folds, hyperparameters, max_evals, seed, quiet):
         experiment = make_experiment(corpus, fold.train, hyperparameters, seed, quiet)
         trials.append(make_trials(experiment, max_evals))
         best = best_of(trials[-1])
+        model = experiment.fit(best.hyperparameters, best.epochs)
         tested = [corpus.frames[i] for i in fold.test]
-        probabilities.append(predict(experiment.fit(best), tested, best.hyperparameters))
+        probabilities.append(predict(model, tested, best.hyperparameters))
     return trials, probabilities
 
 
@@ -86,9 +94,8 @@ def write_results(folder, corpus, folds, trials, probabilities, metrics) -> None
     for fold, fold_trials in zip(folds, trials, strict=True):
         history += [{"fold": fold.name, **row} for row in best_of(fold_trials).history]
         for number, trial in enumerate(fold_trials, 1):
-            measured = trial.history[trial.epochs - 1]
             chosen = asdict(trial.hyperparameters) | {"seconds": round(trial.seconds, 1)}
-            trial_rows.append({"fold": fold.name, "trial": number} | chosen | measured)
+            trial_rows.append({"fold": fold.name, "trial": number} | chosen | trial.measured)
     write_csv(folder / "history.csv", history)
     write_csv(folder / "trials.csv", trial_rows)
     write_csv(folder / "predictions.csv", prediction_rows(corpus, folds, probabilities))
@@ -167,45 +174,55 @@ def check(arguments) -> None:
         raise UsageError(f"--epochs {arguments.epochs}: give 1 or more")
     if not 0 <= arguments.seed < 2**32:
         raise UsageError(f"--seed {arguments.seed}: give a number from 0 to 2^32 - 1")
-    if not arguments.output.parent.is_dir() or arguments.output.is_dir():
-        raise UsageError(f"--output {arguments.output}: give a file in a folder that exists")
+    folder = arguments.output.parent
+    if not os.access(folder, os.W_OK) or not folder.is_dir() or arguments.output.is_dir():
+        raise UsageError(f"--output {arguments.output}: give a file in a folder to write to")
+    if not arguments.data.is_dir():
+        raise UsageError(f"--data {arguments.data}: give a folder that exists")
     if arguments.run is not None and arguments.run.exists():
         raise UsageError(f"--run {arguments.run}: exists; give a new folder")
 
 
-def main(arguments) -> None:
-    """Carry out the command line."""
-    check(arguments)
-    started = time.monotonic()
-    corpus = load_corpus(arguments.data)
-    folds = SPLITS[arguments.split](corpus)
-    hyperparameters = PRESETS[arguments.preset]
-    if arguments.epochs:
-        hyperparameters = replace(hyperparameters, epochs=arguments.epochs)
-    max_evals = arguments.max_evals
-    if max_evals is None:
-        max_evals = 0 if arguments.preset == "seed2018" else DEFAULT_MAX_EVALS
-    folder = arguments.run or ROOT / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S")
-    folder.mkdir(parents=True)
-    config = {
-        "split": arguments.split,
+def make_config(arguments, hyperparameters, max_evals) -> dict:
+    """Say what a run was asked to do, with which versions, for `config.json`."""
+    packages = ("tensorflow", "keras", "numpy", "hyperas", "hyperopt")
+    return {
         "preset": arguments.preset,
+        "split": arguments.split,
         "max_evals": max_evals,
         "seed": arguments.seed,
-        "utterances": len(corpus),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("tensorflow", "keras", "numpy", "hyperas", "hyperopt")},
+        "versions": {name: version(name) for name in packages}
+        | {"python": platform.python_version()},
         "hyperparameters": asdict(hyperparameters),
     }
-    write_json(folder / "config.json", config)
 
-    import numpy as np
 
+def import_tensorflow() -> None:
+    """Import TensorFlow without the notes that it prints for its developers."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with native_stderr_silenced():
         import tensorflow
     # Every training traces its network anew, which TensorFlow takes for a mistake.
     tensorflow.get_logger().setLevel("ERROR")
+
+
+def main(arguments) -> None:
+    """Carry out the command line."""
+    check(arguments)
+    corpus = load_corpus(arguments.data)
+    folds = SPLITS[arguments.split](corpus)
+    hyperparameters, max_evals = PRESETS[arguments.preset], arguments.max_evals
+    if arguments.epochs is not None:
+        hyperparameters = replace(hyperparameters, epochs=arguments.epochs)
+    if max_evals is None:
+        max_evals = 0 if arguments.preset == "seed2018" else DEFAULT_MAX_EVALS
+    config = make_config(arguments, hyperparameters, max_evals)
+    folder = arguments.run or ROOT / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S")
+    folder.mkdir(parents=True)
+    write_json(folder / "config.json", config)
+
+    import_tensorflow()
+    import numpy as np
 
     from utility.evaluation import measure, summarise
     from utility.model import model_arrays
@@ -215,29 +232,18 @@ def main(arguments) -> None:
     seed, quiet = arguments.seed, arguments.quiet
     trials, probabilities = cross_validate(corpus, folds, hyperparameters, max_evals, seed, quiet)
     tested = np.concatenate([fold.test for fold in folds])
-    metrics = {
-        "split": arguments.split,
-        "preset": arguments.preset,
-        "seed": seed,
-        **measure(corpus.labels[tested], np.concatenate(probabilities)),
-    }
+    measures = measure(corpus.labels[tested], np.concatenate(probabilities))
+    metrics = {name: config[name] for name in ("preset", "split", "seed")} | measures
     write_results(folder, corpus, folds, trials, probabilities, metrics)
-    print(summarise(metrics), flush=True)
-
     if not quiet:
         report("train.py", f"training the weights to save with all {len(corpus)} utterances")
-    best = best_of([trial for fold_trials in trials for trial in fold_trials])
+    bests = [best_of(fold_trials) for fold_trials in trials]
+    hyperparameters = best_of(bests).hyperparameters
+    epochs = round(np.median([best.epochs for best in bests]))
     everything = make_experiment(corpus, np.arange(len(corpus)), hyperparameters, seed, quiet)
-    arrays = model_arrays(everything.fit(best))
-    write_weights(arguments.output, Weights(best.hyperparameters, arrays, scores=metrics))
-    write_json(
-        folder / "config.json",
-        config
-        | {"hyperparameters": asdict(best.hyperparameters), "epochs_trained": best.epochs}
-        | {"seconds": round(time.monotonic() - started, 1)},
-    )
-    print(f"weights: {arguments.output}")
-    print(f"report: {folder}")
+    arrays = model_arrays(everything.fit(hyperparameters, epochs))
+    write_weights(arguments.output, Weights(hyperparameters, arrays, scores=metrics))
+    print(f"{summarise(metrics)}\nweights: {arguments.output}\nreport: {folder}")
 
 
 if __name__ == "__main__":

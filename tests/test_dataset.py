@@ -383,7 +383,9 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
         (lambda db, features: db.update(emotion=db["text"]), "emotions other"),
         (lambda db, features: db.update(sex=db["sex"][:5]), "belongs to another"),
         (lambda db, features: features.update(feature_version=0), "another version"),
-        (lambda db, features: features.update(frames=features["frames"][:-500]), "missing"),
+        (lambda db, features: features.update(frames=features["frames"][:-5]), "missing"),
+        (lambda db, features: features.update(frames=features["frames"].astype(float)), "missing"),
+        (lambda db, features: features["frames"].__setitem__((5, 5), np.nan), "not finite"),
         (lambda db, features: features.update(frames="none"), "damaged"),
     ],
 )

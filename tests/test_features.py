@@ -188,6 +188,14 @@ def test_every_value_is_finite(signal):
     assert (table != 0).any(axis=1).all()
 
 
+@pytest.mark.parametrize("gain", [1e-200, 1e39, 1e300])
+def test_resampling_has_the_range_of_the_samples(gain):
+    signal = np.random.default_rng(0).normal(size=4800)
+    np.testing.assert_allclose(
+        extract_features(gain * signal, 48_000), extract_features(signal, 48_000), atol=1e-5
+    )
+
+
 def test_a_constant_equals_silence():
     np.testing.assert_array_equal(
         extract_features(np.full(1000, 0.1), RATE), extract_features(np.zeros(1000), RATE)
@@ -219,7 +227,9 @@ def test_another_sample_rate_is_resampled():
         (np.float64(1), RATE, "shape"),
         (["a"] * 1000, RATE, "type"),
         (np.zeros(1000, dtype=complex), RATE, "type"),
+        ([[1.0], [1.0, 2.0]], RATE, "ragged"),
         (np.zeros(1000), 0, "sample rate"),
+        (np.zeros(1000), 1000, "sample rate"),
         (np.zeros(1000), np.nan, "sample rate"),
         (np.zeros(1000), -16_000, "sample rate"),
         (np.zeros(1000), "16k", "sample rate"),

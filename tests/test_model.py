@@ -188,7 +188,11 @@ def not_finite(file):
         (remove("emotion"), "do not fit"),
         (edit_attribute("hyperparameters", '{"network": "unknown"}'), "do not fit"),
         (edit_attribute("hyperparameters", '{"frames_per_step": 0}'), "do not fit"),
+        (edit_attribute("hyperparameters", '{"frames_per_step": "10"}'), "do not fit"),
+        (edit_attribute("hyperparameters", '{"network": []}'), "do not fit"),
+        (edit_attribute("hyperparameters", '{"network": "seed2018"}'), "do not fit"),
         (not_finite, "not finite"),
+        (edit_attribute("normalisation_variance", -np.ones(36, np.float32)), "not finite"),
     ],
 )
 def test_weights_that_cannot_be_used_are_refused(tmp_path, edit, message):

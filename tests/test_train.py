@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -182,8 +183,34 @@ def test_validation_speakers_come_from_the_training_part_alone():
         )
         assert not training & validation
         assert len(validation) == 3
-        assert len(experiment.training) + len(experiment.validation) == len(fold.train)
-        assert len(experiment.frames) == len(fold.train)
+        assert sorted([*experiment.training, *experiment.validation]) == [*range(len(fold.train))]
+        np.testing.assert_array_equal(experiment.labels, corpus.labels[fold.train])
+        for frames, row in zip(experiment.frames, fold.train, strict=True):
+            assert frames is corpus.frames[row]
+
+
+def test_nothing_of_the_tested_part_decides_anything(data):
+    corpus = dataset.read_corpus(data / "berlin_db.p", data / "berlin_features.p")
+    folds = dataset.loso(corpus)[:1]
+    tested = folds[0].test
+    emotion = corpus.emotion.copy()
+    emotion[tested] = emotion[tested][::-1]
+    frames = list(corpus.frames)
+    for row in tested[1:]:
+        frames[row] = -frames[row]
+    hyperparameters = replace(PRESETS["default"], epochs=2, dense_units=8, lstm_units=4)
+    runs = [
+        train.cross_validate(changed, folds, hyperparameters, 0, seed=0, quiet=True)
+        for changed in (corpus, replace(corpus, emotion=emotion, frames=frames))
+    ]
+    (((trial,),), (expected,)), (((other_trial,),), (probabilities,)) = runs
+    assert trial.history == other_trial.history
+    np.testing.assert_array_equal(probabilities[0], expected[0])
+    assert np.abs(probabilities[1:] - expected[1:]).max() > 1e-3
+    # The mean over all batches of an epoch is a whole number of clips.
+    for row in trial.history:
+        clips = row["accuracy"] * 28
+        assert clips == pytest.approx(round(clips), abs=1e-4)
 
 
 def test_missing_pickles_are_extracted_where_there_is_audio(tmp_path, monkeypatch):
@@ -202,7 +229,7 @@ def test_without_pickles_and_audio_the_command_to_run_is_named(tmp_path, monkeyp
 def test_one_speaker_cannot_decide_and_train(tmp_path):
     dataset.extract(write_corpus(tmp_path / "audio", speakers=("03",)), tmp_path)
     corpus = train.load_corpus(tmp_path)
-    with pytest.raises(DataError, match="at least two"):
+    with pytest.raises(DataError, match="two or more"):
         make_experiment(corpus, np.arange(len(corpus)), PRESETS["default"], seed=0)
 
 
@@ -215,7 +242,8 @@ def test_one_speaker_cannot_decide_and_train(tmp_path):
         (["--preset", "seed2018", "--max-evals", "3"], "is fixed"),
         (["--preset", "unknown"], "invalid choice"),
         (["--split", "unknown"], "invalid choice"),
-        (["--output", "/no/such/folder/w.h5"], "folder that exists"),
+        (["--output", "/no/such/folder/w.h5"], "folder to write to"),
+        (["--data", "/no/such/folder"], "folder that exists"),
         (["--run", "tests"], "exists"),
         (["--no-such-option"], "unrecognized"),
     ],

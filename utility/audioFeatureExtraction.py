@@ -44,6 +44,7 @@ FEATURE_NAMES = (
 # Raised whenever a change makes the same signal give other values.
 FEATURE_VERSION = 1
 
+LOWEST_SAMPLE_RATE_HZ = 4000
 EPSILON = 1e-8
 ENTROPY_BLOCKS = 10
 
@@ -67,7 +68,7 @@ def extract_features(signal, sample_rate) -> np.ndarray:
     ------
     SignalError
         If the signal is not one-dimensional, not numeric, empty, not finite or
-        shorter than one frame, or the sample rate is not a positive number.
+        shorter than one frame, or the sample rate is below 4 kHz.
 
     Examples
     --------
@@ -116,7 +117,10 @@ def valid_signal(signal) -> np.ndarray:
     SignalError
         If it is not one-dimensional, not numeric, empty or not finite.
     """
-    signal = np.asarray(signal)
+    try:
+        signal = np.asarray(signal)
+    except ValueError as error:
+        raise SignalError("is a ragged list; give one channel as a 1-D array") from error
     if signal.dtype.kind not in "iuf":
         raise SignalError(f"has samples of type {signal.dtype}; give integers or floats")
     if signal.ndim != 1:
@@ -138,15 +142,20 @@ def resample(signal, sample_rate) -> np.ndarray:
     Raises
     ------
     SignalError
-        If the sample rate is not a positive number.
+        If the sample rate is not a number from 4 kHz up.
     """
-    if not (isinstance(sample_rate, Real) and 0 < sample_rate < np.inf):
-        raise SignalError(f"has a sample rate of {sample_rate!r}; give a positive number of hertz")
+    if not (isinstance(sample_rate, Real) and LOWEST_SAMPLE_RATE_HZ <= sample_rate < np.inf):
+        raise SignalError(
+            f"has a sample rate of {sample_rate!r}; give at least {LOWEST_SAMPLE_RATE_HZ} Hz, "
+            "below which little of a voice is left"
+        )
     if sample_rate == FRAMES.sample_rate_hz:
         return signal
     import soxr
 
-    return soxr.resample(signal, sample_rate, FRAMES.sample_rate_hz, quality="HQ")
+    # soxr computes in single precision, which has less range than our samples.
+    peak = np.abs(signal).max() or 1
+    return peak * soxr.resample(signal / peak, sample_rate, FRAMES.sample_rate_hz, quality="HQ")
 
 
 def normalise(signal) -> np.ndarray:

@@ -8,6 +8,13 @@ import sys
 from utility.errors import SpeechEmotionError
 
 
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Show a default where there is one to show."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` whose help starts with examples and shows every default.
 
@@ -20,7 +27,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, *, examples=(), **options):
-        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
+        super().__init__(formatter_class=Formatter, **options)
         self.examples = examples
 
     def format_help(self):
@@ -71,8 +78,12 @@ def run(parser, main) -> int:
         0 success, 1 an input failed, 2 usage, 3 unusable weights, 130 interrupted.
     """
     arguments = parser.parse_args()
+    # A path may hold bytes that are no text; they go out as they came in.
+    sys.stdout.reconfigure(errors="surrogateescape")
     try:
-        return main(arguments) or 0
+        code = main(arguments) or 0
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         report(parser.prog, "interrupted")
         return 130

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from utility.globalvars import EMOTION_LABELS
 
@@ -51,6 +52,7 @@ def draw_history(path, history) -> None:
                     label=label if number == 0 else None,
                 )
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel("accuracy (%)" if name == "accuracy" else "cross-entropy (nats)")
         axes.grid(alpha=0.3)
         axes.legend()

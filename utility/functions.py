@@ -37,17 +37,23 @@ def load_audio(path) -> np.ndarray:
     """
     import soundfile
 
-    path = Path(path)
-    if not path.exists():
-        raise SignalError("no such file; check the path")
-    if path.is_dir():
-        raise SignalError("is a folder; give the path of a recording")
     try:
-        channels, sample_rate = soundfile.read(path, always_2d=True)
-    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        reason = getattr(error, "error_string", None) or error
+        with Path(path).open("rb") as file:
+            channels, sample_rate = soundfile.read(file, always_2d=True)
+    except FileNotFoundError as error:
+        raise SignalError("no such file; check the path") from error
+    except IsADirectoryError as error:
+        raise SignalError("is a folder; give the path of a recording") from error
+    except OSError as error:
         raise SignalError(
-            f"cannot be read as audio ({str(reason).strip().rstrip('.')}); "
+            f"cannot be opened ({error.strerror or error}); check the file"
+        ) from error
+    except MemoryError as error:
+        raise SignalError("does not fit into memory; cut it into shorter recordings") from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = getattr(error, "error_string", None) or str(error)
+        raise SignalError(
+            f"cannot be read as audio ({reason.strip().rstrip('.')}); "
             "convert it to WAV, FLAC, OGG or MP3"
         ) from error
     signal = valid_signal(channels.mean(axis=1))
@@ -66,9 +72,10 @@ def replaced_when_done(path):
     Yields
     ------
     Path
-        In the same folder, so that the last step is a rename.
+        In the same folder, so that the last step is a rename. A symbolic link
+        stays one; the file that it names is replaced.
     """
-    path = Path(path)
+    path = Path(path).resolve()
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(descriptor)
     temporary = Path(name)

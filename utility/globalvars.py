@@ -1,7 +1,7 @@
 """The constants everything else agrees on: the emotions, the frames, the default paths.
 
 Standard library only, and nothing here ever changes at run time: a variation
-is `dataclasses.replace(FRAMES, hop_seconds=0.02)`.
+is `dataclasses.replace(PRESETS["default"], epochs=10)`.
 """
 
 from dataclasses import dataclass
@@ -48,9 +48,9 @@ class FrameSettings:
     def __post_init__(self):
         if self.sample_rate_hz <= 0:
             raise ValueError(f"sample_rate_hz must be positive, not {self.sample_rate_hz}")
-        if not 0 < self.hop_seconds <= self.frame_seconds:
+        if not 1 <= self.hop_length <= self.frame_length:
             raise ValueError(
-                "hop_seconds must be positive and no longer than frame_seconds, "
+                "hop_seconds must be a sample or more and no longer than frame_seconds, "
                 f"not {self.hop_seconds} with {self.frame_seconds}"
             )
 
@@ -95,9 +95,10 @@ class Hyperparameters:
         Largest norm of a gradient.
     batch_size : int
     epochs : int
-        The most there are; validation speakers decide after which to stop.
-    patience : int
-        Epochs without a better validation loss after which to give up.
+    patience : int or None
+        Stop where the validation loss has not fallen for so many epochs, and
+        train for as many as were best. None trains for all epochs, which is
+        what a learning rate that ends at 0 is for.
     padded_frames : int or None
         Length to which every clip is padded or, keeping its end, cut; None pads
         a batch to its longest clip.
@@ -106,18 +107,18 @@ class Hyperparameters:
     network: str = "attention"
     frames_per_step: int = 10
     dense_units: int = 128
-    lstm_units: int = 64
-    attention_heads: int = 4
-    input_dropout: float = 0.1
-    dropout: float = 0.5
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
+    lstm_units: int = 32
+    attention_heads: int = 2
+    input_dropout: float = 0.25
+    dropout: float = 0.27
+    learning_rate: float = 2.5e-3
+    weight_decay: float = 0.0016
     label_smoothing: float = 0.1
     schedule: str = "cosine"
     gradient_norm: float | None = 1.0
-    batch_size: int = 32
+    batch_size: int = 16
     epochs: int = 40
-    patience: int = 40
+    patience: int | None = None
     padded_frames: int | None = None
 
 

@@ -1,8 +1,8 @@
 """The forward pass of the networks in NumPy, so that prediction starts at once.
 
 Importing TensorFlow takes seconds, a clip through the network milliseconds.
-`utility.model` is the definition; every function here repeats the layer of the
-same name, for one clip without padding, and a test holds both together.
+`utility.model` is the definition. The two networks here repeat those of the same
+name, for one clip without padding, and a test holds them together.
 """
 
 import numpy as np
@@ -37,22 +37,26 @@ def predict(weights, frames) -> tuple[np.ndarray, np.ndarray]:
     hyperparameters, arrays = weights.hyperparameters, weights.arrays
     try:
         network = NETWORKS[hyperparameters.network]
-        pooled, attention = network(frames.astype(np.float32), arrays, hyperparameters)
-        probabilities = softmax(dense(pooled, arrays, "emotion"))
+        with np.errstate(all="ignore"):
+            pooled, attention = network(frames.astype(np.float32), arrays, hyperparameters)
+            probabilities = softmax(dense(pooled, arrays, "emotion"))
         if probabilities.shape != (len(weights.emotions),):
             raise ValueError(f"{len(probabilities)} outputs, {len(weights.emotions)} emotions")
-    except (KeyError, ValueError) as error:
+        if not np.isfinite(probabilities).all():
+            raise ValueError("probabilities are not finite")
+    except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"weights do not fit their network ({error}); train anew") from error
     return probabilities, attention
 
 
 def attention_network(frames, arrays, hyperparameters):
     """Repeat `utility.model.attention_network`."""
-    deviation = np.maximum(np.sqrt(arrays["standardise/variance"]), 1e-7)
-    standard = (frames - arrays["standardise/mean"]) / deviation
-    mean, deviation = statistics(standard)
+    scale = np.maximum(np.sqrt(arrays["standardise/variance"]), 1e-7)
+    standard = (frames - arrays["standardise/mean"]) / scale
+    clip_mean, clip_deviation = statistics(standard)
+    own = (standard - clip_mean) / clip_deviation
     slopes = np.diff(standard, axis=0, prepend=standard[:1])
-    x = np.concatenate([standard, (standard - mean) / deviation, slopes], axis=1)
+    x = np.concatenate([standard, own, slopes], axis=1)
     size = hyperparameters.frames_per_step
     x = np.array(
         [np.concatenate(statistics(x[start : start + size])) for start in range(0, len(x), size)]

@@ -79,9 +79,10 @@ def predict(model, frames, hyperparameters) -> np.ndarray:
 
 
 def cross_entropy(labels, probabilities) -> float:
-    """Mean of -log p of the right class."""
+    """Mean of -log p of the right class; infinite where a training has come to nothing."""
     right = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(right, 1e-12)).mean())
+    loss = -np.log(np.maximum(right, 1e-12)).mean()
+    return float(loss) if np.isfinite(loss) else float("inf")
 
 
 def prepare(frames, hyperparameters, planned_steps) -> keras.Model:
@@ -92,11 +93,12 @@ def prepare(frames, hyperparameters, planned_steps) -> keras.Model:
             layer.adapt(np.concatenate(frames)[np.newaxis])
     rate = hyperparameters.learning_rate
     if hyperparameters.schedule == "cosine":
+        warm_up_steps = round(WARM_UP_SHARE * planned_steps)
         rate = keras.optimizers.schedules.CosineDecay(
             0.1 * rate,
-            planned_steps,
+            planned_steps - warm_up_steps,
             warmup_target=rate,
-            warmup_steps=round(WARM_UP_SHARE * planned_steps),
+            warmup_steps=warm_up_steps,
         )
     model.compile(
         keras.optimizers.AdamW(
@@ -133,8 +135,8 @@ def fit(
     epochs : int, optional
         Stop after so many of the planned epochs.
     validation : pair of frames and labels, optional
-        Measured after every epoch; training stops when its loss has not
-        fallen for `patience` epochs.
+        Measured after every epoch; with patience, training stops when its loss
+        has not fallen for so many epochs.
     progress : str or None
         What the progress bar says; None shows none.
 
@@ -146,6 +148,7 @@ def fit(
         Of each epoch: epoch, loss, accuracy, and with validation
         validation_loss (cross-entropy, without smoothing) and validation_accuracy.
     """
+    keras.utils.clear_session()  # forget the graphs of the trainings before
     make_deterministic(seed)
     random = np.random.default_rng(seed)
     lengths = np.array([hyperparameters.padded_frames or len(table) for table in frames])
@@ -158,10 +161,12 @@ def fit(
         epoch_numbers, progress, unit="epoch", leave=False, disable=None if progress else True
     ) as bar:
         for epoch in bar:
-            model.reset_metrics()
+            sums = np.zeros(2)
             for numbers in batches(lengths, hyperparameters.batch_size, random):
                 clips = pad([frames[i] for i in numbers], hyperparameters.padded_frames)
-                loss, accuracy = model.train_on_batch(clips, targets[numbers])
+                model.reset_metrics()  # Keras 3.15 does so by itself, 3.12 does not
+                sums += len(numbers) * np.array(model.train_on_batch(clips, targets[numbers]))
+            loss, accuracy = sums / len(frames)
             row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
             if validation is not None:
                 probabilities = predict(model, validation[0], hyperparameters)
@@ -171,7 +176,8 @@ def fit(
                 )
             history.append(row)
             bar.set_postfix({name: f"{row[name]:.3f}" for name in row if name != "epoch"})
-            if validation is not None and epoch - best_epoch(history) >= hyperparameters.patience:
+            stoppable = hyperparameters.patience and validation is not None
+            if stoppable and epoch - best_epoch(history) >= hyperparameters.patience:
                 break
     return model, history
 
@@ -199,13 +205,13 @@ class Trial:
 
     @property
     def epochs(self) -> int:
-        """After how many epochs the validation loss was lowest."""
-        return best_epoch(self.history)
+        """How many epochs to train for: all, or with patience, those up to the best."""
+        return best_epoch(self.history) if self.hyperparameters.patience else len(self.history)
 
     @property
-    def validation_loss(self) -> float:
-        """The lowest validation loss."""
-        return self.history[self.epochs - 1]["validation_loss"]
+    def measured(self) -> dict:
+        """What was measured after so many epochs."""
+        return self.history[self.epochs - 1]
 
 
 @dataclass(frozen=True)
@@ -249,14 +255,14 @@ class Experiment:
         )
         return Trial(hyperparameters, history, time.monotonic() - started)
 
-    def fit(self, trial) -> keras.Model:
-        """Train with all of the utterances, for as many epochs as a trial found best."""
+    def fit(self, hyperparameters, epochs) -> keras.Model:
+        """Train with all of the utterances, for as many epochs as were found best."""
         model, _ = fit(
             self.frames,
             self.labels,
-            trial.hyperparameters,
+            hyperparameters,
             seed=self.seed,
-            epochs=trial.epochs,
+            epochs=epochs,
             progress=None if self.quiet else "all training speakers",
         )
         return model
@@ -284,7 +290,7 @@ def make_experiment(corpus, rows, hyperparameters, seed, quiet=False) -> Experim
 
     speakers = corpus.speaker[rows]
     if len(set(speakers)) < 2:
-        raise DataError("has one speaker to train on; give at least two, so that one can decide")
+        raise DataError("a part to train on has one speaker; give two or more, so that one decides")
     splitter = GroupShuffleSplit(n_splits=1, test_size=VALIDATION_SHARE, random_state=seed)
     training, validation = next(splitter.split(rows, groups=speakers))
     return Experiment(

@@ -80,7 +80,7 @@ def model(experiment):
         batch_size={{choice([16, 32, 64])}},
     )
     trial = experiment.validate(hyperparameters)
-    return {"loss": trial.validation_loss, "status": STATUS_OK, "trial": trial}
+    return {"loss": trial.measured["validation_loss"], "status": STATUS_OK, "trial": trial}
 
 
 def fmin_for(quiet):

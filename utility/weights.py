@@ -95,7 +95,7 @@ def read_weights(path) -> Weights:
         )
         current = version == FORMAT_VERSION and attributes["feature_version"] == FEATURE_VERSION
         finite = all(np.isfinite(array).all() for array in arrays.values())
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, MemoryError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"{path}: not a weights file of this project ({error}); {remedy}"
         ) from error

@@ -1,0 +1,284 @@
+"""predict.py as users run it, and reading of audio."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+
+import dataset
+from predict import predict_file
+from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
+from utility.errors import SignalError
+from utility.functions import load_audio
+from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, ROOT, WEIGHTS_PATH, Hyperparameters
+from utility.inference import predict
+from utility.weights import read_weights
+
+DEMO = DATA_DIRECTORY / "demo.wav"
+LINE = re.compile(r"the top (\d) emotion is: \('([a-z/]+)', ([01]\.\d{4})\)")
+RATE = 16_000
+
+
+def voice(seconds=1.0, rate=RATE):
+    """A buzz with harmonics, which is enough of a voice to be analysed."""
+    t = np.arange(round(seconds * rate)) / rate
+    return 0.3 * np.sin(2 * np.pi * 150 * t) ** 5 + 0.05 * np.sin(2 * np.pi * 900 * t)
+
+
+def test_the_demo_gives_two_lines_best_first(run_command):
+    done = run_command("predict.py", DEMO)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [LINE.fullmatch(line).groups() for line in done.stdout.splitlines()]
+    assert [top for top, _, _ in lines] == ["2", "2"]
+    assert lines[0][2] >= lines[1][2]
+    assert {emotion for _, emotion, _ in lines} < set(EMOTION_LABELS)
+
+
+def test_top_prints_as_many_as_asked_for(run_command):
+    done = run_command("predict.py", "--top", 7, DEMO)
+    lines = [LINE.fullmatch(line).groups() for line in done.stdout.splitlines()]
+    assert {emotion for _, emotion, _ in lines} == set(EMOTION_LABELS)
+    assert {top for top, _, _ in lines} == {"7"}
+    probabilities = [float(probability) for _, _, probability in lines]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_recording_of_emodb(emodb_audio, run_command):
+    done = run_command("predict.py", emodb_audio / "03a01Wa.wav")
+    assert done.returncode == 0
+    assert done.stdout.startswith("the top 2 emotion is: ('anger', ")
+
+
+def test_several_recordings_are_named_and_a_bad_one_stops_none(tmp_path, run_command):
+    done = run_command("predict.py", DEMO, tmp_path / "missing.wav", DEMO)
+    assert done.returncode == 1
+    assert done.stdout.count(f"{DEMO}:\n") == 2
+    assert len(done.stdout.splitlines()) == 6
+    assert done.stderr == f"predict.py: {tmp_path / 'missing.wav'}: no such file; check the path\n"
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (voice(0.01), "is too short: 10.0 ms, where one frame takes 25 ms"),
+        (np.zeros(0), "is empty"),
+        (np.zeros(RATE), "is silent"),
+        (np.full(RATE, 0.25), "is silent"),
+        (np.where(np.arange(RATE) == 99, np.nan, voice()), "is not finite"),
+        (np.where(np.arange(RATE) == 99, np.inf, voice()), "is not finite"),
+    ],
+    ids=["short", "empty", "silent", "constant", "nan", "inf"],
+)
+def test_recordings_without_a_voice_say_why(samples, message, tmp_path, run_command):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    done = run_command("predict.py", path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"predict.py: {path}: {message}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not audio at all", b"RIFF\x10\0\0\0WAVEfmt "])
+def test_files_that_are_no_audio_say_so(content, tmp_path, run_command):
+    path = tmp_path / "clip.wav"
+    path.write_bytes(content)
+    done = run_command("predict.py", path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{path}: cannot be read as audio" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.raw", bytes(1000), "cannot be read as audio"),
+        ("x" * 300, None, "cannot be opened"),
+        ("nul\udcff.wav", None, "no such file"),
+    ],
+    ids=["raw samples", "long name", "name that is no text"],
+)
+def test_odd_names_stop_no_other_recording(name, content, message, tmp_path, run_command):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = run_command("predict.py", tmp_path / name, DEMO)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{DEMO}:" in done.stdout
+
+
+def test_a_name_that_is_no_text_can_be_predicted(tmp_path, run_command):
+    path = tmp_path / "clip\udcff.wav"
+    shutil.copy(DEMO, path)
+    done = run_command("predict.py", path, DEMO, errors="surrogateescape")
+    assert done.returncode == 0
+    assert f"{path}:" in done.stdout
+
+
+def test_a_sample_rate_too_low_for_a_voice_is_refused(tmp_path, run_command):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, voice(), 1000)
+    done = run_command("predict.py", path)
+    assert done.returncode == 1
+    assert "sample rate of 1000" in done.stderr
+
+
+def test_a_folder_is_no_recording(tmp_path, run_command):
+    done = run_command("predict.py", tmp_path)
+    assert done.returncode == 1
+    assert "is a folder" in done.stderr
+
+
+def test_weights_that_cannot_be_used_end_with_3(tmp_path, run_command):
+    missing = run_command("predict.py", "--weights", tmp_path / "missing.h5", DEMO)
+    assert missing.returncode == 3
+    assert "no such weights file" in missing.stderr
+    wrong = run_command("predict.py", "--weights", DEMO, DEMO)
+    assert (wrong.returncode, wrong.stdout) == (3, "")
+    assert "not a weights file" in wrong.stderr
+    assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_weights_of_another_network_are_named(tmp_path, run_command):
+    path = tmp_path / "w.h5"
+    shutil.copy(WEIGHTS_PATH, path)
+    with h5py.File(path, "r+") as file:
+        del file["dense"]
+    done = run_command("predict.py", "--weights", path, DEMO)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"predict.py: {path}: weights do not fit their network")
+
+
+@pytest.mark.parametrize("options", [[], ["--top", "0", DEMO], ["--unknown", DEMO]])
+def test_wrong_usage_ends_with_2(options, run_command):
+    done = run_command("predict.py", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_a_traceback(tmp_path, run_command):
+    done = run_command("predict.py", "--debug", tmp_path / "missing.wav")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "SignalError" in done.stderr
+
+
+def test_a_closed_pipe_is_no_error():
+    # The reader takes one line of many and goes.
+    clips = " ".join([f"'{DEMO}'"] * 30)
+    done = subprocess.run(
+        f"'{sys.executable}' predict.py {clips} | head -n 1",
+        shell=True, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.stdout == f"{DEMO}:\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("script", ["predict.py", "train.py", "dataset.py"])
+def test_help_begins_with_examples_and_imports_nothing_heavy(script, run_command):
+    done = run_command("-X", "importtime", script, "--help")
+    assert done.returncode == 0
+    first, example, another, *_ = done.stdout.splitlines()
+    assert first == "examples:"
+    assert example.startswith(f"  python {script}")
+    assert another.startswith(f"  python {script}")
+    for module in ("tensorflow", "keras", "librosa", "sklearn", "hyperopt"):
+        assert not re.search(rf"\| +{module}\b", done.stderr), module
+
+
+def test_prediction_imports_no_tensorflow(run_command):
+    done = run_command("-X", "importtime", "predict.py", DEMO)
+    assert done.returncode == 0
+    assert "soundfile" in done.stderr
+    for module in ("tensorflow", "keras", "librosa", "scipy", "sklearn"):
+        assert not re.search(rf"\| +{module}\b", done.stderr), module
+
+
+# The shipped weights
+
+
+def test_numpy_equals_keras_on_every_utterance_with_the_shipped_weights():
+    corpus, weights = dataset.read_corpus(), read_weights(WEIGHTS_PATH)
+    from utility.model import load_model
+    from utility.training import predict as predict_with_keras
+
+    expected = predict_with_keras(load_model(weights), corpus.frames, weights.hyperparameters)
+    computed = np.array([predict(weights, frames)[0] for frames in corpus.frames])
+    assert np.abs(computed - expected).max() < 1e-5
+
+
+def test_shipped_weights_carry_all_that_prediction_needs():
+    assert WEIGHTS_PATH.stat().st_size <= 5_000_000
+    with h5py.File(WEIGHTS_PATH) as file:
+        attributes = dict(file.attrs)
+    assert tuple(json.loads(attributes["emotions"])) == EMOTION_LABELS
+    assert tuple(json.loads(attributes["feature_names"])) == FEATURE_NAMES
+    assert attributes["normalisation_mean"].shape == (36,)
+    assert attributes["normalisation_variance"].shape == (36,)
+    Hyperparameters(**json.loads(attributes["hyperparameters"]))
+    scores = json.loads(attributes["scores"])
+    assert scores["split"] == "holdout"
+    assert scores["weighted_accuracy"] > 0.6087
+
+
+# Reading audio
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_any_rate_and_channels_read_as_librosa_reads_them(rate, channels, tmp_path):
+    import librosa
+
+    random = np.random.default_rng(rate + channels)
+    samples = voice(0.5, rate)[:, np.newaxis] * random.uniform(0.2, 1, channels)
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, samples, rate)
+    expected, _ = librosa.load(path, sr=RATE, mono=True)
+    signal = load_audio(path)
+    # librosa rounds the length up, with a zero, where soxr rounds it to the nearest.
+    assert len(expected) - len(signal) in (0, 1)
+    np.testing.assert_allclose(signal, expected[: len(signal)], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("a.flac", 1e-4), ("a.aiff", 1e-4), ("a.ogg", 0.1), ("a.mp3", 0.1), ("a.au", 1e-4)],
+)
+def test_other_formats_hold_the_same_sound(name, tolerance, tmp_path):
+    soundfile.write(tmp_path / name, voice(), RATE)
+    signal = load_audio(tmp_path / name)
+    length = min(len(signal), RATE)
+    assert length > 0.9 * RATE
+    if tolerance < 0.01:
+        np.testing.assert_allclose(signal, voice(), atol=tolerance)
+    else:
+        assert np.corrcoef(signal[:length], voice()[:length])[0, 1] > 0.9
+
+
+def test_file_input_equals_array_input(tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, voice(), RATE, subtype="DOUBLE")
+    weights = read_weights(WEIGHTS_PATH)
+    probabilities, _ = predict(weights, extract_features(voice(), RATE))
+    from_file = dict(predict_file(path, weights))
+    for emotion, probability in zip(EMOTION_LABELS, probabilities, strict=True):
+        assert from_file[emotion] == pytest.approx(float(probability), abs=1e-6)
+
+
+def test_quieter_is_the_same_until_it_is_silence(tmp_path):
+    path = tmp_path / "clip.wav"
+    weights = read_weights(WEIGHTS_PATH)
+    soundfile.write(path, voice(), RATE, subtype="FLOAT")
+    expected = dict(predict_file(path, weights))
+    soundfile.write(path, 0.01 * voice(), RATE, subtype="FLOAT")
+    assert dict(predict_file(path, weights)) == pytest.approx(expected, abs=1e-4)
+    soundfile.write(path, 1e-5 * voice(), RATE, subtype="FLOAT")
+    with pytest.raises(SignalError, match="silent"):
+        predict_file(path, weights)
