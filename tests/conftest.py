@@ -1,5 +1,6 @@
 """What several test files need."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +37,21 @@ def run_command():
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def start_command():
+    """Return a function that starts a command of the project, which Ctrl-C can interrupt."""
+
+    def start(*arguments):
+        return subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell that starts the tests in the background has them ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+    return start

@@ -5,8 +5,6 @@ import http.server
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import zipfile
 from collections import Counter
@@ -189,17 +187,12 @@ def test_download_command_with_the_real_recordings(server, emodb_audio, tmp_path
     assert list((tmp_path / "wav").iterdir()) == []
 
 
-def test_ctrl_c_ends_a_download_without_a_trace(server, tmp_path):
+def test_ctrl_c_ends_a_download_without_a_trace(server, tmp_path, start_command):
     server.files["/emodb.zip"], server.cut_after = b"x" * 1_000_000, 1000
     server.resume.clear()
-    command = subprocess.Popen(
-        [
-            *(sys.executable, "dataset.py", "download"),
-            *("--audio", tmp_path / "wav", "--source", server.url("/emodb.zip")),
-        ],
-        cwd=dataset.ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
+    command = start_command(
+        *("dataset.py", "download", "--audio", tmp_path / "wav"),
+        *("--source", server.url("/emodb.zip")),
     )
     assert server.sent.wait(60)
     command.send_signal(signal.SIGINT)

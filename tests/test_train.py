@@ -4,8 +4,6 @@ import csv
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -149,18 +147,12 @@ def test_loso_has_a_fold_a_speaker(tmp_path, run_command):
     assert all(row["fold"] == f"speaker {row['speaker']}" for row in predictions)
 
 
-def test_an_interrupted_run_keeps_the_old_weights(data, tmp_path):
+def test_an_interrupted_run_keeps_the_old_weights(data, tmp_path, start_command):
     output = tmp_path / "w.h5"
     output.write_bytes(b"old weights")
-    command = subprocess.Popen(
-        [
-            *(sys.executable, "train.py", "--data", data, "--max-evals", "0"),
-            *("--output", output, "--run", tmp_path / "run"),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    command = start_command(
+        *("train.py", "--data", data, "--max-evals", 0),
+        *("--output", output, "--run", tmp_path / "run"),
     )
     while "fold 1" not in command.stderr.readline():
         assert command.poll() is None
