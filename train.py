@@ -1,11 +1,11 @@
 """Train the network: choose on validation speakers, report on what was set aside, save.
 
 For each fold of the split, speakers taken out of the training part decide what
-there is to decide; the network is trained anew with all of that part,
-and predicts the part that nothing has looked at before. The weights that are
-saved are trained in the same way with every utterance, and carry the scores of
-the folds. Of several folds, the one with the lowest validation loss gives them
-its hyperparameters, and the median its number of epochs.
+there is to decide; the network is trained anew with all of that part, and
+predicts the part that nothing has looked at before. The weights that are saved
+are trained in the same way with every utterance, and carry the scores of the
+folds. Of several folds, the one with the lowest validation loss gives them its
+hyperparameters, and the median its number of epochs.
 """
 
 import json
@@ -20,13 +20,7 @@ from pathlib import Path
 from dataset import SPLITS, extract, find_audio_directory, read_corpus
 from utility.command_line import Parser, add_debug_option, native_stderr_silenced, report, run
 from utility.errors import UsageError
-from utility.globalvars import (
-    DATABASE_PATH,
-    FEATURES_PATH,
-    PRESETS,
-    ROOT,
-    WEIGHTS_PATH,
-)
+from utility.globalvars import DATABASE_PATH, FEATURES_PATH, PRESETS, ROOT, WEIGHTS_PATH
 
 DEFAULT_MAX_EVALS = 8
 
@@ -137,7 +131,9 @@ def build_parser() -> Parser:
         help="most epochs of a training; if not given, "
         + ", ".join(f"{PRESETS[name].epochs} ({name})" for name in PRESETS),
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of everything random"
+    )
     parser.add_argument(
         "--data", type=Path, default=ROOT, metavar="DIR", help="folder of the two pickles"
     )

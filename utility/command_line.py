@@ -12,7 +12,9 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Show a default where there is one to show."""
 
     def _get_help_string(self, action):
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        if action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
