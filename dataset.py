@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION, extract_features
-from utility.command_line import Parser, add_debug_option, report, run
+from utility.command_line import Parser, add_debug_option, report, run, shown
 from utility.errors import DataError, SignalError, UsageError
 from utility.functions import load_audio, read_pickle, write_pickle
 from utility.globalvars import (
@@ -501,7 +501,9 @@ def main(arguments) -> None:
     if arguments.command == "download":
         sources = (Source(arguments.source, None),) if arguments.source else SOURCES
         download(arguments.audio, sources, note=lambda message: report("dataset.py", message))
-        print(f"{len(read_manifest())} recordings, every one checked, are in {arguments.audio}")
+        print(
+            f"{len(read_manifest())} recordings, every one checked, are in {shown(arguments.audio)}"
+        )
     elif arguments.command == "extract":
         if not arguments.output.is_dir():
             raise UsageError(f"--output {arguments.output}: give a folder that exists")

@@ -18,7 +18,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dataset import SPLITS, extract, find_audio_directory, read_corpus
-from utility.command_line import Parser, add_debug_option, native_stderr_silenced, report, run
+from utility.command_line import (
+    Parser,
+    add_debug_option,
+    native_stderr_silenced,
+    report,
+    run,
+    shown,
+)
 from utility.errors import UsageError
 from utility.globalvars import DATABASE_PATH, FEATURES_PATH, PRESETS, ROOT, WEIGHTS_PATH
 
@@ -239,7 +246,9 @@ def main(arguments) -> None:
     everything = make_experiment(corpus, np.arange(len(corpus)), hyperparameters, seed, quiet)
     arrays = model_arrays(everything.fit(hyperparameters, epochs))
     write_weights(arguments.output, Weights(hyperparameters, arrays, scores=metrics))
-    print(f"{summarise(metrics)}\nweights: {arguments.output}\nreport: {folder}")
+    print(summarise(metrics))
+    print(f"weights: {shown(arguments.output)}")
+    print(f"report: {shown(folder)}")
 
 
 if __name__ == "__main__":

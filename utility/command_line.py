@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
+from pathlib import Path
 
 from utility.errors import SpeechEmotionError
 
@@ -46,6 +47,12 @@ def add_debug_option(parser) -> None:
 def report(program, message) -> None:
     """Print one line for the user on stderr, so that stdout holds results only."""
     print(f"{program}: {message}", file=sys.stderr, flush=True)
+
+
+def shown(path) -> str:
+    """Return a path as a person would type it from here."""
+    path = Path(path)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 @contextlib.contextmanager
