@@ -43,7 +43,7 @@ def test_the_commands_ask_for_files_that_exist():
 
 
 def test_every_source_file_is_listed():
-    listed = re.findall(r"^[\w/]+\.py", README, re.MULTILINE)
+    listed = re.findall(r"^([\w/]+\.py)  ", README, re.MULTILINE)
     sources = [*ROOT.glob("*.py"), *(ROOT / "utility").glob("*.py")]
     expected = {str(path.relative_to(ROOT)) for path in sources if path.name != "__init__.py"}
     assert sorted(listed) == sorted(expected)
