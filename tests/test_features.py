@@ -241,6 +241,14 @@ def test_what_cannot_be_a_signal_is_refused_by_name(signal, rate, message):
     assert isinstance(raised.value, ValueError)
 
 
+@pytest.mark.parametrize("block_frames", [1, 7, 97, 98, 99])
+def test_the_size_of_a_block_changes_nothing(block_frames, monkeypatch):
+    signal = REFERENCE["signal_steps"]
+    expected = extract_features(signal, RATE)
+    monkeypatch.setattr(audioFeatureExtraction, "BLOCK_FRAMES", block_frames)
+    np.testing.assert_allclose(extract_features(signal, RATE), expected, rtol=1e-9, atol=1e-12)
+
+
 def test_feature_array_is_not_tied_to_the_callers_signal():
     signal = sine(200)
     before = signal.copy()

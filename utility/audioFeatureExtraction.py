@@ -47,6 +47,7 @@ FEATURE_VERSION = 1
 LOWEST_SAMPLE_RATE_HZ = 4000
 EPSILON = 1e-8
 ENTROPY_BLOCKS = 10
+BLOCK_FRAMES = 256
 
 
 def extract_features(signal, sample_rate) -> np.ndarray:
@@ -86,6 +87,18 @@ def extract_features(signal, sample_rate) -> np.ndarray:
             f"takes {FRAMES.frame_seconds * 1000:.0f} ms; use a longer recording"
         )
     frames = frame(normalise(signal), FRAMES.frame_length, FRAMES.hop_length)
+    # A block that fits into the cache is faster, and memory does not grow with the
+    # recording. Each starts a frame early, since the flux looks back by one.
+    return np.concatenate(
+        [
+            features_of_frames(frames[max(start - 1, 0) : start + BLOCK_FRAMES])[min(start, 1) :]
+            for start in range(0, len(frames), BLOCK_FRAMES)
+        ]
+    )
+
+
+def features_of_frames(frames) -> np.ndarray:
+    """Put the columns together: (frames, samples) of normalised signal to (frames, 36)."""
     magnitudes = magnitude(frames)
     chroma = chroma_vector(magnitudes, FRAMES.sample_rate_hz)
     ratio, pitch = harmonic_ratio_and_pitch(frames, FRAMES.sample_rate_hz)
