@@ -337,7 +337,7 @@ def download(destination=AUDIO_DIRECTORY, sources=SOURCES, note=lambda message: 
     ]
     if not missing:
         return
-    destination.mkdir(parents=True, exist_ok=True)
+    destination.parent.mkdir(parents=True, exist_ok=True)
     # Beside the destination, so that moving is renaming; what a killed run left is cleared.
     staging = destination.parent / f".{destination.name}.download"
     try:
@@ -349,6 +349,7 @@ def download(destination=AUDIO_DIRECTORY, sources=SOURCES, note=lambda message: 
             except DataError as error:
                 note(f"{source.url}: {error}")
                 continue
+            destination.mkdir(exist_ok=True)
             for name in missing:
                 (staging / name).replace(destination / name)
             return

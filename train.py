@@ -246,6 +246,8 @@ def main(arguments) -> None:
     everything = make_experiment(corpus, np.arange(len(corpus)), hyperparameters, seed, quiet)
     arrays = model_arrays(everything.fit(hyperparameters, epochs))
     write_weights(arguments.output, Weights(hyperparameters, arrays, scores=metrics))
+    saved = {"saved_hyperparameters": asdict(hyperparameters), "saved_epochs": epochs}
+    write_json(folder / "config.json", config | saved)
     print(summarise(metrics))
     print(f"weights: {shown(arguments.output)}")
     print(f"report: {shown(folder)}")

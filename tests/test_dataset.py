@@ -184,7 +184,7 @@ def test_download_command_with_the_real_recordings(server, emodb_audio, tmp_path
     assert done.returncode == 1
     assert "cannot be fetched" in done.stderr
     assert "Traceback" not in done.stderr
-    assert list((tmp_path / "wav").iterdir()) == []
+    assert not (tmp_path / "wav").exists()
 
 
 def test_ctrl_c_ends_a_download_without_a_trace(server, tmp_path, start_command):
@@ -200,7 +200,7 @@ def test_ctrl_c_ends_a_download_without_a_trace(server, tmp_path, start_command)
     server.resume.set()
     assert command.returncode == 130
     assert errors == "dataset.py: interrupted\n"
-    assert [path.name for path in tmp_path.rglob("*")] == ["wav"]
+    assert list(tmp_path.iterdir()) == []
 
 
 # Extraction

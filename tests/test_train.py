@@ -5,7 +5,7 @@ import json
 import shutil
 import signal
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -100,6 +100,8 @@ def test_the_best_trial_is_the_one_that_is_kept(tuned):
     trials = rows_of(tuned[1] / "run" / "trials.csv")
     best = min(trials, key=lambda row: float(row["validation_loss"]))
     kept = read_weights(tuned[1] / "w.h5").hyperparameters
+    config = json.loads((tuned[1] / "run" / "config.json").read_text())
+    assert config["saved_hyperparameters"] == asdict(kept)
     assert kept.learning_rate == pytest.approx(float(best["learning_rate"]))
     assert kept.dense_units == int(best["dense_units"])
     (history,) = rows_of(tuned[1] / "run" / "history.csv")
