@@ -9,12 +9,9 @@ import hashlib
 import os
 import re
 import shutil
-import signal
 import sys
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +30,7 @@ from utility.globalvars import (
     FRAMES,
     ROOT,
 )
+from utility.parallel import in_processes
 
 FORMAT_VERSION = 1
 
@@ -228,15 +226,6 @@ def describe(path, manifest) -> dict:
     }
 
 
-def start_worker() -> None:
-    """Prepare a process that extracts, so that it minds its own business."""
-    from threadpoolctl import threadpool_limits
-
-    # More threads than cores fight over them, and Ctrl-C is for the parent to hear.
-    threadpool_limits(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def extract_file(path) -> tuple[float, np.ndarray] | SignalError:
     """Return the seconds and float32 frames of a recording, or what is wrong with it."""
     try:
@@ -272,14 +261,8 @@ def extract(audio, output=ROOT, processes=None) -> Corpus:
         raise DataError(f"{audio}: no .wav files; name the folder of the recordings with --audio")
     foreign = [path for path in paths if not FILE_NAME.fullmatch(path.stem)]
     refuse(f"{path}: not a file name of EmoDB, such as 03a01Fa.wav; move it" for path in foreign)
-    with ProcessPoolExecutor(
-        processes,
-        # Afresh, since a fork of a process that has run TensorFlow can hang.
-        mp_context=get_context("spawn"),
-        initializer=start_worker,
-    ) as pool:
-        results = pool.map(extract_file, paths, chunksize=4)
-        results = list(tqdm(results, "extracting", len(paths), unit="clip", disable=None))
+    results = in_processes(extract_file, paths, processes, items_at_once=4)
+    results = list(tqdm(results, "extracting", len(paths), unit="clip", disable=None))
     refuse(str(result) for result in results if isinstance(result, SignalError))
 
     manifest = read_manifest()

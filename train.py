@@ -14,6 +14,7 @@ import platform
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from utility.command_line import (
 )
 from utility.errors import UsageError
 from utility.globalvars import DATABASE_PATH, FEATURES_PATH, PRESETS, ROOT, WEIGHTS_PATH
+from utility.parallel import in_processes
 
 DEFAULT_MAX_EVALS = 8
 
@@ -56,8 +58,33 @@ def best_of(trials):
     return min(trials, key=lambda trial: trial.measured["validation_loss"])
 
 
+def evaluate_fold(fold, corpus, hyperparameters, max_evals, seed, quiet):
+    """Choose and train on the training part of a fold, and predict the other part.
+
+    Returns
+    -------
+    trials : list of Trial
+    probabilities : np.ndarray, shape (tested utterances, emotions)
+    """
+    from utility.training import make_experiment, predict
+
+    experiment = make_experiment(corpus, fold.train, hyperparameters, seed, quiet)
+    trials = make_trials(experiment, max_evals)
+    best = best_of(trials)
+    model = experiment.fit(best.hyperparameters, best.epochs)
+    return trials, predict(model, [corpus.frames[i] for i in fold.test], best.hyperparameters)
+
+
+def evaluate_fold_alone(fold, **arguments):
+    """Call `evaluate_fold` in a process that has a core of its own."""
+    import_tensorflow(threads=1)
+    return evaluate_fold(fold, **arguments, quiet=True)
+
+
 def cross_validate(corpus, folds, hyperparameters, max_evals, seed, quiet):
-    """Choose, train and predict, for each fold by itself.
+    """Evaluate all folds, each by itself, on all cores.
+
+    A training of our network keeps a single core busy, so folds run side by side.
 
     Returns
     -------
@@ -66,19 +93,27 @@ def cross_validate(corpus, folds, hyperparameters, max_evals, seed, quiet):
     probabilities : list of np.ndarray, shape (tested utterances, emotions)
         Those of each fold.
     """
-    from utility.training import make_experiment, predict
+    from tqdm import tqdm
 
-    trials, probabilities = [], []
-    for number, fold in enumerate(folds, 1):
+    arguments = {
+        "corpus": corpus,
+        "hyperparameters": hyperparameters,
+        "max_evals": max_evals,
+        "seed": seed,
+    }
+    if len(folds) == 1:
         if not quiet:
-            report("train.py", f"fold {number} of {len(folds)}: {fold.name}")
-        experiment = make_experiment(corpus, fold.train, hyperparameters, seed, quiet)
-        trials.append(make_trials(experiment, max_evals))
-        best = best_of(trials[-1])
-        model = experiment.fit(best.hyperparameters, best.epochs)
-        tested = [corpus.frames[i] for i in fold.test]
-        probabilities.append(predict(model, tested, best.hyperparameters))
-    return trials, probabilities
+            report("train.py", f"training on the rest of {folds[0].name}")
+        import_tensorflow()
+        results = [evaluate_fold(folds[0], **arguments, quiet=quiet)]
+    else:
+        if not quiet:
+            report("train.py", f"training {len(folds)} folds")
+        results = in_processes(partial(evaluate_fold_alone, **arguments), folds)
+        bar = tqdm(results, "folds", len(folds), unit="fold", disable=True if quiet else None)
+        results = list(bar)
+    trials, probabilities = zip(*results, strict=True)
+    return list(trials), list(probabilities)
 
 
 def write_json(path, content) -> None:
@@ -200,13 +235,22 @@ def make_config(arguments, hyperparameters, max_evals) -> dict:
     }
 
 
-def import_tensorflow() -> None:
-    """Import TensorFlow without the notes that it prints for its developers."""
+def import_tensorflow(threads=None) -> None:
+    """Import TensorFlow without the notes that it prints for its developers.
+
+    Parameters
+    ----------
+    threads : int, optional
+        That it may use; all cores unless given.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with native_stderr_silenced():
         import tensorflow
     # Every training traces its network anew, which TensorFlow takes for a mistake.
     tensorflow.get_logger().setLevel("ERROR")
+    if threads:
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def main(arguments) -> None:
@@ -224,6 +268,9 @@ def main(arguments) -> None:
     folder.mkdir(parents=True)
     write_json(folder / "config.json", config)
 
+    seed, quiet = arguments.seed, arguments.quiet
+    trials, probabilities = cross_validate(corpus, folds, hyperparameters, max_evals, seed, quiet)
+
     import_tensorflow()
     import numpy as np
 
@@ -232,8 +279,6 @@ def main(arguments) -> None:
     from utility.training import make_experiment
     from utility.weights import Weights, write_weights
 
-    seed, quiet = arguments.seed, arguments.quiet
-    trials, probabilities = cross_validate(corpus, folds, hyperparameters, max_evals, seed, quiet)
     tested = np.concatenate([fold.test for fold in folds])
     measures = measure(corpus.labels[tested], np.concatenate(probabilities))
     metrics = {name: config[name] for name in ("preset", "split", "seed")} | measures

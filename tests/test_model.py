@@ -6,12 +6,13 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from utility import inference
 from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
 from utility.errors import WeightsError
 from utility.globalvars import PRESETS
-from utility.model import attention_weights, build_model, load_model, model_arrays
+from utility.model import BlockLSTM, attention_weights, build_model, load_model, model_arrays
 from utility.training import batches, cross_entropy, pad, predict
 from utility.weights import Weights, read_weights, write_weights
 
@@ -69,6 +70,30 @@ def test_numpy_equals_keras(name):
         assert attention.shape == (len(clip),)
         assert attention.min() >= 0
         assert attention.sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("way", ["forwards", "backwards"])
+def test_the_lstm_in_one_kernel_is_that_of_keras(way):
+    random = np.random.default_rng(0)
+    steps = tf.constant(random.normal(size=(4, 9, 5)), tf.float32)
+    mask = tf.sequence_mask([9, 1, 4, 8], 9)
+    results = []
+    for kind in (keras.layers.LSTM, BlockLSTM):
+        keras.utils.set_random_seed(0)
+        lstm = kind(6, return_sequences=True, go_backwards=way == "backwards")
+        lstm.build(steps.shape)
+        lstm.cell.bias.assign(random.normal(size=24) if not results else results[0][0])
+        with tf.GradientTape() as tape:
+            tape.watch(steps)
+            outputs = lstm(steps, mask=mask)
+            # What is put out for padding is nobody's business.
+            heard = tf.reverse(mask, [1]) if way == "backwards" else mask
+            outputs *= tf.cast(heard, tf.float32)[..., tf.newaxis]
+            loss = tf.reduce_sum(outputs**2 * tf.range(9.0)[:, tf.newaxis])
+        gradients = tape.gradient(loss, [steps, *lstm.trainable_variables])
+        results.append([lstm.cell.bias.numpy(), outputs, *gradients])
+    for expected, value in zip(*results, strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-4)
 
 
 def test_padding_gets_no_attention():

@@ -156,7 +156,7 @@ def test_an_interrupted_run_keeps_the_old_weights(data, tmp_path, start_command)
         *("train.py", "--data", data, "--max-evals", 0),
         *("--output", output, "--run", tmp_path / "run"),
     )
-    while "fold 1" not in command.stderr.readline():
+    while "training" not in command.stderr.readline():
         assert command.poll() is None
     time.sleep(3)
     command.send_signal(signal.SIGINT)

@@ -6,8 +6,9 @@ followed by harmonic ratio and pitch. Where the original departs from the
 textbook, its arithmetic is kept, so that features and weights stay comparable,
 and the docstring says so under "Quirk".
 
-In all functions `frames` is a (frames, samples) array of signal values and
-`magnitudes` a (frames, bins) array of spectral magnitudes.
+In all functions `frames` is a (frames, samples) array of signal values,
+`power` the (frames, samples + 1) array of `power_spectrum`, and `magnitudes` a
+(frames, bins) array of spectral magnitudes.
 
 References
 ----------
@@ -48,6 +49,7 @@ LOWEST_SAMPLE_RATE_HZ = 4000
 EPSILON = 1e-8
 ENTROPY_BLOCKS = 10
 BLOCK_FRAMES = 256
+KEPT_BYTES = 2**24
 
 
 def extract_features(signal, sample_rate) -> np.ndarray:
@@ -87,6 +89,9 @@ def extract_features(signal, sample_rate) -> np.ndarray:
             f"takes {FRAMES.frame_seconds * 1000:.0f} ms; use a longer recording"
         )
     frames = frame(normalise(signal), FRAMES.frame_length, FRAMES.hop_length)
+    # glibc takes an array larger than all that were freed before straight from the
+    # system, anew for every block. This one, never touched, saves a fifth of the time.
+    np.empty(KEPT_BYTES, np.uint8)
     # A block that fits into the cache is faster, and memory does not grow with the
     # recording. Each starts a frame early, since the flux looks back by one.
     return np.concatenate(
@@ -99,9 +104,10 @@ def extract_features(signal, sample_rate) -> np.ndarray:
 
 def features_of_frames(frames) -> np.ndarray:
     """Put the columns together: (frames, samples) of normalised signal to (frames, 36)."""
-    magnitudes = magnitude(frames)
+    power = power_spectrum(frames)
+    magnitudes = magnitude(power)
     chroma = chroma_vector(magnitudes, FRAMES.sample_rate_hz)
-    ratio, pitch = harmonic_ratio_and_pitch(frames, FRAMES.sample_rate_hz)
+    ratio, pitch = harmonic_ratio_and_pitch(frames, power, FRAMES.sample_rate_hz)
     centroid, spread = spectral_centroid_and_spread(magnitudes)
     return np.column_stack(
         [
@@ -196,8 +202,25 @@ def frame(signal, frame_length, hop_length) -> np.ndarray:
     return sliding_window_view(signal, frame_length)[::hop_length]
 
 
-def magnitude(frames) -> np.ndarray:
-    """Spectral magnitudes |FFT(x)| / bins.
+def power_spectrum(frames) -> np.ndarray:
+    """|FFT|² of every frame followed by as many zeros, which all that is spectral shares.
+
+    Every other bin is one of the frame alone; all of them are the Fourier
+    transform of its autocorrelation, which the zeros keep from wrapping round.
+
+    Returns
+    -------
+    np.ndarray, shape (frames, samples + 1)
+    """
+    count, length = frames.shape
+    padded = np.zeros((count, 2 * length))
+    padded[:, :length] = frames
+    spectrum = np.fft.rfft(padded)
+    return spectrum.real**2 + spectrum.imag**2
+
+
+def magnitude(power) -> np.ndarray:
+    """Spectral magnitudes |FFT(x)| / bins of the frames without their zeros.
 
     Returns
     -------
@@ -205,8 +228,8 @@ def magnitude(frames) -> np.ndarray:
         Half as many bins as samples. Quirk: the bin at half the sample rate is
         dropped, and the FFT is divided by the bins, not by the samples.
     """
-    bins = frames.shape[1] // 2
-    return np.abs(np.fft.rfft(frames)[:, :bins]) / bins
+    bins = power.shape[1] // 2
+    return np.sqrt(power[:, : 2 * bins : 2]) / bins
 
 
 def zero_crossing_rate(frames) -> np.ndarray:
@@ -218,7 +241,10 @@ def zero_crossing_rate(frames) -> np.ndarray:
     -------
     np.ndarray, shape (frames,), from 0 to 1
     """
-    return np.abs(np.diff(np.sign(frames))).sum(axis=1) / 2 / (frames.shape[1] - 1)
+    # Bytes take an eighth of the time of floats.
+    signs = (frames > 0).view(np.int8) - (frames < 0).view(np.int8)
+    changes = np.abs(signs[:, 1:] - signs[:, :-1]).sum(axis=1, dtype=np.int32)
+    return changes / 2 / (frames.shape[1] - 1)
 
 
 def energy(frames) -> np.ndarray:
@@ -228,7 +254,12 @@ def energy(frames) -> np.ndarray:
     -------
     np.ndarray, shape (frames,)
     """
-    return np.mean(frames**2, axis=1)
+    return sum_of_squares(frames) / frames.shape[1]
+
+
+def sum_of_squares(values) -> np.ndarray:
+    """Sum of x² along the last axis, without an array of the squares."""
+    return np.einsum("...i,...i->...", values, values)
 
 
 def energy_entropy(frames) -> np.ndarray:
@@ -240,7 +271,7 @@ def energy_entropy(frames) -> np.ndarray:
     -------
     np.ndarray, shape (frames,)
     """
-    return block_entropy(frames**2)
+    return block_entropy(frames)
 
 
 def spectral_entropy(magnitudes) -> np.ndarray:
@@ -250,24 +281,24 @@ def spectral_entropy(magnitudes) -> np.ndarray:
     -------
     np.ndarray, shape (frames,)
     """
-    return block_entropy(magnitudes**2)
+    return block_entropy(magnitudes)
 
 
-def block_entropy(power) -> np.ndarray:
-    """-sum p log2(p + eps) over ten equal blocks, p = block / (total + eps).
+def block_entropy(values) -> np.ndarray:
+    """-sum p log2(p + eps) over ten equal blocks, p = sum of x² in the block / (total + eps).
 
     Parameters
     ----------
-    power : np.ndarray, shape (frames, values)
-        Values after the last whole block count for the total only.
+    values : np.ndarray, shape (frames, values)
+        Those after the last whole block count for the total only.
 
     Returns
     -------
     np.ndarray, shape (frames,)
     """
-    length = power.shape[1] // ENTROPY_BLOCKS
-    blocks = power[:, : ENTROPY_BLOCKS * length].reshape(-1, ENTROPY_BLOCKS, length).sum(axis=2)
-    share = blocks / (power.sum(axis=1, keepdims=True) + EPSILON)
+    length = values.shape[1] // ENTROPY_BLOCKS
+    blocks = values[:, : ENTROPY_BLOCKS * length].reshape(-1, ENTROPY_BLOCKS, length)
+    share = sum_of_squares(blocks) / (sum_of_squares(values)[:, np.newaxis] + EPSILON)
     return -(share * np.log2(share + EPSILON)).sum(axis=1)
 
 
@@ -286,12 +317,12 @@ def spectral_centroid_and_spread(magnitudes) -> tuple[np.ndarray, np.ndarray]:
     """
     bins = magnitudes.shape[1]
     frequencies = np.arange(1, bins + 1) / bins
-    peak = magnitudes.max(axis=1, keepdims=True)
-    scaled = magnitudes / np.where(peak > 0, peak, 1)
-    total = scaled.sum(axis=1) + EPSILON
-    centroid = scaled @ frequencies / total
+    # Instead of X, the small constant beside its sum is scaled, by the largest value.
+    total = magnitudes.sum(axis=1) + EPSILON * magnitudes.max(axis=1)
+    total = np.where(total > 0, total, 1)
+    centroid = magnitudes @ frequencies / total
     squared_distance = (frequencies - centroid[:, np.newaxis]) ** 2
-    spread = np.sqrt((squared_distance * scaled).sum(axis=1) / total)
+    spread = np.sqrt(np.einsum("fk,fk->f", squared_distance, magnitudes) / total)
     return centroid, spread
 
 
@@ -305,8 +336,9 @@ def spectral_flux(magnitudes) -> np.ndarray:
     -------
     np.ndarray, shape (frames,)
     """
-    share = magnitudes / (magnitudes + EPSILON).sum(axis=1, keepdims=True)
-    return (np.diff(share, axis=0, prepend=share[:1]) ** 2).sum(axis=1)
+    total = magnitudes.sum(axis=1, keepdims=True) + magnitudes.shape[1] * EPSILON
+    share = magnitudes / total
+    return np.append(0, sum_of_squares(share[1:] - share[:-1]))
 
 
 def spectral_rolloff(magnitudes, share=0.90) -> np.ndarray:
@@ -332,7 +364,8 @@ def mfcc(magnitudes, sample_rate_hz) -> np.ndarray:
     np.ndarray, shape (frames, 13)
     """
     filter_bank = mel_filter_bank(magnitudes.shape[1], sample_rate_hz)
-    log_energies = np.log10(magnitudes @ filter_bank.T + EPSILON)
+    heard = np.flatnonzero(filter_bank.any(axis=0))[-1] + 1
+    log_energies = np.log10(magnitudes[:, :heard] @ filter_bank[:, :heard].T + EPSILON)
     return log_energies @ cosine_transform(len(filter_bank), MFCC_COUNT).T
 
 
@@ -409,7 +442,7 @@ def chroma_map(bins, sample_rate_hz) -> np.ndarray:
     return chroma
 
 
-def harmonic_ratio_and_pitch(frames, sample_rate_hz) -> tuple[np.ndarray, np.ndarray]:
+def harmonic_ratio_and_pitch(frames, power, sample_rate_hz) -> tuple[np.ndarray, np.ndarray]:
     """Height and place of the highest peak of the normalised autocorrelation.
 
     The curve starts at the first sign change of the autocorrelation R and ends
@@ -430,31 +463,35 @@ def harmonic_ratio_and_pitch(frames, sample_rate_hz) -> tuple[np.ndarray, np.nda
         The pitch in hertz.
     """
     longest = min(round(0.016 * sample_rate_hz) - 1, frames.shape[1] - 3)
-    correlation = autocorrelation(frames, longest + 1)
-    lags = correlation[:, 1:]
-    changes = np.diff(np.sign(lags)) != 0
-    first = np.where(changes.any(axis=1), changes.argmax(axis=1), longest)[:, np.newaxis]
+    correlation = autocorrelation(power)
+    negative = correlation[:, 1 : longest + 2] < 0
+    changes = negative[:, 1:] != negative[:, :-1]
+    first = changes.argmax(axis=1)
 
-    index = np.arange(longest)
-    cumulative = np.cumsum(frames**2, axis=1)
-    shifted = np.clip(longest - (index - first), 0, longest)
-    scale = np.sqrt(correlation[:, :1] * np.take_along_axis(cumulative, shifted, axis=1))
-    curve = np.where(index >= first, lags[:, :longest] / (scale + EPSILON), 0)
+    # Up to its start the curve is 0, from which the first step is half a crossing.
+    crossings = changes[:, :-1].sum(axis=1) + np.where(first > 0, 0.5, 0)
+    harmonic = changes.any(axis=1) & (crossings <= 0.15 * (longest - 1))
+    (rows,) = np.nonzero(harmonic)
 
-    ratio = curve.max(axis=1)
-    pitch = sample_rate_hz / (curve.argmax(axis=1) + EPSILON)
-    harmonic = zero_crossing_rate(curve) <= 0.15
-    voiced = harmonic & (pitch <= 5000) & (ratio >= 0.1)
-    return np.where(harmonic, ratio, 0), np.where(voiced, pitch, 0)
+    # From its start on, and with zeros in place of what lies beyond the longest lag.
+    correlation[:, longest + 1 :] = 0
+    numerator = sliding_window_view(correlation, longest, axis=1)[rows, 1 + first[rows]]
+    cumulative = np.cumsum(frames[rows, : longest + 1] ** 2, axis=1)
+    scale = np.sqrt(correlation[rows, :1] * cumulative[:, :0:-1])
+    curve = numerator / (scale + EPSILON)
+
+    ratio, pitch = np.zeros((2, len(frames)))
+    ratio[rows] = curve.max(axis=1)
+    pitch[rows] = sample_rate_hz / (first[rows] + curve.argmax(axis=1) + EPSILON)
+    return ratio, np.where((pitch <= 5000) & (ratio >= 0.1), pitch, 0)
 
 
-def autocorrelation(frames, longest_lag) -> np.ndarray:
-    """R(lag) = sum x[n] x[n + lag], through the FFT.
+def autocorrelation(power) -> np.ndarray:
+    """R(lag) = sum x[n] x[n + lag], the Fourier transform of the power spectrum.
 
     Returns
     -------
-    np.ndarray, shape (frames, longest_lag + 1)
+    np.ndarray, shape (frames, 2 samples)
+        Lags of 0 and up; what follows half of them are those below 0.
     """
-    size = frames.shape[1] + longest_lag
-    spectrum = np.fft.rfft(frames, n=size)
-    return np.fft.irfft(np.abs(spectrum) ** 2, n=size)[:, : longest_lag + 1]
+    return np.fft.irfft(power)

@@ -1,14 +1,17 @@
 """The networks, in Keras: frames in, probabilities of the emotions out.
 
-Every network takes frames as `extract_features` gives them, padded with rows of
-zeros to a common length. A row of zeros is no frame of a signal (even silence
-has an MFCC 1 of -50), so the mask is read off the input: padding gets no
+A model has two parts. Its front end turns frames, as `extract_features` gives
+them, into the steps that the Bi-LSTM reads; it has nothing to train, so training
+runs it once. Its network reads the steps. Clips are padded with rows of zeros to
+a common length. A row of zeros is no frame of a signal (even silence has an
+MFCC 1 of -50) and no step, so masks are read off the input: padding gets no
 attention and changes no result.
 
 `utility.inference` repeats both networks in NumPy; this file is the definition.
 """
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
 from utility.audioFeatureExtraction import FEATURE_NAMES
@@ -34,12 +37,27 @@ def build_model(hyperparameters) -> keras.Model:
     keras.Model
         From (clips, frames, 36) to probabilities of the emotions, (clips, 7).
     """
+    make_steps, make_network = NETWORKS[hyperparameters.network]
     frames = keras.Input((None, len(FEATURE_NAMES)), name="frames")
-    mask = ops.any(ops.not_equal(frames, 0), axis=-1)
-    network = NETWORKS[hyperparameters.network]
-    pooled = network(frames, mask, hyperparameters)
+    steps = make_steps(frames, not_padding(frames), hyperparameters)
+    pooled = make_network(steps, not_padding(steps), hyperparameters)
     probabilities = layers.Dense(len(EMOTIONS), "softmax", name="emotion")(pooled)
     return keras.Model(frames, probabilities, name=hyperparameters.network)
+
+
+def front_end(model) -> keras.Model:
+    """Return the part of a model that has nothing to train: frames in, steps out."""
+    return keras.Model(model.input, model.get_layer("steps").output)
+
+
+def trainable_part(model) -> keras.Model:
+    """Return the rest of a model, with the same weights: steps in, probabilities out."""
+    return keras.Model(model.get_layer("steps").output, model.output)
+
+
+def not_padding(rows):
+    """Tell which rows are no padding: (clips, rows, values) to bool (clips, rows)."""
+    return ops.any(ops.not_equal(rows, 0), axis=-1)
 
 
 def model_arrays(model) -> dict:
@@ -70,45 +88,53 @@ def load_model(weights) -> keras.Model:
     return model
 
 
-def attention_network(frames, mask, hyperparameters):
-    """Pool a Bi-LSTM over steps of several frames with several attention heads.
+def attention_steps(frames, mask, hyperparameters):
+    """Summarise blocks of frames, standardised in two ways and joined by their slopes.
 
-    Features are standardised twice, by the statistics of the training frames
-    and by those of the clip itself, and joined by their slopes; each step of
-    `frames_per_step` frames gives their mean and deviation. After Mirsamadi et
-    al. (ICASSP 2017), with more than one head and with the attention-weighted
-    deviation beside the mean, as in Okabe et al. (Interspeech 2018).
+    Features are standardised by the statistics of the training frames and by
+    those of the clip itself; each step of `frames_per_step` frames gives their
+    mean and deviation.
     """
     # Its statistics are weights, set from the training frames by `fit`.
     standard = layers.Normalization(name="standardise")(frames)
     own = ClipStandardise(name="clip_standardise")(standard, frame_mask=mask)
     slopes = Slope(name="slope")(standard)
     x = layers.Concatenate(name="inputs")([standard, own, slopes])
-    x, step_mask = FrameSteps(hyperparameters.frames_per_step, name="steps")(x, frame_mask=mask)
-    x = layers.Dropout(hyperparameters.input_dropout, name="input_dropout")(x)
+    return FrameSteps(hyperparameters.frames_per_step, name="steps")(x, frame_mask=mask)
+
+
+def attention_network(steps, mask, hyperparameters):
+    """Pool a Bi-LSTM over time with several attention heads.
+
+    After Mirsamadi et al. (ICASSP 2017), with more than one head and with the
+    attention-weighted deviation beside the mean, as in Okabe et al.
+    (Interspeech 2018).
+    """
+    x = layers.Dropout(hyperparameters.input_dropout, name="input_dropout")(steps)
     x = layers.Dense(hyperparameters.dense_units, "relu", name="dense")(x)
     x = layers.Dropout(hyperparameters.dropout, name="dense_dropout")(x)
-    recurrent = layers.LSTM(hyperparameters.lstm_units, return_sequences=True, name="lstm")
-    x = layers.Bidirectional(recurrent, name="bilstm")(x, mask=step_mask)
-    x = layers.Dropout(hyperparameters.dropout, name="bilstm_dropout")(x)
+    x = bidirectional_lstm(x, mask, hyperparameters)
     scores = layers.Dense(hyperparameters.attention_heads, use_bias=False, name="attention")(x)
-    pooled = AttentionPool(deviation=True, name="pool")(x, scores=scores, step_mask=step_mask)
+    pooled = AttentionPool(deviation=True, name="pool")(x, scores=scores, step_mask=mask)
     return layers.Dropout(hyperparameters.dropout, name="pool_dropout")(pooled)
 
 
-def seed2018_network(frames, mask, hyperparameters):
+def seed2018_steps(frames, mask, hyperparameters):
+    """Standardise a frame across its own 36 features, as the 2018 project did."""
+    return FrameStandardise(name="steps")(frames)
+
+
+def seed2018_network(steps, mask, hyperparameters):
     """Build the network of the 2018 project, layer for layer.
 
-    A frame is standardised across its own 36 features. The attention vector u
-    is a constant, every entry 1 over its length, through a softmax layer.
+    The attention vector u is a constant, every entry 1 over its length, through
+    a softmax layer.
     """
-    x = FrameStandardise(name="frame_standardise")(frames)
+    x = steps
     for number in (1, 2):
         x = layers.Dense(hyperparameters.dense_units, "relu", name=f"dense_{number}")(x)
         x = layers.Dropout(hyperparameters.dropout, name=f"dense_{number}_dropout")(x)
-    recurrent = layers.LSTM(hyperparameters.lstm_units, return_sequences=True, name="lstm")
-    x = layers.Bidirectional(recurrent, name="bilstm")(x, mask=mask)
-    x = layers.Dropout(hyperparameters.dropout, name="bilstm_dropout")(x)
+    x = bidirectional_lstm(x, mask, hyperparameters)
     width = 2 * hyperparameters.lstm_units
     constant = ops.full_like(x[:, 0], 1 / width)
     u = layers.Dense(width, "softmax", name="attention")(constant)
@@ -116,7 +142,64 @@ def seed2018_network(frames, mask, hyperparameters):
     return AttentionPool(deviation=False, name="pool")(x, scores=scores, step_mask=mask)
 
 
-NETWORKS = {"attention": attention_network, "seed2018": seed2018_network}
+NETWORKS = {
+    "attention": (attention_steps, attention_network),
+    "seed2018": (seed2018_steps, seed2018_network),
+}
+
+
+def bidirectional_lstm(x, mask, hyperparameters):
+    """Read the steps in both directions, (clips, steps, d) to (clips, steps, 2 units)."""
+    lstm = BlockLSTM(hyperparameters.lstm_units, return_sequences=True, name="lstm")
+    x = layers.Bidirectional(lstm, name="bilstm")(x, mask=mask)
+    return layers.Dropout(hyperparameters.dropout, name="bilstm_dropout")(x)
+
+
+@keras.saving.register_keras_serializable("speech_emotion")
+class BlockLSTM(layers.LSTM):
+    """An LSTM whose steps run inside one kernel of TensorFlow.
+
+    The same function of the same weights as `keras.layers.LSTM`, which runs a
+    loop of small kernels where there is no GPU. Clips are padded behind.
+    """
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        """Return the last output, the outputs of all steps, and the last states."""
+        count = ops.sum(ops.cast(mask, "int32"), axis=1)
+        if self.go_backwards:
+            sequences = tf.reverse_sequence(sequences, count, seq_axis=1)
+        hidden, cell = initial_state
+        no_peephole = tf.zeros(self.units)
+        # Not BlockLSTMV2, which has the order of our gates but, as of TensorFlow 2.21,
+        # the gradient of another order.
+        outputs = tf.raw_ops.BlockLSTM(
+            seq_len_max=tf.cast(tf.shape(sequences)[1], tf.int64),
+            x=tf.transpose(sequences, (1, 0, 2)),
+            cs_prev=cell,
+            h_prev=hidden,
+            w=input_cell_forget_output(
+                tf.concat([self.cell.kernel, self.cell.recurrent_kernel], axis=0)
+            ),
+            b=input_cell_forget_output(self.cell.bias),
+            wci=no_peephole,
+            wcf=no_peephole,
+            wco=no_peephole,
+            forget_bias=0.0,
+            cell_clip=-1.0,
+        )
+        hidden, cell = (tf.transpose(values, (1, 0, 2)) for values in (outputs.h, outputs.cs))
+        last = count - 1
+        states = [tf.gather(values, last, axis=1, batch_dims=1) for values in (hidden, cell)]
+        if self.go_backwards:
+            # Keras has the padding first in what runs backwards.
+            hidden = tf.reverse(tf.reverse_sequence(hidden, count, seq_axis=1), [1])
+        return states[0], hidden, states
+
+
+def input_cell_forget_output(gates):
+    """Bring the gates, (..., 4 units), from Keras's order to that of the kernel."""
+    update, forget, cell, output = tf.split(gates, 4, axis=-1)
+    return tf.concat([update, cell, forget, output], axis=-1)
 
 
 class ClipStandardise(layers.Layer):
@@ -159,7 +242,7 @@ class FrameSteps(layers.Layer):
         self.frames_per_step = frames_per_step
 
     def call(self, frames, frame_mask):
-        """Map (clips, frames, f) to (clips, steps, 2 f) and a mask, (clips, steps)."""
+        """Map (clips, frames, f) to (clips, steps, 2 f)."""
         size, features = self.frames_per_step, frames.shape[-1]
         frames = ops.pad(frames, ((0, 0), (0, size - 1), (0, 0)))
         frame_mask = ops.pad(frame_mask, ((0, 0), (0, size - 1)))
@@ -167,16 +250,14 @@ class FrameSteps(layers.Layer):
         blocks = ops.reshape(frames[:, : steps * size], (-1, steps, size, features))
         block_mask = ops.reshape(frame_mask[:, : steps * size], (-1, steps, size))
         mean, deviation = masked_statistics(blocks, block_mask[..., None])
-        return ops.concatenate([mean, deviation], axis=-1), ops.any(block_mask, axis=-1)
+        statistics = ops.concatenate([mean, deviation], axis=-1)
+        return statistics * ops.cast(ops.any(block_mask, axis=-1)[..., None], statistics.dtype)
 
     def compute_output_spec(self, frames, frame_mask):
         """Tell Keras the shapes, which it cannot infer from an unknown number of frames."""
         clips, count, features = frames.shape
         steps = None if count is None else -(-count // self.frames_per_step)
-        return (
-            keras.KerasTensor((clips, steps, 2 * features), dtype=frames.dtype),
-            keras.KerasTensor((clips, steps), dtype="bool"),
-        )
+        return keras.KerasTensor((clips, steps, 2 * features), dtype=frames.dtype)
 
 
 class AttentionPool(layers.Layer):

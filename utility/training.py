@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
 from utility.errors import DataError
 from utility.globalvars import EMOTIONS, Hyperparameters
-from utility.model import build_model
+from utility.model import build_model, front_end, trainable_part
 
 # Share of the training speakers that decide (rounded up): 3 of 10.
 VALIDATION_SHARE = 0.25
@@ -18,10 +19,8 @@ WARM_UP_SHARE = 0.2
 
 def make_deterministic(seed) -> None:
     """Seed Python, NumPy and TensorFlow, and have TensorFlow repeat itself exactly."""
-    import tensorflow
-
     keras.utils.set_random_seed(seed)
-    tensorflow.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_op_determinism()
 
 
 def pad(frames, length=None) -> np.ndarray:
@@ -66,16 +65,30 @@ def batches(lengths, batch_size, random) -> list[np.ndarray]:
     return division
 
 
-def predict(model, frames, hyperparameters) -> np.ndarray:
-    """Return the probabilities of the emotions for each clip, (clips, emotions)."""
-    order = np.argsort([len(table) for table in frames], kind="stable")
+def predict(model, clips, hyperparameters) -> np.ndarray:
+    """Return the probabilities of the emotions for each clip, (clips, emotions).
+
+    Parameters
+    ----------
+    model : keras.Model
+        A whole model for clips of frames, or its trainable part for clips of steps.
+    clips : sequence of np.ndarray, shape (frames or steps, values)
+    hyperparameters : Hyperparameters
+    """
+    order = np.argsort([len(clip) for clip in clips], kind="stable")
     rows = [None] * len(order)
     for start in range(0, len(order), hyperparameters.batch_size):
         numbers = order[start : start + hyperparameters.batch_size]
-        clips = pad([frames[i] for i in numbers], hyperparameters.padded_frames)
-        for number, row in zip(numbers, model.predict_on_batch(clips), strict=True):
+        padded = pad([clips[i] for i in numbers], hyperparameters.padded_frames)
+        for number, row in zip(numbers, model.predict_on_batch(padded), strict=True):
             rows[number] = row
     return np.array(rows)
+
+
+def make_steps(model, frames) -> list[np.ndarray]:
+    """Run the front end of a model, which never changes, once for each clip."""
+    steps = front_end(model)
+    return [steps.predict_on_batch(table[np.newaxis])[0] for table in frames]
 
 
 def cross_entropy(labels, probabilities) -> float:
@@ -85,32 +98,54 @@ def cross_entropy(labels, probabilities) -> float:
     return float(loss) if np.isfinite(loss) else float("inf")
 
 
-def prepare(frames, hyperparameters, planned_steps) -> keras.Model:
-    """Build and compile a network, with the statistics of the training frames in it."""
+def prepare(frames, hyperparameters) -> keras.Model:
+    """Build a model, untrained, with the statistics of the training frames in it."""
     model = build_model(hyperparameters)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
             layer.adapt(np.concatenate(frames)[np.newaxis])
+    return model
+
+
+def make_optimizer(hyperparameters, planned_updates) -> keras.optimizers.Optimizer:
+    """Return AdamW with the schedule of the learning rate laid over so many updates."""
     rate = hyperparameters.learning_rate
     if hyperparameters.schedule == "cosine":
-        warm_up_steps = round(WARM_UP_SHARE * planned_steps)
+        warm_up_updates = round(WARM_UP_SHARE * planned_updates)
         rate = keras.optimizers.schedules.CosineDecay(
             0.1 * rate,
-            planned_steps - warm_up_steps,
+            planned_updates - warm_up_updates,
             warmup_target=rate,
-            warmup_steps=warm_up_steps,
+            warmup_steps=warm_up_updates,
         )
-    model.compile(
-        keras.optimizers.AdamW(
-            rate,
-            weight_decay=hyperparameters.weight_decay,
-            clipnorm=hyperparameters.gradient_norm,
-        ),
-        keras.losses.CategoricalCrossentropy(label_smoothing=hyperparameters.label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=False,  # XLA takes longer to compile than all epochs without it
+    return keras.optimizers.AdamW(
+        rate,
+        weight_decay=hyperparameters.weight_decay,
+        clipnorm=hyperparameters.gradient_norm,
     )
-    return model
+
+
+def make_update(model, optimizer, label_smoothing):
+    """Return a function that learns from a batch: clips and targets in, probabilities out.
+
+    Its signature leaves the shapes open, so that TensorFlow traces it once and
+    not anew for other lengths. XLA would compile for longer than all epochs take.
+    """
+    loss_of = keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec(model.input.shape), tf.TensorSpec(model.output.shape)]
+    )
+    def update(clips, targets):
+        with tf.GradientTape() as tape:
+            probabilities = model(clips, training=True)
+            loss = loss_of(targets, probabilities)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        return loss, probabilities
+
+    return update
 
 
 def fit(
@@ -154,7 +189,12 @@ def fit(
     lengths = np.array([hyperparameters.padded_frames or len(table) for table in frames])
     targets = np.eye(len(EMOTIONS), dtype=np.float32)[labels]
     batch_count = -(-len(frames) // hyperparameters.batch_size)
-    model = prepare(frames, hyperparameters, hyperparameters.epochs * batch_count)
+    model = prepare(frames, hyperparameters)
+    optimizer = make_optimizer(hyperparameters, hyperparameters.epochs * batch_count)
+    learner = trainable_part(model)
+    update = make_update(learner, optimizer, hyperparameters.label_smoothing)
+    clips = make_steps(model, frames)
+    validation_clips = make_steps(model, validation[0]) if validation is not None else []
     history = []
     epoch_numbers = range(1, 1 + (epochs or hyperparameters.epochs))
     with tqdm(
@@ -163,13 +203,14 @@ def fit(
         for epoch in bar:
             sums = np.zeros(2)
             for numbers in batches(lengths, hyperparameters.batch_size, random):
-                clips = pad([frames[i] for i in numbers], hyperparameters.padded_frames)
-                model.reset_metrics()  # Keras 3.15 does so by itself, 3.12 does not
-                sums += len(numbers) * np.array(model.train_on_batch(clips, targets[numbers]))
+                padded = pad([clips[i] for i in numbers], hyperparameters.padded_frames)
+                loss, probabilities = update(padded, targets[numbers])
+                right = np.argmax(probabilities, axis=1) == labels[numbers]
+                sums += len(numbers) * float(loss), right.sum()
             loss, accuracy = sums / len(frames)
             row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
             if validation is not None:
-                probabilities = predict(model, validation[0], hyperparameters)
+                probabilities = predict(learner, validation_clips, hyperparameters)
                 row["validation_loss"] = cross_entropy(validation[1], probabilities)
                 row["validation_accuracy"] = float(
                     np.mean(probabilities.argmax(axis=1) == validation[1])
