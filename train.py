@@ -104,7 +104,6 @@ def cross_validate(corpus, folds, hyperparameters, max_evals, seed, quiet):
     if len(folds) == 1:
         if not quiet:
             report("train.py", f"training on the rest of {folds[0].name}")
-        import_tensorflow()
         results = [evaluate_fold(folds[0], **arguments, quiet=quiet)]
     else:
         if not quiet:
@@ -268,10 +267,10 @@ def main(arguments) -> None:
     folder.mkdir(parents=True)
     write_json(folder / "config.json", config)
 
+    import_tensorflow()
     seed, quiet = arguments.seed, arguments.quiet
     trials, probabilities = cross_validate(corpus, folds, hyperparameters, max_evals, seed, quiet)
 
-    import_tensorflow()
     import numpy as np
 
     from utility.evaluation import measure, summarise
