@@ -108,9 +108,9 @@ def cross_validate(corpus, folds, hyperparameters, max_evals, seed, quiet):
     else:
         if not quiet:
             report("train.py", f"training {len(folds)} folds")
-        results = in_processes(partial(evaluate_fold_alone, **arguments), folds)
-        bar = tqdm(results, "folds", len(folds), unit="fold", disable=True if quiet else None)
-        results = list(bar)
+        disable = True if quiet else None
+        with in_processes(partial(evaluate_fold_alone, **arguments), folds) as results:
+            results = list(tqdm(results, "folds", len(folds), unit="fold", disable=disable))
     trials, probabilities = zip(*results, strict=True)
     return list(trials), list(probabilities)
 

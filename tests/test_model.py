@@ -64,12 +64,15 @@ def test_numpy_equals_keras(name):
     weights = random_weights(VARIANTS[name], seed=1)
     clips = random_clips([1, 2, 10, 33, 90, 130], seed=1)
     expected = predict(load_model(weights), clips, weights.hyperparameters)
-    for clip, row in zip(clips, expected, strict=True):
-        probabilities, attention = inference.predict(weights, clip)
-        np.testing.assert_allclose(probabilities, row, atol=1e-5)
-        assert attention.shape == (len(clip),)
-        assert attention.min() >= 0
-        assert attention.sum() == pytest.approx(1, abs=1e-5)
+    alone = [inference.predict(weights, [clip]) for clip in clips]
+    np.testing.assert_allclose(np.concatenate([row for row, _ in alone]), expected, atol=1e-5)
+    together, attention = inference.predict(weights, clips)
+    np.testing.assert_allclose(together, expected, atol=1e-5)
+    for clip, shares, (_, (shares_alone,)) in zip(clips, attention, alone, strict=True):
+        np.testing.assert_allclose(shares, shares_alone, atol=1e-5)
+        assert shares.shape == (len(clip),)
+        assert shares.min() >= 0
+        assert shares.sum() == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("way", ["forwards", "backwards"])
@@ -109,7 +112,7 @@ def test_no_frame_of_a_signal_is_taken_for_padding():
     weights = random_weights(SMALL)
     silence = extract_features(np.zeros(4000), 16_000).astype(np.float32)
     keras_result = load_model(weights).predict_on_batch(silence[np.newaxis])[0]
-    np.testing.assert_allclose(inference.predict(weights, silence)[0], keras_result, atol=1e-5)
+    np.testing.assert_allclose(inference.predict(weights, [silence])[0][0], keras_result, atol=1e-5)
 
 
 def test_seed2018_is_the_original_network():
@@ -136,15 +139,15 @@ def test_seed2018_is_the_original_network():
 def test_seed2018_does_not_hear_the_scale_and_offset_of_a_frame():
     weights = random_weights(SMALL_2018)
     (clip,) = random_clips([30])
-    expected, _ = inference.predict(weights, clip)
-    np.testing.assert_allclose(inference.predict(weights, 3 * clip + 7)[0], expected, atol=1e-5)
+    expected, _ = inference.predict(weights, [clip])
+    np.testing.assert_allclose(inference.predict(weights, [3 * clip + 7])[0], expected, atol=1e-5)
 
 
 def test_seed2018_keeps_the_last_frames_of_a_longer_clip():
     weights = random_weights(SMALL_2018)
     (clip,) = random_clips([130])
-    expected, _ = inference.predict(weights, clip[-90:])
-    probabilities, attention = inference.predict(weights, clip)
+    expected, _ = inference.predict(weights, [clip[-90:]])
+    probabilities, (attention,) = inference.predict(weights, [clip])
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert (attention[:-90] == 0).all()
 
@@ -226,7 +229,7 @@ def test_weights_that_cannot_be_used_are_refused(tmp_path, edit, message):
     with h5py.File(path, "r+") as file:
         edit(file)
     with pytest.raises(WeightsError, match=message):
-        inference.predict(read_weights(path), random_clips([20])[0])
+        inference.predict(read_weights(path), random_clips([20]))
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500), "cut"])

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -12,11 +13,18 @@ import pytest
 import soundfile
 
 import dataset
-from predict import predict_file
+from predict import predict_files
 from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
 from utility.errors import SignalError
-from utility.functions import load_audio
-from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, ROOT, WEIGHTS_PATH, Hyperparameters
+from utility.functions import load_audio, read_windows
+from utility.globalvars import (
+    DATA_DIRECTORY,
+    EMOTION_LABELS,
+    ROOT,
+    WEIGHTS_PATH,
+    WINDOW_SECONDS,
+    Hyperparameters,
+)
 from utility.inference import predict
 from utility.weights import read_weights
 
@@ -130,10 +138,70 @@ def test_a_sample_rate_too_low_for_a_voice_is_refused(tmp_path, run_command):
     assert "sample rate of 1000" in done.stderr
 
 
-def test_a_folder_is_no_recording(tmp_path, run_command):
-    done = run_command("predict.py", tmp_path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Recordings of many kinds in two levels, four of which are none."""
+    folder = tmp_path_factory.mktemp("recordings")
+    (folder / "b").mkdir()
+    for number, rate in enumerate([8_000, 16_000, 44_100, 96_000]):
+        soundfile.write(folder / f"mono{number}.wav", voice(1, rate), rate)
+    six_channels = np.tile(voice(2, 48_000)[:, np.newaxis], 6)
+    soundfile.write(folder / "b" / "six.flac", six_channels, 48_000)
+    soundfile.write(folder / "b" / "two.ogg", six_channels[:, :2], 48_000)
+    soundfile.write(folder / "b" / "one.mp3", voice(3, 48_000), 48_000)
+    soundfile.write(folder / "short.wav", voice(0.3), RATE)
+    soundfile.write(folder / "empty.wav", np.zeros(0), RATE)
+    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
+    (folder / "broken.wav").write_bytes(b"RIFF\x10\0\0\0WAVEfmt ")
+    (folder / "notes.txt").write_text("no audio")
+    (folder / ".hidden").write_text("nobody's business")
+    return folder
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_folder_gives_an_object_for_each_file(folder, processes, run_command):
+    # Repeated, since a few files are one group for one process.
+    done = run_command("predict.py", "--json", "--processes", processes, *[folder] * 3)
     assert done.returncode == 1
-    assert "is a folder" in done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    files = sorted(path for path in folder.rglob("[!.]*") if path.is_file())
+    assert [row["path"] for row in rows] == [str(path) for path in files] * 3
+    failures = {row["path"]: row["error"] for row in rows if "error" in row}
+    assert {path.split("/")[-1]: error.split()[1] for path, error in failures.items()} == {
+        "broken.wav": "be",
+        "empty.wav": "empty;",
+        "notes.txt": "be",
+        "silent.wav": "silent;",
+    }
+    assert len(done.stderr.splitlines()) == 3 * len(failures)
+    weights = read_weights(WEIGHTS_PATH)
+    for row in rows:
+        if "error" in row:
+            continue
+        probabilities = row["probabilities"]
+        assert list(probabilities.values()) == sorted(probabilities.values(), reverse=True)
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert row["label"] == next(iter(probabilities))
+        signal = load_audio(row["path"])
+        assert row["seconds"] == pytest.approx(len(signal) / RATE, abs=1e-3)
+        alone, _ = predict(weights, [extract_features(signal, RATE)])
+        expected = dict(zip(EMOTION_LABELS, alone[0].tolist(), strict=True))
+        assert probabilities == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_folder_without_files_is_a_usage_error(tmp_path, run_command):
+    done = run_command("predict.py", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a folder without files" in done.stderr
+
+
+def test_ctrl_c_ends_all_processes(folder, start_command):
+    command = start_command("predict.py", "--json", "--processes", 2, *[folder] * 400)
+    assert json.loads(command.stdout.readline())["path"]
+    command.send_signal(signal.SIGINT)
+    _, errors = command.communicate(timeout=20)
+    assert command.returncode == 130
+    assert errors.splitlines()[-1] == "predict.py: interrupted"
 
 
 def test_weights_that_cannot_be_used_end_with_3(tmp_path, run_command):
@@ -210,8 +278,14 @@ def test_numpy_equals_keras_on_every_utterance_with_the_shipped_weights():
     from utility.training import predict as predict_with_keras
 
     expected = predict_with_keras(load_model(weights), corpus.frames, weights.hyperparameters)
-    computed = np.array([predict(weights, frames)[0] for frames in corpus.frames])
-    assert np.abs(computed - expected).max() < 1e-5
+    for clips_at_once in (1, 16):
+        computed = np.concatenate(
+            [
+                predict(weights, corpus.frames[start : start + clips_at_once])[0]
+                for start in range(0, len(corpus), clips_at_once)
+            ]
+        )
+        assert np.abs(computed - expected).max() < 1e-5
 
 
 def test_shipped_weights_carry_all_that_prediction_needs():
@@ -262,23 +336,78 @@ def test_other_formats_hold_the_same_sound(name, tolerance, tmp_path):
         assert np.corrcoef(signal[:length], voice()[:length])[0, 1] > 0.9
 
 
+def predict_file(path, weights):
+    """Return the probabilities of one recording, or raise what is wrong with it."""
+    (result,) = predict_files([path], weights)
+    if isinstance(result, SignalError):
+        raise result
+    return dict(result.ranking)
+
+
 def test_file_input_equals_array_input(tmp_path):
     path = tmp_path / "clip.wav"
     soundfile.write(path, voice(), RATE, subtype="DOUBLE")
     weights = read_weights(WEIGHTS_PATH)
-    probabilities, _ = predict(weights, extract_features(voice(), RATE))
-    from_file = dict(predict_file(path, weights))
-    for emotion, probability in zip(EMOTION_LABELS, probabilities, strict=True):
-        assert from_file[emotion] == pytest.approx(float(probability), abs=1e-6)
+    probabilities, _ = predict(weights, [extract_features(voice(), RATE)])
+    expected = dict(zip(EMOTION_LABELS, probabilities[0].tolist(), strict=True))
+    assert predict_file(path, weights) == pytest.approx(expected, abs=1e-6)
 
 
 def test_quieter_is_the_same_until_it_is_silence(tmp_path):
     path = tmp_path / "clip.wav"
     weights = read_weights(WEIGHTS_PATH)
     soundfile.write(path, voice(), RATE, subtype="FLOAT")
-    expected = dict(predict_file(path, weights))
+    expected = predict_file(path, weights)
     soundfile.write(path, 0.01 * voice(), RATE, subtype="FLOAT")
-    assert dict(predict_file(path, weights)) == pytest.approx(expected, abs=1e-4)
+    assert predict_file(path, weights) == pytest.approx(expected, abs=1e-4)
     soundfile.write(path, 1e-5 * voice(), RATE, subtype="FLOAT")
     with pytest.raises(SignalError, match="silent"):
         predict_file(path, weights)
+
+
+@pytest.mark.parametrize("seconds", [1, 9.99, 10, 10.01, 25])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_windows_are_equal_and_join_to_the_recording(seconds, rate, tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, voice(seconds, rate), rate, subtype="FLOAT")
+    windows = list(read_windows(path, WINDOW_SECONDS))
+    assert len(windows) == np.ceil(seconds / WINDOW_SECONDS)
+    lengths = [len(window) / RATE for window in windows]
+    assert max(lengths) <= WINDOW_SECONDS + 1e-3
+    assert np.ptp(lengths) < 1e-3
+    joined, whole = np.concatenate(windows), load_audio(path)
+    assert abs(len(joined) - len(whole)) <= len(windows)
+    if rate == RATE:
+        np.testing.assert_array_equal(joined, whole)
+
+
+def test_a_long_recording_is_the_mean_of_its_windows_with_sound(tmp_path):
+    weights = read_weights(WEIGHTS_PATH)
+    parts = [voice(8), np.zeros(8 * RATE), voice(8)[::-1] ** 3 / 0.09]
+    for number, part in enumerate(parts):
+        soundfile.write(tmp_path / f"{number}.wav", part, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "all.wav", np.concatenate(parts), RATE, subtype="FLOAT")
+    (whole,) = predict_files([tmp_path / "all.wav"], weights)
+    assert whole.seconds == pytest.approx(24)
+    first, last = (predict_file(tmp_path / name, weights) for name in ("0.wav", "2.wav"))
+    expected = {emotion: (first[emotion] + last[emotion]) / 2 for emotion in first}
+    assert dict(whole.ranking) == pytest.approx(expected, abs=1e-5)
+    assert max(abs(first[emotion] - last[emotion]) for emotion in first) > 0.05
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path, run_command):
+    peaks = []
+    for minutes in (1, 20):
+        path = tmp_path / f"{minutes}.wav"
+        with soundfile.SoundFile(path, "w", 48_000, 2) as file:
+            for _ in range(minutes):
+                file.write(np.tile(voice(60, 48_000)[:, np.newaxis], 2))
+        code = (
+            "import resource, runpy, sys; sys.argv = ['predict.py', sys.argv[1]]\n"
+            "try: runpy.run_path('predict.py', run_name='__main__')\n"
+            "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+        )
+        done = run_command("-c", code, path)
+        assert done.returncode == 0
+        peaks.append(int(done.stderr))
+    assert peaks[1] < 1.1 * peaks[0]

@@ -1,6 +1,7 @@
 """Audio in, files out: reading recordings, and reading and writing files safely."""
 
 import contextlib
+import math
 import os
 import pickle
 import tempfile
@@ -14,6 +15,7 @@ from utility.errors import DataError, SignalError
 # A recording whose loudest sample, without its offset, stays below -80 dB of
 # full scale (three steps of 16-bit audio) holds rounding, not a voice.
 SILENCE_PEAK = 1e-4
+SILENT = "is silent; use a recording that holds a voice"
 
 
 def load_audio(path) -> np.ndarray:
@@ -35,11 +37,48 @@ def load_audio(path) -> np.ndarray:
     SignalError
         If the file is missing, cannot be read, or holds no sound.
     """
+    (signal,) = read_windows(path, np.inf)
+    if is_silent(signal):
+        raise SignalError(SILENT)
+    return signal
+
+
+def read_windows(path, longest_seconds):
+    """Read a recording in windows of equal length, so that memory does not grow with it.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `load_audio`.
+    longest_seconds : float
+        A recording no longer than that is a single window.
+
+    Yields
+    ------
+    np.ndarray, shape (samples,), float64
+        One channel at 16 kHz, full scale from -1 to 1. Windows follow each other
+        without gap or overlap; some may be silent.
+
+    Raises
+    ------
+    SignalError
+        If the file is missing, cannot be read, or holds no samples.
+    """
     import soundfile
 
     try:
-        with Path(path).open("rb") as file:
-            channels, sample_rate = soundfile.read(file, always_2d=True)
+        with Path(path).open("rb") as file, soundfile.SoundFile(file) as recording:
+            rate, length = recording.samplerate, recording.frames
+            window_count = max(1, math.ceil(length / (longest_seconds * rate)))
+            window_length = math.ceil(length / window_count)
+            for number in range(window_count):
+                channels = recording.read(window_length, always_2d=True)
+                # A header can promise more than there is.
+                if number > 0 and not len(channels):
+                    return
+                yield resample(valid_signal(channels.mean(axis=1)), rate)
+    except SignalError:
+        raise
     except FileNotFoundError as error:
         raise SignalError("no such file; check the path") from error
     except IsADirectoryError as error:
@@ -56,10 +95,11 @@ def load_audio(path) -> np.ndarray:
             f"cannot be read as audio ({reason.strip().rstrip('.')}); "
             "convert it to WAV, FLAC, OGG or MP3"
         ) from error
-    signal = valid_signal(channels.mean(axis=1))
-    if np.abs(signal - signal.mean()).max() < SILENCE_PEAK:
-        raise SignalError("is silent; use a recording that holds a voice")
-    return resample(signal, sample_rate)
+
+
+def is_silent(signal) -> bool:
+    """Tell whether a signal, at full scale from -1 to 1, is too quiet to hold a voice."""
+    return np.abs(signal - signal.mean()).max() < SILENCE_PEAK
 
 
 @contextlib.contextmanager

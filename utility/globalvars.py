@@ -66,6 +66,8 @@ class FrameSettings:
 
 
 FRAMES = FrameSettings()
+# A longer recording is heard in windows, each like a clip of EmoDB, where the longest has 9 s.
+WINDOW_SECONDS = 10.0
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """All cores at work: one function over many items, each process with a core of its own."""
 
-import multiprocessing
+import contextlib
 import os
-import signal
-from concurrent.futures import ProcessPoolExecutor
 
 
 def core_count() -> int:
@@ -13,10 +11,11 @@ def core_count() -> int:
     return os.cpu_count() or 1
 
 
+@contextlib.contextmanager
 def in_processes(function, items, processes=None, items_at_once=1):
-    """Yield `function(item)` for each item, in the order of the items, as soon as it is there.
+    """Give `function(item)` for each item, in the order of the items, as soon as it is there.
 
-    Leaving the loop early, by Ctrl-C or an error, ends the processes at once.
+    An error or Ctrl-C inside the `with` block ends the processes at once.
 
     Parameters
     ----------
@@ -27,16 +26,24 @@ def in_processes(function, items, processes=None, items_at_once=1):
         All cores unless given. With one, this process does the work itself.
     items_at_once : int
         Items that a process takes from the queue in one go.
+
+    Yields
+    ------
+    iterator
+        Over the results.
     """
     processes = min(processes or core_count(), -(-len(items) // items_at_once))
     if processes <= 1:
-        yield from map(function, items)
+        yield map(function, items)
         return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     # Spawned, since a fork of a process that has run TensorFlow can hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, start_worker) as pool:
         try:
-            yield from pool.map(function, items, chunksize=items_at_once)
+            yield pool.map(function, items, chunksize=items_at_once)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
@@ -46,6 +53,8 @@ def in_processes(function, items, processes=None, items_at_once=1):
 
 def start_worker() -> None:
     """Prepare a process to mind its own business."""
+    import signal
+
     from threadpoolctl import threadpool_limits
 
     # More threads than cores fight over them, and Ctrl-C is for the parent to hear.
