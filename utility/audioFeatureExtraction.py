@@ -149,7 +149,7 @@ def valid_signal(signal) -> np.ndarray:
         )
     if signal.size == 0:
         raise SignalError("is empty; use a recording that holds sound")
-    signal = signal.astype(np.float64)
+    signal = signal.astype(np.float64, copy=False)
     if not np.isfinite(signal).all():
         raise SignalError("is not finite: it holds NaN or infinite samples; repair the recording")
     return signal
@@ -173,7 +173,7 @@ def resample(signal, sample_rate) -> np.ndarray:
     import soxr
 
     # soxr computes in single precision, which has less range than our samples.
-    peak = np.abs(signal).max() or 1
+    peak = largest_magnitude(signal) or 1
     return peak * soxr.resample(signal / peak, sample_rate, FRAMES.sample_rate_hz, quality="HQ")
 
 
@@ -183,12 +183,18 @@ def normalise(signal) -> np.ndarray:
     A constant signal gives zeros. Quirk: the maximum is taken before the mean
     is removed, so a signal with an offset stays below 1.
     """
-    peak = np.abs(signal).max()
+    peak = largest_magnitude(signal)
     centred = signal - signal.mean()
     # What is left of a constant is the rounding of its mean, not sound.
-    if np.abs(centred).max() <= 1e-14 * peak:
+    if largest_magnitude(centred) <= 1e-14 * peak:
         return np.zeros_like(signal)
-    return centred / peak
+    centred /= peak
+    return centred
+
+
+def largest_magnitude(signal) -> float:
+    """max|x|, without an array of |x|."""
+    return max(signal.max(), -signal.min())
 
 
 def frame(signal, frame_length, hop_length) -> np.ndarray:

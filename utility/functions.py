@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utility.audioFeatureExtraction import resample, valid_signal
+from utility.audioFeatureExtraction import largest_magnitude, resample, valid_signal
 from utility.errors import DataError, SignalError
 
 # A recording whose loudest sample, without its offset, stays below -80 dB of
@@ -99,7 +99,7 @@ def read_windows(path, longest_seconds):
 
 def is_silent(signal) -> bool:
     """Tell whether a signal, at full scale from -1 to 1, is too quiet to hold a voice."""
-    return np.abs(signal - signal.mean()).max() < SILENCE_PEAK
+    return largest_magnitude(signal - signal.mean()) < SILENCE_PEAK
 
 
 @contextlib.contextmanager
