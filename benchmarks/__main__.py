@@ -86,6 +86,7 @@ def main(arguments) -> None:
         except ImportError as error:
             raise UsageError(f"{error}; pip install -r requirements-bench.txt") from error
         results[name] = {"machine": describe_machine(), "rows": [row._asdict() for row in rows]}
+        results = {key: results[key] for key in NAMES if key in results}
         RESULTS_PATH.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
         print(as_table({name: results[name]}), flush=True)
 

@@ -11,7 +11,7 @@ def draw_growth(path, rows) -> None:
     from matplotlib import pyplot
 
     panels = {"one recording of ([0-9]+) s": "length of the recording (s)",
-              "([0-9]+) clips?$": "number of clips of 1.9 s"}  # fmt: skip
+              "([0-9]+) clips?$": "number of clips of 2 s"}  # fmt: skip
     figure, all_axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for axes, (pattern, label) in zip(all_axes, panels.items(), strict=True):
         points = {"s, wall": [], "MB at peak": []}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import dataset
+from benchmarks.table import as_table
 from utility.evaluation import measure
 from utility.globalvars import EMOTION_LABELS, ROOT
 
@@ -35,6 +36,18 @@ def test_ci_runs_the_test_command():
 def test_the_shown_output_is_real(run_command):
     done = run_command("predict.py", "data/demo.wav")
     assert done.stdout.strip() == block("predict output")
+
+
+def test_the_shown_objects_are_real(run_command):
+    done = run_command(*block("json").split()[1:])
+    assert (done.stdout.strip(), done.returncode) == (block("json output"), 1)
+
+
+def test_the_speed_table_is_that_of_the_results():
+    results = read_json(ROOT / "benchmarks" / "results.json")
+    del results["growth"]  # which is a picture
+    assert as_table(results) in README
+    assert results["clip"]["machine"]["processor"] in README
 
 
 def test_the_commands_ask_for_files_that_exist():
