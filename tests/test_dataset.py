@@ -316,6 +316,26 @@ def test_no_speaker_is_on_both_sides_of_a_loso_fold(corpus):
     assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(535))
 
 
+def test_no_text_is_on_both_sides_of_a_loto_fold(corpus):
+    folds = dataset.loto(corpus)
+    assert len(folds) == 10
+    for fold in folds:
+        assert not set(corpus.text[fold.train]) & set(corpus.text[fold.test])
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(535))
+
+
+def test_kfold_has_all_emotions_in_equal_shares_and_follows_the_seed(corpus):
+    folds = dataset.kfold(corpus, seed=1)
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(535))
+    for fold in folds:
+        assert sorted([*fold.train, *fold.test]) == list(range(535))
+        for emotion in set(corpus.emotion):
+            share = np.mean(corpus.emotion[fold.test] == emotion)
+            assert share == pytest.approx(np.mean(corpus.emotion == emotion), abs=0.02)
+    others = dataset.kfold(corpus, seed=2)
+    assert {tuple(fold.test) for fold in folds} != {tuple(fold.test) for fold in others}
+
+
 # Pickles
 
 

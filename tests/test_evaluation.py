@@ -1,39 +1,147 @@
-"""Measures against closed forms."""
+"""Measures against closed forms and scikit-learn, tables that round-trip, a report that reads."""
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
-from utility.evaluation import measure
+from utility.errors import DataError
+from utility.evaluation import (
+    COLUMNS,
+    MEASURES,
+    Predictions,
+    measure,
+    read_predictions,
+    summarise,
+    summed,
+    tally,
+    write_csv,
+)
+from utility.globalvars import EMOTION_LABELS
+
+
+def measures_of(labels, probabilities):
+    return measure(summed(tally(np.asarray(labels), np.asarray(probabilities)), slice(None)))
 
 
 def one_hot(classes):
     return np.eye(7)[classes]
 
 
+def made_up(count=300, speakers=5, seeds=2, seed=0):
+    """Probabilities that lean to the truth, of some speakers more than of others."""
+    random = np.random.default_rng(seed)
+    emotions = random.integers(0, 7, count)
+    speaker = random.integers(0, speakers, count)
+    parts = []
+    for run in range(seeds):
+        scores = random.normal(size=(count, 7))
+        scores[np.arange(count), emotions] += 0.5 * (1 + speaker)
+        shares = np.exp(scores)
+        parts.append((np.full(count, str(run)), shares / shares.sum(axis=1, keepdims=True)))
+    return Predictions(
+        file=np.tile([f"{number}.wav" for number in range(count)], seeds),
+        speaker=np.tile([f"{number:02d}" for number in speaker], seeds),
+        emotion=np.tile(np.array(EMOTION_LABELS)[emotions], seeds),
+        fold=np.tile([f"speaker {number:02d}" for number in speaker], seeds),
+        seed=np.concatenate([run for run, _ in parts]),
+        probabilities=np.concatenate([shares for _, shares in parts]),
+    )
+
+
 def test_right_answers_measure_one():
     labels = np.arange(7).repeat(3)
-    metrics = measure(labels, one_hot(labels))
-    assert metrics["weighted_accuracy"] == metrics["unweighted_average_recall"] == 1
-    assert set(metrics["class_recalls"].values()) == {1.0}
-    np.testing.assert_array_equal(metrics["confusion_matrix"], 3 * np.eye(7))
+    measures = measures_of(labels, one_hot(labels))
+    assert measures.pop("expected_calibration_error") == 0
+    assert set(map(float, measures.values())) == {1.0}
 
 
 def test_always_the_commonest_emotion_is_accurate_but_recalls_a_seventh():
-    labels = np.array([0] * 94 + [1, 2, 3, 4, 5, 6])
-    metrics = measure(labels, one_hot(np.zeros(100, int)))
-    assert metrics["weighted_accuracy"] == pytest.approx(0.94)
-    assert metrics["unweighted_average_recall"] == pytest.approx(1 / 7)
+    measures = measures_of([0] * 94 + [1, 2, 3, 4, 5, 6], one_hot(np.zeros(100, int)))
+    assert measures["weighted_accuracy"] == pytest.approx(0.94)
+    assert measures["unweighted_average_recall"] == pytest.approx(1 / 7)
+    assert measures["expected_calibration_error"] == pytest.approx(0.06)
 
 
 def test_top_2_counts_the_second_best():
-    probabilities = np.array([[0.5, 0.4, 0.1, 0, 0, 0, 0]] * 3)
-    metrics = measure(np.array([0, 1, 2]), probabilities)
-    assert metrics["top_2_accuracy"] == pytest.approx(2 / 3)
-    assert metrics["weighted_accuracy"] == pytest.approx(1 / 3)
-    assert metrics["confusion_matrix"][1][0] == 1
+    measures = measures_of([0, 1, 2], [[0.5, 0.4, 0.1, 0, 0, 0, 0]] * 3)
+    assert measures["top_2_accuracy"] == pytest.approx(2 / 3)
+    assert measures["weighted_accuracy"] == pytest.approx(1 / 3)
+    assert measures["expected_calibration_error"] == pytest.approx(0.5 - 1 / 3)
 
 
-def test_an_emotion_without_utterances_has_no_recall():
-    metrics = measure(np.array([0, 0, 1, 1]), one_hot([0, 0, 1, 0]))
-    assert metrics["class_recalls"]["neutral"] is None
-    assert metrics["unweighted_average_recall"] == pytest.approx(0.75)
+def test_an_emotion_without_utterances_counts_in_no_mean():
+    measures = measures_of([0, 0, 1, 1], one_hot([0, 0, 1, 0]))
+    assert measures["unweighted_average_recall"] == pytest.approx(0.75)
+
+
+def test_measures_are_those_of_scikit_learn():
+    predictions = made_up()
+    labels, probabilities = predictions.labels, predictions.probabilities
+    answers = probabilities.argmax(axis=1)
+    measures = measures_of(labels, probabilities)
+    for name, expected in (
+        ("weighted_accuracy", metrics.accuracy_score(labels, answers)),
+        ("unweighted_average_recall", metrics.balanced_accuracy_score(labels, answers)),
+        ("macro_f1", metrics.f1_score(labels, answers, average="macro")),
+        ("top_2_accuracy", metrics.top_k_accuracy_score(labels, probabilities, k=2)),
+    ):
+        assert measures[name] == pytest.approx(expected)
+
+
+def test_probabilities_that_mean_what_they_say_have_no_calibration_error():
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.ones(7), 50_000)
+    labels = (random.random((50_000, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
+    assert measures_of(labels, probabilities)["expected_calibration_error"] < 0.01
+
+
+def test_deviations_are_over_seeds_and_intervals_over_speakers():
+    predictions = made_up()
+    summary = summarise(predictions)
+    assert summary["seeds"] == [0, 1]
+    assert summary["utterances"] == 300
+    for name in MEASURES:
+        each = [
+            measures_of(
+                predictions.labels[predictions.seed == seed],
+                predictions.probabilities[predictions.seed == seed],
+            )[name]
+            for seed in "01"
+        ]
+        row = summary["measures"][name]
+        assert row["mean"] == pytest.approx(np.mean(each))
+        assert row["deviation"] == pytest.approx(np.std(each, ddof=1))
+        low, high = row["interval"]
+        assert low < high
+    low, high = summary["measures"]["weighted_accuracy"]["interval"]
+    accuracies = [speaker["weighted_accuracy"] for speaker in summary["speakers"].values()]
+    assert min(accuracies) < low < np.mean(accuracies) < high < max(accuracies)
+    # Speakers who are all alike leave nothing to draw.
+    alike = {**vars(predictions), "speaker": np.full(600, "03")}
+    low, high = summarise(Predictions(**alike))["measures"]["macro_f1"]["interval"]
+    assert low == pytest.approx(high)
+
+
+def test_one_seed_has_no_deviation():
+    assert summarise(made_up(seeds=1))["measures"]["macro_f1"]["deviation"] is None
+
+
+def test_predictions_round_trip(tmp_path):
+    predictions = made_up(count=20)
+    rows = [
+        {name: getattr(predictions, name)[i] for name in COLUMNS}
+        | dict(zip(EMOTION_LABELS, predictions.probabilities[i], strict=True))
+        for i in range(40)
+    ]
+    write_csv(tmp_path / "predictions.csv", rows)
+    back = read_predictions(tmp_path / "predictions.csv")
+    for name, values in vars(predictions).items():
+        np.testing.assert_array_equal(getattr(back, name), values)
+
+
+@pytest.mark.parametrize("content", ["", "file,speaker\n", "file,anger\na.wav,x\n", "\0"])
+def test_tables_of_another_kind_are_refused(content, tmp_path):
+    path = tmp_path / "predictions.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match="not a table of predictions"):
+        read_predictions(path)

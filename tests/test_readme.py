@@ -1,22 +1,19 @@
 """What the README says is so: its commands, its output, its figures, its files."""
 
-import csv
 import json
 import re
-import statistics
-from itertools import groupby
 
-import numpy as np
 import pytest
 
 import dataset
 from benchmarks.table import as_table
-from utility.evaluation import measure
-from utility.globalvars import EMOTION_LABELS, ROOT
+from utility.evaluation import read_predictions, summarise
+from utility.globalvars import ROOT
+from utility.report import describe_run, percent
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "results"
-RUNS = sorted(path.parent for path in RESULTS.glob("*/*/metrics.json"))
+RUNS = sorted(path.parent for path in RESULTS.glob("*/metrics.json"))
 NETWORKS = {"default": "ours", "seed2018": "2018 network (`--preset seed2018`)"}
 
 
@@ -63,39 +60,41 @@ def test_every_source_file_is_listed():
 
 
 def test_there_are_results():
-    assert len(RUNS) >= 3
+    assert {"holdout", "loso", "seed2018"} <= {run.name for run in RUNS}
 
 
-@pytest.mark.parametrize("run", RUNS, ids=lambda run: "-".join(run.parts[-2:]))
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_the_metrics_follow_from_the_predictions(run):
-    with (run / "predictions.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    predictions = read_predictions(run / "predictions.csv")
+    metrics = read_json(run / "metrics.json")
+    summary = json.loads(json.dumps(summarise(predictions)))
+    assert metrics == {"protocol": metrics["protocol"], "preset": metrics["preset"]} | summary
+    assert (run / "report.md").read_text() == describe_run(metrics, dataset.read_corpus())
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
+def test_every_utterance_was_tested_in_its_fold(run):
+    predictions = read_predictions(run / "predictions.csv")
     corpus = dataset.read_corpus()
-    folds = dataset.SPLITS[read_json(run / "metrics.json")["split"]](corpus)
-    expected = {corpus.file[row]: fold.name for fold in folds for row in fold.test}
-    assert {row["file"]: row["fold"] for row in rows} == expected
-    assert len(rows) == len(expected)
-    labels = np.array([EMOTION_LABELS.index(row["emotion"]) for row in rows])
-    probabilities = np.array([[float(row[name]) for name in EMOTION_LABELS] for row in rows])
-    assert read_json(run / "metrics.json").items() >= measure(labels, probabilities).items()
+    metrics = read_json(run / "metrics.json")
+    rows = zip(predictions.seed, predictions.file, predictions.fold, strict=True)
+    expected = sorted(
+        (str(seed), corpus.file[row], fold.name)
+        for seed in metrics["seeds"]
+        for fold in dataset.SPLITS[metrics["protocol"]](corpus, seed)
+        for row in fold.test
+    )
+    assert sorted(rows) == expected
 
 
-def results_row(runs):
-    metrics = [read_json(run / "metrics.json") for run in runs]
-    assert len({entry["seed"] for entry in metrics}) == len(runs)
-
-    def cell(name):
-        values = [100 * entry[name] for entry in metrics]
-        deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-        return f"{statistics.mean(values):.1f}{deviation}"
-
-    names = ("weighted_accuracy", "unweighted_average_recall", "top_2_accuracy")
-    network, split = NETWORKS[metrics[0]["preset"]], metrics[0]["split"]
-    return f"| {' | '.join([network, split, str(len(runs)), *map(cell, names)])} |"
+def results_row(run):
+    metrics = read_json(run / "metrics.json")
+    names = ("weighted_accuracy", "unweighted_average_recall", "macro_f1", "top_2_accuracy")
+    cells = [percent(metrics["measures"][name], "") for name in names]
+    seeds = str(len(metrics["seeds"]))
+    return f"| {' | '.join([NETWORKS[metrics['preset']], metrics['protocol'], seeds, *cells])} |"
 
 
 def test_the_table_follows_from_the_metrics():
-    by_protocol = groupby(RUNS, key=lambda run: run.parent)
-    expected = [results_row(list(runs)) for _, runs in by_protocol]
     shown = re.findall(r"^\| (?:ours|2018 network).*$", README, re.MULTILINE)
-    assert sorted(shown) == sorted(expected)
+    assert sorted(shown) == sorted(map(results_row, RUNS))

@@ -14,7 +14,7 @@ import soundfile
 import dataset
 import train
 from utility.errors import DataError
-from utility.evaluation import measure
+from utility.evaluation import read_predictions, summarise
 from utility.globalvars import EMOTION_LABELS, EMOTIONS, PRESETS, ROOT
 from utility.training import make_experiment
 from utility.weights import read_weights
@@ -75,7 +75,7 @@ def test_a_run_prints_its_result_and_nothing_else_on_stdout(tuned):
     result, weights, place = done.stdout.splitlines()
     assert result.startswith("holdout: WA ")
     assert weights == f"weights: {folder / 'w.h5'}"
-    assert place == f"report: {folder / 'run'}"
+    assert place == f"report: {folder / 'run' / 'report.md'}"
     assert "Traceback" not in done.stderr
     assert "cuda" not in done.stderr
 
@@ -84,10 +84,11 @@ def test_a_run_leaves_its_folder(tuned):
     run = tuned[1] / "run"
     assert {path.name for path in run.iterdir()} == {
         *("config.json", "history.csv", "trials.csv", "metrics.json", "predictions.csv"),
-        *("confusion.png", "history.png"),
+        *("confusion.png", "history.png", "report.md", "folds"),
     }
     config = json.loads((run / "config.json").read_text())
-    assert (config["seed"], config["max_evals"], config["split"]) == (5, 2, "holdout")
+    assert (config["arguments"]["seed"], config["arguments"]["max_evals"]) == (5, 2)
+    assert config["protocol"] == "holdout"
     trials = rows_of(run / "trials.csv")
     assert [row["trial"] for row in trials] == ["1", "2"]
     assert trials[0]["learning_rate"] != trials[1]["learning_rate"]
@@ -108,17 +109,22 @@ def test_the_best_trial_is_the_one_that_is_kept(tuned):
     assert history["validation_loss"] == best["validation_loss"]
 
 
-def test_metrics_can_be_recomputed_from_the_predictions(tuned, data):
+def test_metrics_can_be_recomputed_from_the_predictions(tuned, data, run_command):
     run = tuned[1] / "run"
     rows = rows_of(run / "predictions.csv")
     corpus = dataset.read_corpus(data / "berlin_db.p", data / "berlin_features.p")
     (fold,) = dataset.holdout(corpus)
     assert [row["file"] for row in rows] == sorted(corpus.file[fold.test])
-    labels = np.array([EMOTION_LABELS.index(row["emotion"]) for row in rows])
-    probabilities = np.array([[float(row[name]) for name in EMOTION_LABELS] for row in rows])
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics.items() >= measure(labels, probabilities).items()
+    assert metrics.items() >= summarise(read_predictions(run / "predictions.csv")).items()
     assert read_weights(tuned[1] / "w.h5").scores == metrics
+    before = (run / "report.md").read_text()
+    assert "listeners recognised" in before
+    (run / "report.md").unlink()
+    done = run_command("train.py", "--report", run, "--data", data)
+    assert done.stdout == tuned[0].stdout.splitlines(keepends=True)[0]
+    assert (run / "report.md").read_text() == before
+    assert json.loads((run / "metrics.json").read_text()) == metrics
 
 
 def test_weights_predict_from_the_command_line(tuned, data, run_command):
@@ -134,19 +140,49 @@ def test_the_same_seed_gives_the_same_metrics(tuned, tune, tmp_path):
         assert (tmp_path / "run" / name).read_text() == (tuned[1] / "run" / name).read_text()
 
 
-def test_loso_has_a_fold_a_speaker(tmp_path, run_command):
+def test_loso_has_a_fold_a_speaker_and_seed_and_goes_on_where_it_was(tmp_path, run_command):
     dataset.extract(write_corpus(tmp_path / "audio", speakers=("03", "08", "09")), tmp_path)
     run = tmp_path / "run"
     done = run_command(
-        *("train.py", "--data", tmp_path, "--split", "loso", "--max-evals", 0, "--epochs", 1),
+        *("train.py", "--data", tmp_path, "--evaluate", "loso", "--seeds", 2, "--epochs", 1),
         *("--output", tmp_path / "w.h5", "--run", run, "--quiet"),
     )
     assert (done.returncode, done.stderr) == (0, "")
-    folds = ["speaker 03", "speaker 08", "speaker 09"]
-    assert [row["fold"] for row in rows_of(run / "history.csv")] == folds
+    assert not (tmp_path / "w.h5").exists()
+    places = [(seed, f"speaker {name}") for seed in "01" for name in ("03", "08", "09")]
+    assert [(row["seed"], row["fold"]) for row in rows_of(run / "history.csv")] == places
     predictions = rows_of(run / "predictions.csv")
-    assert len(predictions) == 42
+    assert len(predictions) == 84
     assert all(row["fold"] == f"speaker {row['speaker']}" for row in predictions)
+    assert json.loads((run / "metrics.json").read_text())["seeds"] == [0, 1]
+
+    # As if it had been stopped before the last fold but one had been trained.
+    for path in run.iterdir():
+        if path.name not in ("folds", "config.json"):
+            path.unlink()
+    lost, kept = (
+        run / "folds" / "seed 1, speaker 08.json",
+        run / "folds" / "seed 0, speaker 03.json",
+    )
+    lost.unlink()
+    before = kept.stat().st_mtime_ns
+    again = run_command("train.py", "--resume", run)
+    assert again.stdout == done.stdout
+    assert again.stderr == "train.py: training 1 of 6 folds\n"
+    assert rows_of(run / "predictions.csv") == predictions
+    assert kept.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("option", ["--resume", "--report"])
+def test_a_folder_that_is_no_run_is_named(option, tmp_path, run_command):
+    done = run_command("train.py", option, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "name the folder of a run" in done.stderr
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "metrics.json").write_text("[]")
+    done = run_command("train.py", option, tmp_path)
+    assert done.returncode == 1
+    assert "not written by train.py" in done.stderr
 
 
 def test_an_interrupted_run_keeps_the_old_weights(data, tmp_path, start_command):
@@ -169,7 +205,7 @@ def test_an_interrupted_run_keeps_the_old_weights(data, tmp_path, start_command)
 
 def test_validation_speakers_come_from_the_training_part_alone():
     corpus = dataset.read_corpus()
-    for fold in [*dataset.holdout(corpus), *dataset.loso(corpus)]:
+    for fold in [*dataset.holdout(corpus), *dataset.loso(corpus), *dataset.loto(corpus)]:
         experiment = make_experiment(corpus, fold.train, PRESETS["default"], seed=0)
         training, validation = (
             set(corpus.speaker[fold.train][part])
@@ -185,25 +221,28 @@ def test_validation_speakers_come_from_the_training_part_alone():
 
 def test_nothing_of_the_tested_part_decides_anything(data):
     corpus = dataset.read_corpus(data / "berlin_db.p", data / "berlin_features.p")
-    folds = dataset.loso(corpus)[:1]
-    tested = folds[0].test
+    fold = dataset.loso(corpus)[0]
+    tested = fold.test
     emotion = corpus.emotion.copy()
     emotion[tested] = emotion[tested][::-1]
     frames = list(corpus.frames)
     for row in tested[1:]:
         frames[row] = -frames[row]
     hyperparameters = replace(PRESETS["default"], epochs=2, dense_units=8, lstm_units=4)
-    runs = [
-        train.cross_validate(changed, folds, hyperparameters, 0, seed=0, quiet=True)
+    results = [
+        train.evaluate_fold((0, fold), changed, hyperparameters, 0, quiet=True)
         for changed in (corpus, replace(corpus, emotion=emotion, frames=frames))
     ]
-    (((trial,),), (expected,)), (((other_trial,),), (probabilities,)) = runs
-    assert trial.history == other_trial.history
+    assert results[0]["history"] == results[1]["history"]
+    expected, probabilities = (
+        np.array([[float(row[name]) for name in EMOTION_LABELS] for row in result["predictions"]])
+        for result in results
+    )
     np.testing.assert_array_equal(probabilities[0], expected[0])
     assert np.abs(probabilities[1:] - expected[1:]).max() > 1e-3
     # The mean over all batches of an epoch is a whole number of clips.
-    for row in trial.history:
-        clips = row["accuracy"] * 28
+    for row in results[0]["history"]:
+        clips = row["accuracy"] * len(fold.train)
         assert clips == pytest.approx(round(clips), abs=1e-4)
 
 
@@ -235,7 +274,8 @@ def test_one_speaker_cannot_decide_and_train(tmp_path):
         (["--seed", "-1"], "--seed -1"),
         (["--preset", "seed2018", "--max-evals", "3"], "is fixed"),
         (["--preset", "unknown"], "invalid choice"),
-        (["--split", "unknown"], "invalid choice"),
+        (["--evaluate", "unknown"], "invalid choice"),
+        (["--seeds", "0"], "give 1 or more"),
         (["--output", "/no/such/folder/w.h5"], "folder to write to"),
         (["--data", "/no/such/folder"], "folder that exists"),
         (["--run", "tests"], "exists"),

@@ -1,83 +1,240 @@
-"""What a model is worth: measures from out-of-fold probabilities, as numbers, table and text."""
+"""What a model is worth: measures from out-of-fold probabilities, with their uncertainty.
+
+Everything follows from a table of predictions, a row an utterance and seed. The
+measures are computed from tallies, which add up: those of a speaker are summed
+from its utterances, those of a bootstrap sample from its speakers.
+"""
 
 import csv
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from utility.errors import DataError
 from utility.globalvars import EMOTION_LABELS
 
+MEASURES = {
+    "weighted_accuracy": "WA, the share of utterances that are right",
+    "unweighted_average_recall": "UAR, the mean of the class recalls",
+    "macro_f1": "macro F1, the mean over classes of the harmonic mean of recall and precision",
+    "top_2_accuracy": "top 2, the share whose emotion is among the two most likely",
+    "expected_calibration_error": "ECE, how far probabilities are from the share right (15 bins)",
+}
+CALIBRATION_BINS = 15
+BOOTSTRAP_SAMPLES = 1000
+COLUMNS = ("file", "speaker", "emotion", "fold", "seed")
 
-def measure(labels, probabilities) -> dict:
-    """Measure predictions against the truth.
 
-    Parameters
+@dataclass(frozen=True)
+class Predictions:
+    """Out-of-fold predictions, a row an utterance and seed.
+
+    Attributes
     ----------
-    labels : np.ndarray of int, shape (utterances,)
-        Class numbers.
-    probabilities : np.ndarray, shape (utterances, emotions)
-
-    Returns
-    -------
-    dict
-        weighted_accuracy (WA, the share that is right), unweighted_average_recall
-        (UAR, the mean of the class recalls, in which every class counts alike),
-        top_2_accuracy, class_recalls by emotion (None where there was no
-        utterance), and confusion_matrix (rows: the truth).
+    file, speaker, emotion, fold, seed : np.ndarray of str, shape (rows,)
+        `emotion` is the true one.
+    probabilities : np.ndarray, shape (rows, emotions)
     """
-    from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_score
 
-    classes = np.arange(len(EMOTION_LABELS))
-    predicted = probabilities.argmax(axis=1)
-    confusion = confusion_matrix(labels, predicted, labels=classes)
-    totals = confusion.sum(axis=1)
-    recalls = {
-        emotion: float(confusion[k, k] / totals[k]) if totals[k] else None
-        for k, emotion in enumerate(EMOTION_LABELS)
-    }
-    return {
-        "utterances": len(labels),
-        "weighted_accuracy": float(accuracy_score(labels, predicted)),
-        "unweighted_average_recall": float(
-            np.mean([recall for recall in recalls.values() if recall is not None])
-        ),
-        "top_2_accuracy": float(top_k_accuracy_score(labels, probabilities, k=2, labels=classes)),
-        "class_recalls": recalls,
-        "confusion_matrix": confusion.tolist(),
-    }
+    file: np.ndarray
+    speaker: np.ndarray
+    emotion: np.ndarray
+    fold: np.ndarray
+    seed: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class number of each row."""
+        return np.array([EMOTION_LABELS.index(emotion) for emotion in self.emotion])
 
 
-def summarise(metrics) -> str:
-    """Put the measures into a line."""
-    return (
-        f"{metrics['split']}: WA {100 * metrics['weighted_accuracy']:.2f} %, "
-        f"UAR {100 * metrics['unweighted_average_recall']:.2f} %, "
-        f"top 2 {100 * metrics['top_2_accuracy']:.2f} % of {metrics['utterances']} utterances"
-    )
-
-
-def prediction_rows(corpus, folds, probabilities) -> list[dict]:
-    """List each tested utterance with its fold and probabilities, in file-name order.
-
-    Parameters
-    ----------
-    corpus : Corpus
-    folds : list of Fold
-    probabilities : list of np.ndarray, shape (tested utterances, emotions)
-        For each fold.
-    """
-    rows = [
+def prediction_rows(corpus, fold, seed, probabilities) -> list[dict]:
+    """List the tested utterances of a fold with their probabilities."""
+    return [
         {
             "file": corpus.file[i],
             "speaker": corpus.speaker[i],
             "emotion": corpus.emotion[i],
             "fold": fold.name,
+            "seed": str(seed),
             **{emotion: f"{p:.6f}" for emotion, p in zip(EMOTION_LABELS, row, strict=True)},
         }
-        for fold, table in zip(folds, probabilities, strict=True)
-        for i, row in zip(fold.test, table, strict=True)
+        for i, row in zip(fold.test, probabilities, strict=True)
     ]
-    return sorted(rows, key=lambda row: row["file"])
+
+
+def read_predictions(path) -> Predictions:
+    """Read the table that `prediction_rows` fills.
+
+    Raises
+    ------
+    DataError
+        If it is missing or not such a table.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        probabilities = np.array(
+            [[float(row[emotion]) for emotion in EMOTION_LABELS] for row in rows]
+        )
+        columns = [np.array([row[name] for row in rows]) for name in COLUMNS]
+        predictions = Predictions(*columns, probabilities)
+        if not len(predictions.labels):
+            raise ValueError("no rows")
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
+    except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a table of predictions ({error})") from error
+    return predictions
+
+
+def tally(labels, probabilities) -> dict:
+    """Count, for each utterance, what the measures are made of.
+
+    Returns
+    -------
+    dict of np.ndarray, first axis utterances
+        confusion (rows: the truth), top_2 (hits), and confidence and right by bin
+        of the confidence.
+    """
+    count, classes = probabilities.shape
+    rows = np.arange(count)
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    confidence = probabilities.max(axis=1)
+    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
+    tallies = {
+        "confusion": np.zeros((count, classes, classes)),
+        "top_2": (order[:, :2] == labels[:, np.newaxis]).any(axis=1).astype(float),
+        "confidence": np.zeros((count, CALIBRATION_BINS)),
+        "right": np.zeros((count, CALIBRATION_BINS)),
+    }
+    tallies["confusion"][rows, labels, order[:, 0]] = 1
+    tallies["confidence"][rows, bins] = confidence
+    tallies["right"][rows, bins] = order[:, 0] == labels
+    return tallies
+
+
+def measure(tallies) -> dict:
+    """Compute the measures from summed tallies; leading axes stay.
+
+    A class without utterances counts in no mean.
+
+    Parameters
+    ----------
+    tallies : dict of np.ndarray
+        As `tally` gives them, summed over utterances.
+
+    Returns
+    -------
+    dict of np.ndarray
+        By the names of `MEASURES`.
+    """
+    confusion = tallies["confusion"]
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    truth, answers = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    total = truth.sum(axis=-1)
+    there = truth > 0
+    recalls = right / np.where(there, truth, 1)
+    f1 = 2 * right / np.where(there, truth + answers, 1)
+    gaps = np.abs(tallies["confidence"] - tallies["right"]).sum(axis=-1)
+    return {
+        "weighted_accuracy": right.sum(axis=-1) / total,
+        "unweighted_average_recall": (recalls * there).sum(axis=-1) / there.sum(axis=-1),
+        "macro_f1": (f1 * there).sum(axis=-1) / there.sum(axis=-1),
+        "top_2_accuracy": tallies["top_2"] / total,
+        "expected_calibration_error": gaps / total,
+    }
+
+
+def summed(tallies, rows) -> dict:
+    """Sum the tallies of some utterances."""
+    return {name: values[rows].sum(axis=0) for name, values in tallies.items()}
+
+
+def bootstrap(tallies, predictions) -> dict:
+    """Draw speakers anew, with replacement, and give the middle 95 % of each measure.
+
+    The mean over seeds is taken within each draw, so that the interval is that
+    of the mean: what other ten speakers like these would have given.
+
+    Returns
+    -------
+    dict of [float, float]
+        By the names of `MEASURES`.
+    """
+    speakers, seeds = np.unique(predictions.speaker), np.unique(predictions.seed)
+    parts = [
+        [
+            summed(tallies, (predictions.speaker == speaker) & (predictions.seed == seed))
+            for seed in seeds
+        ]
+        for speaker in speakers
+    ]
+    draws = np.random.default_rng(0).multinomial(
+        len(speakers), np.full(len(speakers), 1 / len(speakers)), BOOTSTRAP_SAMPLES
+    )
+    samples = {
+        name: np.tensordot(draws, np.array([[part[name] for part in row] for row in parts]), axes=1)
+        for name in tallies
+    }
+    return {
+        name: np.quantile(values.mean(axis=1), [0.025, 0.975]).tolist()
+        for name, values in measure(samples).items()
+    }
+
+
+def summarise(predictions) -> dict:
+    """Compute everything that `metrics.json` holds.
+
+    Returns
+    -------
+    dict
+        utterances; seeds; measures by name, each with mean and deviation (None
+        for a single seed) over seeds and the 95 % interval over speakers;
+        class_recalls by emotion (None where there was no utterance) and speakers,
+        with WA and UAR of each, as means over seeds; confusion_matrix (rows: the
+        truth), summed over seeds.
+    """
+    tallies = tally(predictions.labels, predictions.probabilities)
+    seeds = np.unique(predictions.seed)
+    of_seeds = [measure(summed(tallies, predictions.seed == seed)) for seed in seeds]
+    intervals = bootstrap(tallies, predictions)
+    confusion = tallies["confusion"].sum(axis=0)
+    speakers = {
+        str(speaker): measure(summed(tallies, predictions.speaker == speaker))
+        for speaker in np.unique(predictions.speaker)
+    }
+    return {
+        "utterances": len(np.unique(predictions.file)),
+        "seeds": [int(seed) for seed in seeds],
+        "measures": {
+            name: {
+                "mean": float(np.mean([each[name] for each in of_seeds])),
+                "deviation": (
+                    float(np.std([each[name] for each in of_seeds], ddof=1))
+                    if len(seeds) > 1
+                    else None
+                ),
+                "interval": intervals[name],
+            }
+            for name in MEASURES
+        },
+        "class_recalls": {
+            emotion: float(row[k] / row.sum()) if row.sum() else None
+            for k, (emotion, row) in enumerate(zip(EMOTION_LABELS, confusion, strict=True))
+        },
+        "speakers": {
+            speaker: {
+                name: float(measures[name])
+                for name in ("weighted_accuracy", "unweighted_average_recall")
+            }
+            for speaker, measures in speakers.items()
+        },
+        "confusion_matrix": confusion.astype(int).tolist(),
+    }
 
 
 def write_csv(path, rows) -> None:
@@ -86,3 +243,9 @@ def write_csv(path, rows) -> None:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_json(path, content) -> None:
+    """Write a dictionary as indented JSON."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    Path(path).write_text(text, encoding="utf-8")

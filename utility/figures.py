@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from utility.globalvars import EMOTION_LABELS
+from utility.report import percent
 
 
 def draw_confusion(path, metrics) -> None:
@@ -23,34 +24,43 @@ def draw_confusion(path, metrics) -> None:
     axes.set_xlabel("predicted emotion")
     axes.set_ylabel("true emotion")
     axes.set_title(
-        f"{metrics['split']}: WA {100 * metrics['weighted_accuracy']:.1f} %, "
-        f"UAR {100 * metrics['unweighted_average_recall']:.1f} %"
+        f"{metrics['protocol']}: WA {percent(metrics['measures']['weighted_accuracy'])}, "
+        f"UAR {percent(metrics['measures']['unweighted_average_recall'])}"
     )
     figure.colorbar(image, label="share of the true emotion (%)")
     figure.savefig(path, dpi=120)
 
 
 def draw_history(path, history) -> None:
-    """Draw loss and accuracy of each epoch, training beside validation, a line a fold."""
+    """Draw loss and accuracy of each epoch: a thin line a training, a thick one their mean.
+
+    Parameters
+    ----------
+    path : path-like
+    history : list of dict
+        Rows with fold, seed, epoch, loss and accuracy, and where validation speakers
+        decided, validation_loss and validation_accuracy.
+    """
     figure = Figure(figsize=(9, 4), layout="constrained")
-    folds = list(dict.fromkeys(row["fold"] for row in history))
+    trainings = {}
+    for row in history:
+        trainings.setdefault((row["seed"], row["fold"]), []).append(row)
+    kinds = [("", "training", "#0072b2"), ("validation_", "validation speakers", "#d55e00")]
     for axes, name, scale in zip(
         figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True
     ):
-        for number, fold in enumerate(folds):
-            rows = [row for row in history if row["fold"] == fold]
-            epochs = [row["epoch"] for row in rows]
-            for key, label, colour, style in (
-                (name, "training", "tab:blue", "--"),
-                (f"validation_{name}", "validation speakers", "tab:orange", "-"),
-            ):
-                axes.plot(
-                    epochs,
-                    [scale * row[key] for row in rows],
-                    style,
-                    color=colour,
-                    label=label if number == 0 else None,
-                )
+        for prefix, label, colour in kinds:
+            curves = [
+                [scale * row[prefix + name] for row in rows]
+                for rows in trainings.values()
+                if prefix + name in rows[0]
+            ]
+            for curve in curves:
+                axes.plot(range(1, len(curve) + 1), curve, color=colour, alpha=0.2, linewidth=0.8)
+            if curves:
+                common = min(map(len, curves))
+                mean = np.mean([curve[:common] for curve in curves], axis=0)
+                axes.plot(range(1, common + 1), mean, color=colour, label=label)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel("accuracy (%)" if name == "accuracy" else "cross-entropy (nats)")

@@ -296,9 +296,9 @@ class Experiment:
         )
         return Trial(hyperparameters, history, time.monotonic() - started)
 
-    def fit(self, hyperparameters, epochs) -> keras.Model:
-        """Train with all of the utterances, for as many epochs as were found best."""
-        model, _ = fit(
+    def fit(self, hyperparameters, epochs) -> tuple[keras.Model, list[dict]]:
+        """Train with all of the utterances, for as many epochs as were found best; see `fit`."""
+        return fit(
             self.frames,
             self.labels,
             hyperparameters,
@@ -306,7 +306,6 @@ class Experiment:
             epochs=epochs,
             progress=None if self.quiet else "all training speakers",
         )
-        return model
 
 
 def make_experiment(corpus, rows, hyperparameters, seed, quiet=False) -> Experiment:

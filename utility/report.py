@@ -1,0 +1,139 @@
+"""The report of a run, in Markdown, for a person who does not know the code."""
+
+import numpy as np
+
+from utility.evaluation import MEASURES
+from utility.globalvars import EMOTION_LABELS
+
+PROTOCOLS = {
+    "holdout": "a random 30 % was set aside, the split of 2018; every speaker is on both sides, "
+    "which flatters",
+    "loso": "each speaker in turn was left out, so every voice was unheard when it was tested",
+    "loto": "each text in turn was left out; the speakers are on both sides",
+    "kfold": "ten random folds with the classes in equal shares, as most papers do; every speaker "
+    "is on both sides, which flatters",
+}
+# Pairs of emotions worth a line of their own.
+CONFUSIONS_SHOWN = 5
+
+
+def describe_run(metrics, corpus) -> str:
+    """Write the report.
+
+    Parameters
+    ----------
+    metrics : dict
+        As in `metrics.json`: that of `summarise`, with protocol and preset.
+    corpus : Corpus
+        For the listeners' judgements.
+
+    Returns
+    -------
+    str
+    """
+    count, seeds = metrics["utterances"], metrics["seeds"]
+    return "\n".join(
+        [
+            f"# {metrics['protocol'].upper()}: "
+            f"UAR {percent(metrics['measures']['unweighted_average_recall'])}",
+            "",
+            f"{count} utterances, {len(metrics['speakers'])} speakers, network "
+            f"`{metrics['preset']}`, {counted(len(seeds), 'seed')} "
+            f"({', '.join(map(str, seeds))}): {PROTOCOLS[metrics['protocol']]}.",
+            "Nothing of the utterances that are tested decided anything about their fold.",
+            "",
+            "| measure | % | 95 % over speakers |",
+            "| --- | --- | --- |",
+            *(
+                f"| {text} | {percent(metrics['measures'][name], '')} "
+                f"| {interval(metrics['measures'][name])} |"
+                for name, text in MEASURES.items()
+            ),
+            "",
+            "Mean ± standard deviation over seeds. The interval is that of the mean, by drawing "
+            "speakers anew with replacement: what other speakers like these would have given.",
+            "",
+            "## Emotions",
+            "",
+            "| emotion | utterances | model recalls | listeners recognised |",
+            "| --- | --- | --- | --- |",
+            *emotion_rows(metrics, corpus),
+            "",
+            "The listeners are the twenty of the perception test that comes with EmoDB, whose "
+            "every utterance was recognised by 80 % of them or more.",
+            "",
+            "Most often mistaken:",
+            "",
+            *confusion_rows(metrics),
+            "",
+            "![Confusion matrix](confusion.png)",
+            "",
+            "## Speakers",
+            "",
+            "| speaker | utterances | WA % | UAR % |",
+            "| --- | --- | --- | --- |",
+            *speaker_rows(metrics, corpus),
+            "",
+        ]
+    )
+
+
+def counted(number, word) -> str:
+    """Write a number of things."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
+def percent(measured, unit=" %") -> str:
+    """Write mean and deviation in percent."""
+    deviation = measured["deviation"]
+    spread = "" if deviation is None else f" ± {100 * deviation:.1f}"
+    return f"{100 * measured['mean']:.1f}{spread}{unit}"
+
+
+def interval(measured) -> str:
+    """Write an interval in percent."""
+    low, high = measured["interval"]
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def emotion_rows(metrics, corpus) -> list[str]:
+    """Put the model's recalls beside the listeners'."""
+    rows = []
+    for emotion, recall in metrics["class_recalls"].items():
+        of_emotion = corpus.emotion == emotion
+        listeners = corpus.recognition[of_emotion]
+        heard = listeners[~np.isnan(listeners)]
+        cells = [
+            emotion,
+            str(of_emotion.sum()),
+            "" if recall is None else f"{100 * recall:.1f} %",
+            f"{100 * heard.mean():.1f} %" if len(heard) else "",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def confusion_rows(metrics) -> list[str]:
+    """List the largest entries off the diagonal."""
+    confusion = np.array(metrics["confusion_matrix"])
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    np.fill_diagonal(shares, 0)
+    rows = []
+    for place in np.argsort(-shares, axis=None, kind="stable")[:CONFUSIONS_SHOWN]:
+        truth, answer = np.unravel_index(place, shares.shape)
+        if shares[truth, answer]:
+            rows.append(
+                f"- {EMOTION_LABELS[truth]} for {EMOTION_LABELS[answer]}: "
+                f"{100 * shares[truth, answer]:.1f} %"
+            )
+    return rows or ["- nothing"]
+
+
+def speaker_rows(metrics, corpus) -> list[str]:
+    """List how well each speaker was heard."""
+    return [
+        f"| {speaker} | {(corpus.speaker == speaker).sum()} "
+        f"| {100 * measures['weighted_accuracy']:.1f} "
+        f"| {100 * measures['unweighted_average_recall']:.1f} |"
+        for speaker, measures in metrics["speakers"].items()
+    ]
