@@ -284,7 +284,7 @@ def extract(audio, output=ROOT, processes=None) -> Corpus:
         raise DataError(f"{audio}: no .wav files; name the folder of the recordings with --audio")
     foreign = [path for path in paths if not FILE_NAME.fullmatch(path.stem)]
     refuse(f"{path}: not a file name of EmoDB, such as 03a01Fa.wav; move it" for path in foreign)
-    with in_processes(extract_file, paths, processes, items_at_once=4) as results:
+    with in_processes(extract_file, paths, processes) as results:
         results = list(tqdm(results, "extracting", len(paths), unit="clip", disable=None))
     refuse(str(result) for result in results if isinstance(result, SignalError))
 

@@ -121,7 +121,7 @@ def size_of(path) -> int:
 
 
 def group(recordings) -> list[list]:
-    """Divide recordings, in order, into groups that take a process about a second at most."""
+    """Divide recordings, in order, into groups of a few files, or of one that is large."""
     groups, total = [], 0
     for path in recordings:
         total += size_of(path)
@@ -149,7 +149,7 @@ def as_json(path, result) -> str:
     else:
         content["seconds"] = round(result.seconds, 3)
         content["label"] = result.ranking[0][0]
-        content["probabilities"] = {name: round(share, 6) for name, share in result.ranking}
+        content["probabilities"] = {name: round(share, 4) for name, share in result.ranking}
     return json.dumps(content)
 
 
@@ -198,8 +198,9 @@ def main(arguments) -> int:
 
     weights = read_weights(arguments.weights)
     processes = arguments.processes
-    if processes is None and sum(map(size_of, recordings)) < GROUP_BYTES:
-        processes = 1  # done before others would have started
+    few = sum(map(size_of, recordings)) < GROUP_BYTES and len(recordings) <= 4 * GROUP_FILES
+    if arguments.debug or (processes is None and few):
+        processes = 1  # which keeps the traceback; few are done before processes have started
     predict_group = partial(predict_files, weights=weights)
     failed = False
     try:

@@ -21,6 +21,6 @@ started = time.perf_counter()
 for path in sys.argv[1:]:
     signal, rate = librosa.load(path, sr=FRAMES.sample_rate_hz)
     frames = extract_features(signal, rate)
-    probabilities = model.predict(frames[None], verbose=0)[0]
+    probabilities = model.predict_on_batch(frames[None])[0]
     print(path, weights.emotions[probabilities.argmax()])
 print(time.perf_counter() - started, file=sys.stderr)

@@ -11,6 +11,7 @@ import numpy as np
 
 from utility.audioFeatureExtraction import largest_magnitude, resample, valid_signal
 from utility.errors import DataError, SignalError
+from utility.globalvars import FRAMES
 
 # A recording whose loudest sample, without its offset, stays below -80 dB of
 # full scale (three steps of 16-bit audio) holds rounding, not a voice.
@@ -56,8 +57,8 @@ def read_windows(path, longest_seconds):
     Yields
     ------
     np.ndarray, shape (samples,), float64
-        One channel at 16 kHz, full scale from -1 to 1. Windows follow each other
-        without gap or overlap; some may be silent.
+        One channel at 16 kHz, full scale from -1 to 1. Windows follow each other;
+        some may be silent.
 
     Raises
     ------
@@ -73,8 +74,8 @@ def read_windows(path, longest_seconds):
             window_length = math.ceil(length / window_count)
             for number in range(window_count):
                 channels = recording.read(window_length, always_2d=True)
-                # A header can promise more than there is.
-                if number > 0 and not len(channels):
+                # A header can promise more than there is; what is no frame is no window.
+                if number > 0 and len(channels) < FRAMES.frame_seconds * rate:
                     return
                 yield resample(valid_signal(channels.mean(axis=1)), rate)
     except SignalError:
@@ -99,7 +100,7 @@ def read_windows(path, longest_seconds):
 
 def is_silent(signal) -> bool:
     """Tell whether a signal, at full scale from -1 to 1, is too quiet to hold a voice."""
-    return largest_magnitude(signal - signal.mean()) < SILENCE_PEAK
+    return not signal.size or largest_magnitude(signal - signal.mean()) < SILENCE_PEAK
 
 
 @contextlib.contextmanager

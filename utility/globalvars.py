@@ -103,7 +103,7 @@ class Hyperparameters:
         what a learning rate that ends at 0 is for.
     padded_frames : int or None
         Length to which every clip is padded or, keeping its end, cut; None pads
-        a batch to its longest clip.
+        a batch to its longest clip. Only for a network with a step a frame.
     """
 
     network: str = "attention"
@@ -122,6 +122,12 @@ class Hyperparameters:
     epochs: int = 40
     patience: int | None = None
     padded_frames: int | None = None
+
+    def __post_init__(self):
+        if self.padded_frames is not None and self.frames_per_step != 1:
+            raise ValueError(
+                "padded_frames needs frames_per_step 1, since steps are what is padded"
+            )
 
 
 PRESETS = {

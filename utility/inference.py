@@ -16,7 +16,8 @@ VARIANCE_FLOOR = 1e-5
 def predict(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
     """Tell how likely each emotion is in each clip, and where the network listened.
 
-    Clips go through the recurrent layer together, fastest if of similar length.
+    Clips go through the recurrent layer together, which takes memory for the longest
+    of them times their number; so let them be of similar length.
 
     Parameters
     ----------

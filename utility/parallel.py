@@ -12,7 +12,7 @@ def core_count() -> int:
 
 
 @contextlib.contextmanager
-def in_processes(function, items, processes=None, items_at_once=1):
+def in_processes(function, items, processes=None):
     """Give `function(item)` for each item, in the order of the items, as soon as it is there.
 
     An error or Ctrl-C inside the `with` block ends the processes at once.
@@ -20,43 +20,70 @@ def in_processes(function, items, processes=None, items_at_once=1):
     Parameters
     ----------
     function : callable
-        Named at the top of a module, or a `functools.partial` of such a one.
+        Named at the top of a module, or a `functools.partial` of such a one. Sent to
+        each process once, so it may hold what is large.
     items : sequence
+        Small ones, since all of them wait in a queue.
     processes : int, optional
         All cores unless given. With one, this process does the work itself.
-    items_at_once : int
-        Items that a process takes from the queue in one go.
 
     Yields
     ------
     iterator
         Over the results.
     """
-    processes = min(processes or core_count(), -(-len(items) // items_at_once))
+    processes = min(processes or core_count(), len(items))
     if processes <= 1:
         yield map(function, items)
         return
     import multiprocessing
+    import signal
+    from collections import deque
     from concurrent.futures import ProcessPoolExecutor
 
     # Spawned, since a fork of a process that has run TensorFlow can hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, start_worker) as pool:
+    with ProcessPoolExecutor(processes, context, start_worker, (function,)) as pool:
         try:
-            yield pool.map(function, items, chunksize=items_at_once)
+            # Processes inherit what is blocked while they start: Ctrl-C is for the parent.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                futures = deque(pool.submit(work_on, item) for item in items)
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            yield (futures.popleft().result() for _ in items)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Without cancelling, from which the pool of Python 3.10 and 3.11 does not recover.
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
 
 
-def start_worker() -> None:
-    """Prepare a process to mind its own business."""
-    import signal
+# What a process was started for; set in processes of a pool only.
+the_function = None
 
+
+def start_worker(function) -> None:
+    """Prepare a process of a pool: one thread for its arithmetic, and no life after its parent."""
+    import threading
+
+    import numpy  # noqa: F401, since threadpoolctl limits only what is loaded
     from threadpoolctl import threadpool_limits
 
-    # More threads than cores fight over them, and Ctrl-C is for the parent to hear.
+    global the_function
+    the_function = function
     threadpool_limits(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def work_on(item):
+    """Call the function that this process was started for."""
+    return the_function(item)
+
+
+def end_with_parent() -> None:
+    """Wait until the parent is gone, however it went, and go, too."""
+    import multiprocessing
+
+    multiprocessing.parent_process().join()
+    os._exit(1)
