@@ -67,19 +67,27 @@ def read_windows(path, longest_seconds):
     """
     import soundfile
 
-    try:
-        with Path(path).open("rb") as file, soundfile.SoundFile(file) as recording:
-            rate, length = recording.samplerate, recording.frames
-            window_count = max(1, math.ceil(length / (longest_seconds * rate)))
-            window_length = math.ceil(length / window_count)
-            for number in range(window_count):
+    with contextlib.ExitStack() as stack:
+        with errors_of_reading():
+            file = stack.enter_context(Path(path).open("rb"))
+            recording = stack.enter_context(soundfile.SoundFile(file))
+        rate, length = recording.samplerate, recording.frames
+        window_count = max(1, math.ceil(length / (longest_seconds * rate)))
+        window_length = math.ceil(length / window_count)
+        for number in range(window_count):
+            with errors_of_reading():
                 channels = recording.read(window_length, always_2d=True)
-                # A header can promise more than there is; what is no frame is no window.
-                if number > 0 and len(channels) < FRAMES.frame_seconds * rate:
-                    return
-                yield resample(valid_signal(channels.mean(axis=1)), rate)
-    except SignalError:
-        raise
+            # A header can promise more than there is; what is no frame is no window.
+            if number > 0 and len(channels) < FRAMES.frame_seconds * rate:
+                return
+            yield resample(valid_signal(channels.mean(axis=1)), rate)
+
+
+@contextlib.contextmanager
+def errors_of_reading():
+    """Turn what can go wrong with a file into a `SignalError` that says what to do."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise SignalError("no such file; check the path") from error
     except IsADirectoryError as error:
