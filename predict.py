@@ -94,7 +94,10 @@ def rank(emotions, probabilities) -> list[tuple[str, float]]:
 
 
 def find_recordings(arguments) -> list:
-    """List the recordings: files as they are named, folders searched for all but hidden files."""
+    """List the recordings: files as they are named, folders searched for all but hidden files.
+
+    A folder without any stands for itself, so that it is reported like a bad recording.
+    """
     recordings = []
     for path in arguments:
         if not os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises for too long a name
@@ -106,9 +109,7 @@ def find_recordings(arguments) -> list:
             if file.is_file()
             and not any(part.startswith(".") for part in file.relative_to(path).parts)
         ]
-        if not found:
-            raise UsageError(f"{path}: a folder without files; name one that holds recordings")
-        recordings += found
+        recordings += found or [path]
     return recordings
 
 
@@ -150,7 +151,7 @@ def as_json(path, result) -> str:
         content["seconds"] = round(result.seconds, 3)
         content["label"] = result.ranking[0][0]
         content["probabilities"] = {name: round(share, 4) for name, share in result.ranking}
-    return json.dumps(content)
+    return json.dumps(content, ensure_ascii=False)
 
 
 def build_parser() -> Parser:

@@ -66,19 +66,29 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--audio", type=Path, metavar="DIR", help="folder of EmoDB, as for dataset.py"
     )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=RESULTS_PATH,
+        metavar="FILE",
+        help="results, in which what is not measured anew stays",
+    )
     add_debug_option(parser)
     return parser
 
 
 def main(arguments) -> None:
-    """Carry out the command line; what is not measured anew stays in the results."""
+    """Carry out the command line."""
     try:
         from benchmarks.cases import CASES
     except ImportError as error:
         raise UsageError(f"{error}; pip install -r requirements-bench.txt") from error
     audio = Path(arguments.audio or find_audio_directory()).resolve()
+    if not any(audio.glob("*.wav")):
+        raise UsageError(f"--audio {audio}: has no .wav files; name the folder of EmoDB")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    results = json.loads(RESULTS_PATH.read_text()) if RESULTS_PATH.exists() else {}
+    output = arguments.output
+    results = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
     for name in arguments.only or NAMES:
         report("benchmarks", f"measuring {name}")
         try:
@@ -87,7 +97,8 @@ def main(arguments) -> None:
             raise UsageError(f"{error}; pip install -r requirements-bench.txt") from error
         results[name] = {"machine": describe_machine(), "rows": [row._asdict() for row in rows]}
         results = {key: results[key] for key in NAMES if key in results}
-        RESULTS_PATH.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
+        output.write_text(text, encoding="utf-8")
         print(as_table({name: results[name]}), flush=True)
 
 

@@ -208,10 +208,11 @@ def test_a_folder_gives_an_object_for_each_file(folder, processes, run_command):
         assert probabilities == pytest.approx(expected, abs=6e-5)
 
 
-def test_a_folder_without_files_is_a_usage_error(tmp_path, run_command):
-    done = run_command("predict.py", tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "a folder without files" in done.stderr
+def test_a_folder_without_files_stops_no_recording(tmp_path, run_command):
+    done = run_command("predict.py", tmp_path, DEMO)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"predict.py: {tmp_path}: is a folder without files")
+    assert f"{DEMO}:" in done.stdout
 
 
 def test_a_reader_that_goes_ends_all_processes(folder):
@@ -334,8 +335,8 @@ def test_shipped_weights_carry_all_that_prediction_needs():
     assert attributes["normalisation_variance"].shape == (36,)
     Hyperparameters(**json.loads(attributes["hyperparameters"]))
     scores = json.loads(attributes["scores"])
-    assert scores["split"] == "holdout"
-    assert scores["weighted_accuracy"] > 0.6087
+    assert scores["protocol"] == "holdout"
+    assert scores["measures"]["weighted_accuracy"]["mean"] > 0.6087
 
 
 # Reading audio

@@ -91,7 +91,7 @@ def errors_of_reading():
     except FileNotFoundError as error:
         raise SignalError("no such file; check the path") from error
     except IsADirectoryError as error:
-        raise SignalError("is a folder; give the path of a recording") from error
+        raise SignalError("is a folder without files; name one that holds recordings") from error
     except OSError as error:
         raise SignalError(
             f"cannot be opened ({error.strerror or error}); check the file"
