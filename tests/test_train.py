@@ -91,6 +91,9 @@ def test_a_run_leaves_its_folder(tuned):
     assert config["protocol"] == "holdout"
     trials = rows_of(run / "trials.csv")
     assert [row["trial"] for row in trials] == ["1", "2"]
+    known = {name: str(value) for name, value in asdict(PRESETS["default"]).items()}
+    known |= {"epochs": "1", "patience": "", "padded_frames": ""}
+    assert {name: trials[0][name] for name in known} == known
     assert trials[0]["learning_rate"] != trials[1]["learning_rate"]
     for name in ("history.png", "confusion.png"):
         assert (run / name).read_bytes().startswith(b"\x89PNG")

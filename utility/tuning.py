@@ -18,6 +18,7 @@ from unittest import mock
 import keras
 import numpy as np
 from hyperopt import STATUS_OK, Trials, fmin, tpe
+from hyperopt.fmin import generate_trials_to_calculate
 from tqdm import tqdm
 
 from utility.training import Trial
@@ -45,7 +46,7 @@ def tune(experiment, max_evals) -> list[Trial]:
         In the order in which they were made.
     """
     trials = Trials()
-    with temporary_directory(), mock.patch.object(optim, "fmin", fmin_for(experiment.quiet)):
+    with temporary_directory(), mock.patch.object(optim, "fmin", fmin_for(experiment)):
         Path("experiment.p").write_bytes(pickle.dumps(experiment))
         optim.minimize(
             model=model,
@@ -83,12 +84,28 @@ def model(experiment):
     return {"loss": trial.measured["validation_loss"], "status": STATUS_OK, "trial": trial}
 
 
-def fmin_for(quiet):
+def known_point(space, hyperparameters) -> dict:
+    """Find the point of a search space at which some hyperparameters lie.
+
+    hyperopt counts the options of a choice, where everything else has its value.
+    """
+    point = {}
+    for name, node in space.items():
+        value = getattr(hyperparameters, name)
+        if node.name == "switch":
+            value = [option.obj for option in node.pos_args[1:]].index(value)
+        point[name] = value
+    return point
+
+
+def fmin_for(experiment):
     """Return hyperopt's `fmin` as hyperas 0.4.1 calls it, with our progress bar.
 
     hyperas passes `rseed`, where hyperopt 0.3 wants a generator, and takes a
-    TypeError from anywhere inside for a sign to start over.
+    TypeError from anywhere inside for a sign to start over. The first trial is
+    what is known already, so that a search ends no worse than it began.
     """
+    quiet = experiment.quiet
 
     @contextlib.contextmanager
     def progress(initial, total):
@@ -98,6 +115,11 @@ def fmin_for(quiet):
 
     def fmin_today(*arguments, rseed, **options):
         options |= {"rstate": np.random.default_rng(rseed), "show_progressbar": progress}
+        point = known_point(options["space"], experiment.hyperparameters)
+        known = generate_trials_to_calculate([point])
+        known.refresh()
+        options["trials"].insert_trial_docs(known.trials)
+        options["trials"].refresh()
         try:
             return fmin(*arguments, **options)
         except TypeError as error:
