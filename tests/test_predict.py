@@ -1,11 +1,13 @@
 """predict.py as users run it, and reading of audio."""
 
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -230,6 +232,25 @@ def test_processes_do_not_outlive_their_parent(folder, start_command):
     command.kill()
     # The pipe ends when the last process that holds it has gone.
     command.communicate(timeout=20)
+
+
+def test_a_killed_process_is_told_from_a_defect(folder, start_command):
+    command = start_command("predict.py", "--json", "--processes", 2, *[folder] * 400)
+    assert command.stdout.readline()
+    children = Path(f"/proc/{command.pid}/task/{command.pid}/children")
+    if not children.exists():
+        command.kill()
+        pytest.skip("finds the processes by /proc, which Linux has")
+    workers = [
+        int(pid)
+        for pid in children.read_text().split()
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    os.kill(workers[0], signal.SIGKILL)
+    _, errors = command.communicate(timeout=20)
+    assert command.returncode == 1
+    assert "a process was ended from outside" in errors
+    assert "defect" not in errors
 
 
 def test_ctrl_c_ends_all_processes(folder, start_command):

@@ -3,6 +3,8 @@
 import contextlib
 import os
 
+from utility.errors import SpeechEmotionError
+
 
 def core_count() -> int:
     """Return how many cores this process may use, which can be fewer than there are."""
@@ -31,6 +33,11 @@ def in_processes(function, items, processes=None):
     ------
     iterator
         Over the results.
+
+    Raises
+    ------
+    SpeechEmotionError
+        If a process was ended from outside.
     """
     processes = min(processes or core_count(), len(items))
     if processes <= 1:
@@ -40,6 +47,7 @@ def in_processes(function, items, processes=None):
     import signal
     from collections import deque
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
 
     # Spawned, since a fork of a process that has run TensorFlow can hang.
     context = multiprocessing.get_context("spawn")
@@ -52,6 +60,11 @@ def in_processes(function, items, processes=None):
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             yield (futures.popleft().result() for _ in items)
+        except BrokenProcessPool as error:
+            raise SpeechEmotionError(
+                "a process was ended from outside, perhaps for want of memory; close other "
+                "programs or work on fewer items at a time"
+            ) from error
         except BaseException:
             # Without cancelling, from which the pool of Python 3.10 and 3.11 does not recover.
             for process in multiprocessing.active_children():
