@@ -86,7 +86,7 @@ def read_predictions(path) -> Predictions:
             raise ValueError("no rows")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
-    except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: not a table of predictions ({error})") from error
     return predictions
 
