@@ -247,7 +247,7 @@ def zero_crossing_rate(frames) -> np.ndarray:
     -------
     np.ndarray, shape (frames,), from 0 to 1
     """
-    # Bytes take an eighth of the time of floats.
+    # Bytes, an eighth as large as floats, go through memory faster.
     signs = (frames > 0).view(np.int8) - (frames < 0).view(np.int8)
     changes = np.abs(signs[:, 1:] - signs[:, :-1]).sum(axis=1, dtype=np.int32)
     return changes / 2 / (frames.shape[1] - 1)
