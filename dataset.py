@@ -1,7 +1,8 @@
 """Berlin EmoDB: fetch it, extract its features, read it, split it.
 
 `berlin_db.p` says who said what and how, a row an utterance; `berlin_features.p`
-holds the frames of each. Both come from `python dataset.py extract`.
+holds the 36 features of the frames of each, `berlin_further_features.p` the further
+ones. All come from `python dataset.py extract`.
 """
 
 import csv
@@ -17,10 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION, extract_features
+from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION
 from utility.command_line import Parser, add_debug_option, report, run, shown
 from utility.errors import DataError, SignalError, UsageError
 from utility.functions import load_audio, read_pickle, write_pickle
+from utility.furtherFeatures import ALL_NAMES, FURTHER_NAMES, extract_all_features
 from utility.globalvars import (
     DATA_DIRECTORY,
     DATABASE_PATH,
@@ -28,11 +30,13 @@ from utility.globalvars import (
     EMOTIONS,
     FEATURES_PATH,
     FRAMES,
+    FURTHER_FEATURES_PATH,
     ROOT,
 )
 from utility.parallel import in_processes
 
 FORMAT_VERSION = 1
+REMEDY = "make all anew with: python dataset.py extract"
 
 # File name, SHA-256 and listeners' judgement of each of the 535 recordings.
 MANIFEST_PATH = DATA_DIRECTORY / "emodb.csv"
@@ -78,7 +82,8 @@ class Corpus:
     recognition, naturalness : np.ndarray, shape (utterances,)
         Share of 20 listeners, 0 to 1, who named the intended emotion, and who
         found it natural. NaN for a recording that was not judged.
-    frames : list of np.ndarray, shape (frames, 36), float32
+    frames : list of np.ndarray, shape (frames, 66), float32
+        Columns in the order of `ALL_NAMES`.
     """
 
     file: np.ndarray
@@ -104,50 +109,74 @@ class Corpus:
 COLUMNS = tuple(field.name for field in fields(Corpus) if field.name != "frames")
 
 
-def read_corpus(database_path=DATABASE_PATH, features_path=FEATURES_PATH) -> Corpus:
-    """Read and check the two pickles.
+def read_corpus(folder=ROOT) -> Corpus:
+    """Read and check the three pickles of a folder.
 
     Raises
     ------
     DataError
-        If one is missing, damaged, or does not belong to the other or to this
+        If one is missing, damaged, or does not belong to the others or to this
         version of the features.
     """
+    folder = Path(folder)
+    database_path = folder / DATABASE_PATH.name
     database = read_pickle(database_path, FORMAT_VERSION)
-    features = read_pickle(features_path, FORMAT_VERSION)
-    remedy = "make both anew with: python dataset.py extract"
+    features, counts = read_features(folder / FEATURES_PATH.name, FEATURE_NAMES, database)
+    further, further_counts = read_features(
+        folder / FURTHER_FEATURES_PATH.name, FURTHER_NAMES, database
+    )
+    if counts != further_counts:
+        raise DataError(f"{folder}: pickles of features that do not belong together; {REMEDY}")
+    # Row by row in memory wherever they come from, since sums depend on it in the last digit.
+    frames = np.ascontiguousarray(np.hstack([features, further.astype(np.float32)]))
     try:
         corpus = Corpus(
             **{name: np.asarray(database[name]) for name in COLUMNS},
-            frames=np.split(features["frames"], np.cumsum(features["frame_counts"])[:-1]),
+            frames=np.split(frames, np.cumsum(counts)[:-1]),
         )
         rows = {len(database[name]) for name in COLUMNS} | {len(corpus.frames)}
-        belongs = np.array_equal(database["file"], features["file"]) and len(rows) == 1
-        current = (
-            tuple(features["feature_names"]) == FEATURE_NAMES
-            and features["feature_version"] == FEATURE_VERSION
-            and features["frames"].shape[1:] == (len(FEATURE_NAMES),)
-        )
-        sound = (
-            features["frames"].dtype == np.float32
-            and sum(features["frame_counts"]) == len(features["frames"])
-            and min(features["frame_counts"]) > 0
-            and bool(np.isfinite(features["frames"]).all())
-        )
         known = set(database["emotion"]) <= set(EMOTION_LABELS)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"{database_path} or {features_path}: damaged ({error!r}); {remedy}"
-        ) from error
-    if not belongs:
-        raise DataError(f"{features_path}: belongs to another {database_path}; {remedy}")
-    if not current:
-        raise DataError(f"{features_path}: made by another version of the features; {remedy}")
-    if not sound:
-        raise DataError(f"{features_path}: has frames that are missing or not finite; {remedy}")
+        raise DataError(f"{database_path}: damaged ({error!r}); {REMEDY}") from error
+    if len(rows) != 1:
+        raise DataError(f"{database_path}: has columns of different length; {REMEDY}")
     if not known:
-        raise DataError(f"{database_path}: has emotions other than {EMOTION_LABELS}; {remedy}")
+        raise DataError(f"{database_path}: has emotions other than {EMOTION_LABELS}; {REMEDY}")
     return corpus
+
+
+def read_features(path, names, database) -> tuple[np.ndarray, list[int]]:
+    """Read and check a pickle of features: the frames of all utterances, and how many each has.
+
+    Raises
+    ------
+    DataError
+        As `read_corpus` does.
+    """
+    content = read_pickle(path, FORMAT_VERSION)
+    try:
+        frames, counts = content["frames"], np.asarray(content["frame_counts"]).tolist()
+        belongs = np.array_equal(database["file"], content["file"])
+        current = (
+            tuple(content["feature_names"]) == names
+            and content["feature_version"] == FEATURE_VERSION
+            and frames.shape[1:] == (len(names),)
+        )
+        sound = (
+            frames.dtype in (np.float16, np.float32)
+            and sum(counts) == len(frames)
+            and min(counts) > 0
+            and bool(np.isfinite(frames).all())
+        )
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path}: damaged ({error!r}); {REMEDY}") from error
+    if not belongs:
+        raise DataError(f"{path}: belongs to another {DATABASE_PATH.name}; {REMEDY}")
+    if not current:
+        raise DataError(f"{path}: made by another version of the features; {REMEDY}")
+    if not sound:
+        raise DataError(f"{path}: has frames that are missing or not finite; {REMEDY}")
+    return frames, counts
 
 
 class Fold(NamedTuple):
@@ -216,6 +245,12 @@ def read_manifest() -> dict:
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
+def known_audio_directory() -> Path | None:
+    """Return the first known folder that has recordings, None if none has."""
+    folders = (folder for folder in AUDIO_DIRECTORIES if any(folder.glob("*.wav")))
+    return next(folders, None)
+
+
 def find_audio_directory() -> Path:
     """Return the first known folder that has recordings.
 
@@ -224,12 +259,11 @@ def find_audio_directory() -> Path:
     DataError
         If none has.
     """
-    for folder in AUDIO_DIRECTORIES:
-        if any(folder.glob("*.wav")):
-            return folder
+    if folder := known_audio_directory():
+        return folder
     raise DataError(
         f"{AUDIO_DIRECTORY}: no recordings; get them with: python dataset.py download, "
-        "or name their folder with: python dataset.py extract --audio DIR"
+        "or name their folder with --audio DIR"
     )
 
 
@@ -254,20 +288,20 @@ def extract_file(path) -> tuple[float, np.ndarray] | SignalError:
     try:
         samples = load_audio(path)
         seconds = len(samples) / FRAMES.sample_rate_hz
-        return seconds, extract_features(samples, FRAMES.sample_rate_hz).astype(np.float32)
+        return seconds, extract_all_features(samples, FRAMES.sample_rate_hz).astype(np.float32)
     except SignalError as error:
         return SignalError(f"{path}: {error}")
 
 
 def extract(audio, output=ROOT, processes=None) -> Corpus:
-    """Extract the features of every recording in a folder and write the two pickles.
+    """Extract the features of every recording in a folder and write the three pickles.
 
     Parameters
     ----------
     audio : path-like
         Folder of WAV files with EmoDB names.
     output : path-like
-        Folder for `berlin_db.p` and `berlin_features.p`.
+        Folder for `berlin_db.p`, `berlin_features.p` and `berlin_further_features.p`.
     processes : int, optional
         All cores unless given.
 
@@ -290,23 +324,31 @@ def extract(audio, output=ROOT, processes=None) -> Corpus:
 
     manifest = read_manifest()
     rows = [describe(path, manifest) for path in paths]
-    frames = [table for _, table in results]
+    tables = [table for _, table in results]
     database = {name: np.array([row[name] for row in rows]) for name in COLUMNS if name in rows[0]}
     database["seconds"] = np.array([seconds for seconds, _ in results])
     output = Path(output)
     write_pickle(output / DATABASE_PATH.name, {"format_version": FORMAT_VERSION, **database})
-    write_pickle(
-        output / FEATURES_PATH.name,
-        {
-            "format_version": FORMAT_VERSION,
-            "feature_version": FEATURE_VERSION,
-            "feature_names": list(FEATURE_NAMES),
-            "file": database["file"],
-            "frame_counts": np.array([len(table) for table in frames]),
-            "frames": np.concatenate(frames),
-        },
-    )
-    return Corpus(**database, frames=frames)
+    write_features(output / FEATURES_PATH.name, FEATURE_NAMES, database, tables, np.float32)
+    # Half precision costs a thousandth of a feature's deviation, and halves the file.
+    further = output / FURTHER_FEATURES_PATH.name
+    write_features(further, FURTHER_NAMES, database, tables, np.float16)
+    return read_corpus(output)
+
+
+def write_features(path, names, database, tables, precision) -> None:
+    """Write the columns of these names in the pickle of a data set."""
+    columns = [ALL_NAMES.index(name) for name in names]
+    frames = np.concatenate(tables)[:, columns]
+    content = {
+        "format_version": FORMAT_VERSION,
+        "feature_version": FEATURE_VERSION,
+        "feature_names": list(names),
+        "file": database["file"],
+        "frame_counts": np.array([len(table) for table in tables]),
+        "frames": frames.astype(precision),
+    }
+    write_pickle(path, content)
 
 
 def refuse(problems) -> None:
@@ -431,7 +473,7 @@ def describe_corpus(corpus) -> str:
         [
             f"{len(corpus)} utterances, {corpus.seconds.sum():.2f} s "
             f"(shortest {corpus.seconds.min():.2f} s, longest {corpus.seconds.max():.2f} s), "
-            f"{sum(map(len, corpus.frames))} frames of {len(FEATURE_NAMES)} features{judged}",
+            f"{sum(map(len, corpus.frames))} frames of {len(ALL_NAMES)} features{judged}",
             f"format version {FORMAT_VERSION}, feature version {FEATURE_VERSION}",
             "",
             "emotion         utterances",
@@ -470,7 +512,7 @@ def build_parser() -> Parser:
 
     command = commands.add_parser(
         "extract",
-        help=f"write {DATABASE_PATH.name} and {FEATURES_PATH.name} from the recordings",
+        help=f"write {DATABASE_PATH.name}, {FEATURES_PATH.name} and {FURTHER_FEATURES_PATH.name}",
         examples=(
             "python dataset.py extract",
             "python dataset.py extract --audio ~/emodb/wav --output /tmp",
@@ -484,7 +526,7 @@ def build_parser() -> Parser:
         + " and ".join(os.path.relpath(folder, ROOT) for folder in AUDIO_DIRECTORIES),
     )
     command.add_argument(
-        "--output", type=Path, default=ROOT, metavar="DIR", help="folder for the two pickles"
+        "--output", type=Path, default=ROOT, metavar="DIR", help="folder for the three pickles"
     )
     command.add_argument(
         "--processes", type=int, metavar="N", help="recordings at a time; if not given, all cores"
@@ -493,11 +535,11 @@ def build_parser() -> Parser:
 
     command = commands.add_parser(
         "info",
-        help="print what the two pickles hold",
+        help="print what the pickles hold",
         examples=("python dataset.py info",),
     )
     command.add_argument(
-        "--data", type=Path, default=ROOT, metavar="DIR", help="folder of the two pickles"
+        "--data", type=Path, default=ROOT, metavar="DIR", help="folder of the three pickles"
     )
     add_debug_option(command)
     return parser
@@ -524,13 +566,7 @@ def main(arguments) -> None:
             report("dataset.py", f"note: {len(corpus)} recordings, where EmoDB has {published}")
         print(describe_corpus(corpus))
     else:
-        print(
-            describe_corpus(
-                read_corpus(
-                    arguments.data / DATABASE_PATH.name, arguments.data / FEATURES_PATH.name
-                )
-            )
-        )
+        print(describe_corpus(read_corpus(arguments.data)))
 
 
 if __name__ == "__main__":

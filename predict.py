@@ -35,13 +35,15 @@ class Prediction:
     ranking: list
 
 
-def predict_files(paths, weights) -> list:
+def predict_files(paths, weights, voice=None) -> list:
     """Predict recordings of any length, together for speed and in windows for memory's sake.
 
     Parameters
     ----------
     paths : sequence of path-like
     weights : Weights
+    voice : Statistics, optional
+        What is usual for the voice in them, from `voice_of`.
 
     Returns
     -------
@@ -57,8 +59,8 @@ def predict_files(paths, weights) -> list:
     """
     import numpy as np
 
-    from utility.audioFeatureExtraction import extract_features
-    from utility.functions import SILENT, is_silent, read_windows
+    from utility.calibration import calibrate
+    from utility.functions import SILENT
     from utility.inference import predict
 
     errors, seconds = {}, np.zeros(len(paths))
@@ -67,10 +69,12 @@ def predict_files(paths, weights) -> list:
     def windows_with_sound():
         for number, path in enumerate(paths):
             try:
-                for signal in read_windows(path, WINDOW_SECONDS):
-                    seconds[number] += len(signal) / FRAMES.sample_rate_hz
-                    if not is_silent(signal):
-                        yield number, extract_features(signal, FRAMES.sample_rate_hz)
+                for length, frames in read_frames(path, weights):
+                    seconds[number] += length
+                    if frames is not None:
+                        if voice is not None:
+                            frames = calibrate(frames, voice, weights.statistics)
+                        yield number, frames
             except SignalError as error:
                 errors[number] = error
 
@@ -85,6 +89,67 @@ def predict_files(paths, weights) -> list:
         errors.get(number) or Prediction(float(length), rank(weights.emotions, total / total.sum()))
         for number, (length, total) in enumerate(zip(seconds, totals, strict=True))
     ]
+
+
+def read_frames(path, weights):
+    """Read a recording window by window.
+
+    Yields
+    ------
+    seconds : float
+    frames : np.ndarray, shape (frames, features), or None
+        Without silence at both ends; None if all is silent.
+
+    Raises
+    ------
+    SignalError
+        If the recording cannot be used.
+    """
+    from utility.functions import is_silent, read_windows, trim_silence
+    from utility.furtherFeatures import extract_all_features
+
+    for signal in read_windows(path, WINDOW_SECONDS):
+        frames = None
+        if not is_silent(signal):
+            frames = extract_all_features(trim_silence(signal), FRAMES.sample_rate_hz)
+            frames = frames[:, : weights.hyperparameters.features]
+        yield len(signal) / FRAMES.sample_rate_hz, frames
+
+
+def voice_of(paths, weights):
+    """Measure what is usual for a voice in some recordings of it, whatever their emotion.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+    weights : Weights
+
+    Returns
+    -------
+    Statistics
+
+    Raises
+    ------
+    SignalError
+        If a recording cannot be used.
+    """
+    from utility.calibration import baseline
+    from utility.functions import SILENT
+
+    def tables():
+        for path in paths:
+            try:
+                found = False
+                for _, frames in read_frames(path, weights):
+                    if frames is not None:
+                        found = True
+                        yield frames
+                if not found:
+                    raise SignalError(SILENT)
+            except SignalError as error:
+                raise SignalError(f"--calibrate {path}: {error}") from error
+
+    return baseline(tables(), weights.statistics)
 
 
 def rank(emotions, probabilities) -> list[tuple[str, float]]:
@@ -177,6 +242,13 @@ def build_parser() -> Parser:
         help="an object a line: path, seconds, label and all probabilities, or error",
     )
     parser.add_argument(
+        "--calibrate",
+        action="append",
+        metavar="PATH",
+        help="another recording of the same voice, or a folder of them, to learn what is usual for "
+        "it; ten of mixed mood serve well; can be given several times",
+    )
+    parser.add_argument(
         "--weights", type=Path, default=WEIGHTS_PATH, metavar="FILE", help="weights of train.py"
     )
     parser.add_argument(
@@ -198,13 +270,18 @@ def main(arguments) -> int:
     from utility.weights import read_weights
 
     weights = read_weights(arguments.weights)
+    if arguments.calibrate and not weights.hyperparameters.calibrated_share:
+        raise UsageError(f"--calibrate: {arguments.weights} was not trained for it; leave it away")
     processes = arguments.processes
     few = sum(map(size_of, recordings)) < GROUP_BYTES and len(recordings) <= 4 * GROUP_FILES
     if arguments.debug or (processes is None and few):
         processes = 1  # which keeps the traceback; few are done before processes have started
-    predict_group = partial(predict_files, weights=weights)
     failed = False
     try:
+        voice = None
+        if arguments.calibrate:
+            voice = voice_of(find_recordings(arguments.calibrate), weights)
+        predict_group = partial(predict_files, weights=weights, voice=voice)
         with in_processes(predict_group, group(recordings), processes) as results:
             for path, result in zip(recordings, chain.from_iterable(results), strict=True):
                 if isinstance(result, SignalError):

@@ -1,11 +1,11 @@
 """Train the network: evaluate on what was set aside, then save one trained on everything.
 
 For each fold of the protocol, what there is to choose is chosen on speakers taken
-out of the training part; the network is trained anew with all of that part, and
-predicts the part that nothing has looked at before. The weights that are saved
-are trained in the same way with every utterance, and carry the measures of the
-folds. Of several folds, the one with the lowest validation loss gives them its
-hyperparameters, and the median its number of epochs.
+out of the training part; the networks are trained anew with all of that part and its
+copies, and predict the part that nothing has looked at before; see `utility.recipe`.
+The weights that are saved are trained in the same way with every utterance, and carry
+the measures of the folds. Of several folds, the one with the lowest validation loss
+gives them its hyperparameters, and the median its number of epochs.
 """
 
 import json
@@ -19,137 +19,120 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from dataset import SPLITS, extract, find_audio_directory, read_corpus
+from dataset import (
+    AUDIO_DIRECTORIES,
+    SPLITS,
+    extract,
+    find_audio_directory,
+    known_audio_directory,
+    read_corpus,
+)
 from utility.command_line import (
     Parser,
     add_debug_option,
-    native_stderr_silenced,
     report,
     run,
     shown,
 )
 from utility.errors import DataError, UsageError
+from utility.experiment import Material, make_experiment
 from utility.functions import replaced_when_done
 from utility.globalvars import (
+    CONDITIONS,
+    COPIES,
     DATABASE_PATH,
     FEATURES_PATH,
+    FURTHER_FEATURES_PATH,
+    MOST_MEMBERS,
     PRESETS,
     ROOT,
+    VERSIONS_NAME,
     WEIGHTS_PATH,
     Hyperparameters,
 )
 from utility.parallel import in_processes
+from utility.recipe import Plan, evaluate_fold, fold_name, train_weights
+from utility.testing import WHOLE_VOICE, check_calibration
+from utility.versions import load_versions, missing_versions
 
 DEFAULT_MAX_EVALS = 8
+# The seed of a network is a hundred times that of the run, and at most 2^32 - 1.
+LARGEST_SEED = 2**32 // MOST_MEMBERS
+PICKLES = (DATABASE_PATH, FEATURES_PATH, FURTHER_FEATURES_PATH)
 
 
-def load_corpus(folder):
-    """Read the pickles, extracting them first where they are missing and the audio is there."""
-    database, features = folder / DATABASE_PATH.name, folder / FEATURES_PATH.name
-    if not (database.exists() and features.exists()):
-        audio = find_audio_directory()
-        report("train.py", f"{database.name} or {features.name} is missing; extracting {audio}")
-        extract(audio, folder)
-    return read_corpus(database, features)
+def load_corpus(arguments):
+    """Read the pickles, extracting them first where there is none and the audio is there."""
+    paths = [arguments.data / path.name for path in PICKLES]
+    if not any(path.exists() for path in paths):
+        audio = arguments.audio or find_audio_directory()
+        report("train.py", f"{arguments.data} has no pickles; extracting {audio}")
+        extract(audio, arguments.data)
+    return read_corpus(arguments.data)
 
 
-def make_trials(experiment, max_evals) -> list:
-    """Try hyperparameters on the validation speakers, as far as there is anything to choose.
+def load_material(arguments, hyperparameters, max_evals) -> Material:
+    """Read the corpus and the versions of it that the command line asks for.
 
-    Searched ones if `max_evals` says how many; those given if the number of epochs
-    is open; otherwise none.
+    Where there are no recordings, there are no copies to train on, which a note says.
     """
-    if max_evals:
-        from utility.tuning import tune
+    corpus = load_corpus(arguments)
+    for clips in arguments.calibrate:
+        check_calibration(corpus, clips)
+    folder = arguments.data / VERSIONS_NAME
 
-        return tune(experiment, max_evals)
-    if experiment.hyperparameters.patience:
-        return [experiment.validate(experiment.hyperparameters)]
-    return []
+    def load(names):
+        def find_audio():
+            return arguments.audio or find_audio_directory()
 
+        return load_versions(corpus, names, folder, find_audio, arguments.quiet)
 
-def evaluate_fold(task, corpus, hyperparameters, max_evals, quiet) -> dict:
-    """Choose and train on the training part of a fold, and predict the other part.
-
-    Parameters
-    ----------
-    task : tuple of int and Fold
-        The seed and the fold.
-    corpus : Corpus
-    hyperparameters : Hyperparameters
-    max_evals : int
-    quiet : bool
-
-    Returns
-    -------
-    dict
-        What JSON can hold: fold, seed, predictions and trials as rows of tables,
-        hyperparameters and epochs as chosen, and history, a row an epoch.
-    """
-    from utility.evaluation import prediction_rows
-    from utility.training import make_experiment, predict
-
-    seed, fold = task
-    place = {"fold": fold.name, "seed": seed}
-    experiment = make_experiment(corpus, fold.train, hyperparameters, seed, quiet)
-    trials = make_trials(experiment, max_evals)
-    epochs = hyperparameters.epochs
-    if trials:
-        best = min(trials, key=lambda trial: trial.measured["validation_loss"])
-        hyperparameters, epochs = best.hyperparameters, best.epochs
-    model, history = experiment.fit(hyperparameters, epochs)
-    probabilities = predict(model, [corpus.frames[i] for i in fold.test], hyperparameters)
-    return {
-        **place,
-        "predictions": prediction_rows(corpus, fold, seed, probabilities),
-        "trials": [
-            place
-            | {"trial": number, "seconds": round(trial.seconds, 1)}
-            | asdict(trial.hyperparameters)
-            | trial.measured
-            for number, trial in enumerate(trials, 1)
-        ],
-        "hyperparameters": asdict(hyperparameters),
-        "epochs": epochs,
-        "history": [place | row for row in (best.history if trials else history)],
-    }
+    conditions = dict(zip(arguments.conditions, load(arguments.conditions), strict=True))
+    copies = []
+    if hyperparameters.copies or max_evals:
+        if (
+            arguments.audio
+            or known_audio_directory()
+            or not missing_versions(corpus, COPIES, folder)
+        ):
+            copies = load(COPIES)
+        else:
+            report(
+                "train.py",
+                "note: no recordings, so no copies of them to train on, which costs accuracy; "
+                "get them with: python dataset.py download, or name their folder with --audio DIR",
+            )
+    return Material(corpus, copies, conditions)
 
 
-def evaluate_fold_alone(task, **arguments) -> dict:
-    """Call `evaluate_fold` in a process that has a core of its own."""
-    import_tensorflow(threads=1)
-    return evaluate_fold(task, **arguments, quiet=True)
-
-
-def evaluate(tasks, folder, corpus, hyperparameters, max_evals, quiet) -> list[dict]:
+def evaluate(tasks, plan, quiet) -> list[dict]:
     """Evaluate all folds, each by itself and once for each seed, on all cores.
 
-    What a fold gives is kept in the run's folder as soon as it is there, and not
+    What a fold gives is kept in the plan's folder as soon as it is there, and not
     done again. A training of our network keeps a single core busy, so folds run
     side by side.
     """
     from tqdm import tqdm
 
-    (folder / "folds").mkdir(exist_ok=True)
-    paths = [folder / "folds" / f"seed {seed}, {fold.name}.json" for seed, fold in tasks]
+    plan.folder.mkdir(exist_ok=True)
+    paths = [plan.folder / f"{fold_name(task)}.json" for task in tasks]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
-    todo = [tasks[number] for number in missing]
-    arguments = {"corpus": corpus, "hyperparameters": hyperparameters, "max_evals": max_evals}
-    if not quiet and todo:
-        report("train.py", f"training {len(todo)} of {len(tasks)} folds")
-    if len(todo) == 1:
-        import_tensorflow()
-        write_fold(paths[missing[0]], evaluate_fold(todo[0], **arguments, quiet=quiet))
-    elif todo:
-        disable = True if quiet else None
-        with (
-            in_processes(partial(evaluate_fold_alone, **arguments), todo) as results,
-            tqdm(None, "folds", len(tasks), unit="fold", disable=disable,
-                 initial=len(tasks) - len(todo)) as bar,
-        ):  # fmt: skip
-            for number, result in zip(missing, results, strict=True):
-                write_fold(paths[number], result)
-                bar.update()
+    if not quiet and missing:
+        report("train.py", f"training {len(missing)} of {len(tasks)} folds")
+    # A fold that is the only one may use all cores.
+    several = len(tasks) > 1
+    work = partial(
+        evaluate_fold, plan=plan, quiet=quiet or several, processes=1 if several else None
+    )
+    todo, done = [tasks[number] for number in missing], len(tasks) - len(missing)
+    disable = True if quiet or not several else None
+    with (
+        in_processes(work, todo) as results,
+        tqdm(None, "folds", len(tasks), unit="fold", initial=done, disable=disable) as bar,
+    ):
+        for number, result in zip(missing, results, strict=True):
+            write_fold(paths[number], result)
+            bar.update()
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
@@ -159,29 +142,33 @@ def write_fold(path, result) -> None:
         temporary.write_text(json.dumps(result), encoding="utf-8")
 
 
-def write_results(folder, results, corpus, about) -> dict:
+def write_results(folder, results, corpus, facts) -> dict:
     """Write the tables, pictures and report of a run, and return its metrics."""
-    from utility.evaluation import write_csv
+    from utility.evaluation import predictions_name, write_csv
     from utility.figures import draw_history
 
     history = [row for result in results for row in result["history"]]
     trials = [row for result in results for row in result["trials"]]
-    predictions = [row for result in results for row in result["predictions"]]
     write_csv(folder / "history.csv", history)
     if trials:
         write_csv(folder / "trials.csv", trials)
-    write_csv(folder / "predictions.csv", sorted(predictions, key=lambda r: (r["seed"], r["file"])))
+    for name in results[0]["predictions"]:
+        rows = [row for result in results for row in result["predictions"][name]]
+        rows.sort(key=lambda row: (int(row["seed"]), row["file"]))
+        write_csv(folder / predictions_name(name), rows)
     draw_history(folder / "history.png", history)
-    return write_report(folder, corpus, about)
+    return write_report(folder, corpus, facts)
 
 
-def write_report(folder, corpus, about) -> dict:
+def write_report(folder, corpus, facts) -> dict:
     """Compute the metrics from the predictions in a folder, write them and the report on them."""
-    from utility.evaluation import read_predictions, summarise, write_json
+    from utility.evaluation import CLEAN, read_tests, summarise, write_json
     from utility.figures import draw_confusion
     from utility.report import describe_run
 
-    metrics = about | summarise(read_predictions(folder / "predictions.csv"))
+    tests = {name: summarise(predictions) for name, predictions in read_tests(folder).items()}
+    metrics = facts | tests.pop(CLEAN)
+    metrics["tests"] = {name: summary["measures"] for name, summary in tests.items()}
     write_json(folder / "metrics.json", metrics)
     draw_confusion(folder / "confusion.png", metrics)
     (folder / "report.md").write_text(describe_run(metrics, corpus), encoding="utf-8")
@@ -223,13 +210,46 @@ def build_parser() -> Parser:
         + ", ".join(f"{PRESETS[name].epochs} ({name})" for name in PRESETS),
     )
     parser.add_argument(
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="other hyperparameters than those of the preset, such as copies=0 or members=1",
+    )
+    parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of everything random"
     )
     parser.add_argument(
         "--seeds", type=int, default=1, metavar="N", help="seeds to evaluate with, from --seed on"
     )
     parser.add_argument(
-        "--data", type=Path, default=ROOT, metavar="DIR", help="folder of the two pickles"
+        "--calibrate",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="with --evaluate, also test with the voice's own baseline, from so many other clips "
+        f"of the speaker without their labels, or with {WHOLE_VOICE} from all",
+    )
+    parser.add_argument(
+        "--conditions",
+        action="extend",
+        nargs="+",
+        default=[],
+        choices=CONDITIONS,
+        help="with --evaluate, also test on recordings with white noise at 20 dB, through a "
+        "telephone, 20 dB quieter, or in a room",
+    )
+    parser.add_argument(
+        "--data", type=Path, default=ROOT, metavar="DIR", help="folder of the three pickles"
+    )
+    parser.add_argument(
+        "--audio",
+        type=Path,
+        metavar="DIR",
+        help="folder of the recordings, to make copies of, once; if not given, the first that has "
+        "any of " + " and ".join(os.path.relpath(folder, ROOT) for folder in AUDIO_DIRECTORIES),
     )
     parser.add_argument(
         "--output",
@@ -248,7 +268,8 @@ def build_parser() -> Parser:
         "--resume",
         type=Path,
         metavar="DIR",
-        help="go on with a stopped run, as it was started; folds that are done are not done again",
+        help="go on with a stopped run, as it was started; folds that are done are not done again. "
+        "Only for runs of your own: the trials of a search are kept as pickles, which can run code",
     )
     parser.add_argument(
         "--report",
@@ -274,10 +295,14 @@ def check(arguments) -> None:
         raise UsageError("--preset seed2018 is fixed; leave --max-evals away")
     if arguments.epochs is not None and arguments.epochs < 1:
         raise UsageError(f"--epochs {arguments.epochs}: give 1 or more")
+    if (arguments.calibrate or arguments.conditions) and not arguments.evaluate:
+        raise UsageError("--calibrate and --conditions: give --evaluate, too")
+    if arguments.audio is not None and not arguments.audio.is_dir():
+        raise UsageError(f"--audio {arguments.audio}: give a folder that exists")
     if arguments.seeds < 1:
         raise UsageError(f"--seeds {arguments.seeds}: give 1 or more")
-    if not 0 <= arguments.seed <= 2**32 - arguments.seeds:
-        raise UsageError(f"--seed {arguments.seed}: give a number from 0 to 2^32 - 1")
+    if not 0 <= arguments.seed <= LARGEST_SEED - arguments.seeds:
+        raise UsageError(f"--seed {arguments.seed}: give a number from 0 to {LARGEST_SEED - 1}")
     folder = arguments.output.parent
     if not os.access(folder, os.W_OK) or not folder.is_dir() or arguments.output.is_dir():
         raise UsageError(f"--output {arguments.output}: give a file in a folder to write to")
@@ -287,11 +312,52 @@ def check(arguments) -> None:
         raise UsageError(f"--run {arguments.run}: exists; give a new folder, or --resume it")
 
 
+def changed(hyperparameters, settings) -> Hyperparameters:
+    """Return hyperparameters with some of them set.
+
+    Parameters
+    ----------
+    hyperparameters : Hyperparameters
+    settings : sequence of str
+        NAME=VALUE, the value as in JSON; what is no JSON is text.
+
+    Raises
+    ------
+    UsageError
+        If there is no such hyperparameter, or it cannot have that value.
+    """
+    values = asdict(hyperparameters)
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in values:
+            raise UsageError(f"--set {setting}: give one of {', '.join(values)}")
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+    try:
+        return Hyperparameters(**values)
+    except ValueError as error:
+        raise UsageError(f"--set {' '.join(settings)}: {error}") from error
+
+
 # What decides about the figures of a run, and so must stay the same when it is resumed.
-KEPT_ARGUMENTS = ("evaluate", "max_evals", "preset", "epochs", "seed", "seeds", "data", "output")
+KEPT_ARGUMENTS = (
+    "evaluate",
+    "max_evals",
+    "preset",
+    "epochs",
+    "set",
+    "seed",
+    "seeds",
+    "calibrate",
+    "conditions",
+    "data",
+    "output",
+)
 
 
-def make_config(arguments, hyperparameters, max_evals) -> dict:
+def make_config(arguments, hyperparameters, max_evals, copies) -> dict:
     """Say what a run was asked to do, with which versions, for `config.json`."""
     packages = ("tensorflow", "keras", "numpy", "hyperas", "hyperopt")
     kept = {name: getattr(arguments, name) for name in KEPT_ARGUMENTS}
@@ -306,56 +372,54 @@ def make_config(arguments, hyperparameters, max_evals) -> dict:
         "versions": {name: version(name) for name in packages}
         | {"python": platform.python_version()},
         "hyperparameters": asdict(hyperparameters),
+        "copies": copies,
     }
 
 
-def resume(arguments) -> None:
-    """Set the arguments to those that a run was started with.
+def resume(arguments) -> dict:
+    """Set the arguments to those that a run was started with, and return its config.
 
     Raises
     ------
     DataError
         If the folder is not that of a run.
     """
-    path = arguments.resume / "config.json"
+    config = read_config(arguments.resume)
+    for name in KEPT_ARGUMENTS:
+        setattr(arguments, name, config["arguments"][name])
+    arguments.data, arguments.output = Path(arguments.data), Path(arguments.output)
+    return config
+
+
+def read_config(folder) -> dict:
+    """Read what `make_config` made.
+
+    Raises
+    ------
+    DataError
+        If the folder is not that of a run.
+    """
+    path = folder / "config.json"
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))["arguments"]
-        for name in KEPT_ARGUMENTS:
-            setattr(arguments, name, kept[name])
-        arguments.data, arguments.output = Path(kept["data"]), Path(kept["output"])
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if not config.keys() >= {"protocol", "arguments", "hyperparameters", "copies"}:
+            raise ValueError("something is missing")
+        if not config["arguments"].keys() >= set(KEPT_ARGUMENTS):
+            raise ValueError("an argument is missing")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not written by train.py ({error!r})") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not written by this train.py ({error})") from error
+    return config
 
 
-def import_tensorflow(threads=None) -> None:
-    """Import TensorFlow without the notes that it prints for its developers.
-
-    Parameters
-    ----------
-    threads : int, optional
-        That it may use; all cores unless given.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with native_stderr_silenced():
-        import tensorflow
-    # Every training traces its network anew, which TensorFlow takes for a mistake.
-    tensorflow.get_logger().setLevel("ERROR")
-    if threads:
-        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
-        tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
-
-
-def save(results, corpus, metrics, arguments) -> dict:
+def save(results, material, metrics, arguments) -> dict:
     """Train with every utterance as the folds did, write the weights, and say what was chosen."""
-    import_tensorflow()
     import numpy as np
 
-    from utility.model import model_arrays
-    from utility.training import make_experiment
-    from utility.weights import Weights, write_weights
+    from utility.weights import write_weights
 
+    corpus = material.corpus
     if not arguments.quiet:
         report("train.py", f"training the weights to save with all {len(corpus)} utterances")
     chosen = min(
@@ -364,45 +428,71 @@ def save(results, corpus, metrics, arguments) -> dict:
     hyperparameters = Hyperparameters(**chosen["hyperparameters"])
     epochs = round(median(result["epochs"] for result in results))
     experiment = make_experiment(
-        corpus, np.arange(len(corpus)), hyperparameters, arguments.seed, arguments.quiet
+        material, np.arange(len(corpus)), hyperparameters, arguments.seed, arguments.quiet
     )
-    model, _ = experiment.fit(hyperparameters, epochs)
-    write_weights(arguments.output, Weights(hyperparameters, model_arrays(model), scores=metrics))
+    weights, _ = train_weights(experiment, hyperparameters, epochs)
+    scores = [brief(metrics)]
+    if arguments.data.resolve() == ROOT:
+        scores += scores_of_recipe(hyperparameters, len(material.copies))
+    write_weights(arguments.output, replace(weights, scores=scores))
     return {"saved_hyperparameters": asdict(hyperparameters), "saved_epochs": epochs}
+
+
+def brief(metrics) -> dict:
+    """Return the part of metrics that a weights file carries."""
+    names = ("protocol", "preset", "changed", "copies", "seeds", "measures", "tests")
+    return {name: metrics[name] for name in names}
+
+
+def scores_of_recipe(hyperparameters, copies) -> list[dict]:
+    """Return the committed figures on speakers left out, if they are those of this recipe."""
+    folder = ROOT / "results" / "loso"
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        same = config["hyperparameters"] == asdict(hyperparameters) and config["copies"] == copies
+        return [brief(metrics)] if same else []
+    except (OSError, KeyError, ValueError):
+        return []
 
 
 def main(arguments) -> None:
     """Carry out the command line."""
     from utility.evaluation import write_json
 
-    if arguments.resume:
-        resume(arguments)
+    begun = resume(arguments) if arguments.resume else {}
     check(arguments)
     if arguments.report:
         report_again(arguments)
         return
-    corpus = load_corpus(arguments.data)
-    hyperparameters, max_evals = PRESETS[arguments.preset], arguments.max_evals
+    hyperparameters = changed(PRESETS[arguments.preset], arguments.set)
+    max_evals = arguments.max_evals
     if arguments.epochs is not None:
         hyperparameters = replace(hyperparameters, epochs=arguments.epochs)
     if max_evals is None:
         fixed = arguments.evaluate or arguments.preset == "seed2018"
         max_evals = 0 if fixed else DEFAULT_MAX_EVALS
-    config = make_config(arguments, hyperparameters, max_evals)
+    if arguments.calibrate and not hyperparameters.calibrated_share:
+        raise UsageError("--calibrate: this network is not trained for it; leave it away")
+    material = load_material(arguments, hyperparameters, max_evals)
+    config = make_config(arguments, hyperparameters, max_evals, len(material.copies))
+    for name in ("hyperparameters", "copies"):
+        if begun and begun[name] != config[name]:
+            raise DataError(f"{arguments.resume}: begun with other {name}; start a new run")
     tasks = [
         (seed, fold)
         for seed in range(arguments.seed, arguments.seed + arguments.seeds)
-        for fold in SPLITS[config["protocol"]](corpus, seed)
+        for fold in SPLITS[config["protocol"]](material.corpus, seed)
     ]
     folder = arguments.resume or arguments.run or ROOT / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
 
-    results = evaluate(tasks, folder, corpus, hyperparameters, max_evals, arguments.quiet)
-    about = {"protocol": config["protocol"], "preset": arguments.preset}
-    metrics = write_results(folder, results, corpus, about)
+    plan = Plan(material, hyperparameters, max_evals, arguments.calibrate, folder / "folds")
+    results = evaluate(tasks, plan, arguments.quiet)
+    metrics = write_results(folder, results, material.corpus, about(config))
     if not arguments.evaluate:
-        write_json(folder / "config.json", config | save(results, corpus, metrics, arguments))
+        write_json(folder / "config.json", config | save(results, material, metrics, arguments))
     print_metrics(metrics)
     if not arguments.evaluate:
         print(f"weights: {shown(arguments.output)}")
@@ -411,15 +501,20 @@ def main(arguments) -> None:
 
 def report_again(arguments) -> None:
     """Compute the metrics and the report of a run anew from its predictions."""
-    path = arguments.report / "metrics.json"
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        about = {name: metrics[name] for name in ("protocol", "preset")}
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not written by train.py ({error!r})") from error
-    print_metrics(write_report(arguments.report, load_corpus(arguments.data), about))
+    config = read_config(arguments.report)
+    print_metrics(write_report(arguments.report, load_corpus(arguments), about(config)))
+
+
+def about(config) -> dict:
+    """Return what metrics and report say of how a run was made."""
+    preset = config["arguments"]["preset"]
+    usual = asdict(PRESETS[preset])
+    return {
+        "protocol": config["protocol"],
+        "preset": preset,
+        "changed": {k: v for k, v in config["hyperparameters"].items() if usual.get(k) != v},
+        "copies": config["copies"],
+    }
 
 
 def print_metrics(metrics) -> None:

@@ -9,18 +9,22 @@ import time
 
 import keras  # noqa: F401, as a plain script has its imports at the top
 import librosa
+import numpy as np
 
-from utility.audioFeatureExtraction import extract_features
+from utility.functions import trim_silence
+from utility.furtherFeatures import extract_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH
-from utility.model import load_model
+from utility.model import load_members
 from utility.weights import read_weights
 
 weights = read_weights(WEIGHTS_PATH)
-model = load_model(weights)
+members = load_members(weights)
 started = time.perf_counter()
 for path in sys.argv[1:]:
     signal, rate = librosa.load(path, sr=FRAMES.sample_rate_hz)
-    frames = extract_features(signal, rate)
-    probabilities = model.predict_on_batch(frames[None])[0]
+    frames = extract_all_features(trim_silence(signal), rate)
+    frames = frames[None, :, : weights.hyperparameters.features]
+    # No temperature changes which of the means is the largest.
+    probabilities = np.mean([model.predict_on_batch(frames)[0] for model in members], axis=0)
     print(path, weights.emotions[probabilities.argmax()])
 print(time.perf_counter() - started, file=sys.stderr)

@@ -1,22 +1,29 @@
 """Measures against closed forms and scikit-learn, tables that round-trip, a report that reads."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn import metrics
 
-from utility.errors import DataError
+from utility.calibration import Statistics, baseline, calibrate
+from utility.errors import DataError, UsageError
 from utility.evaluation import (
     COLUMNS,
     MEASURES,
     Predictions,
     measure,
+    predictions_name,
     read_predictions,
+    read_tests,
     summarise,
     summed,
     tally,
     write_csv,
 )
 from utility.globalvars import EMOTION_LABELS
+from utility.report import test_section as section_on_tests
+from utility.testing import check_calibration, clips_of_voice, make_tests
 
 
 def measures_of(labels, probabilities):
@@ -126,17 +133,108 @@ def test_one_seed_has_no_deviation():
     assert summarise(made_up(seeds=1))["measures"]["macro_f1"]["deviation"] is None
 
 
-def test_predictions_round_trip(tmp_path):
-    predictions = made_up(count=20)
-    rows = [
+def rows_of(predictions):
+    return [
         {name: getattr(predictions, name)[i] for name in COLUMNS}
         | dict(zip(EMOTION_LABELS, predictions.probabilities[i], strict=True))
-        for i in range(40)
+        for i in range(len(predictions.file))
     ]
-    write_csv(tmp_path / "predictions.csv", rows)
-    back = read_predictions(tmp_path / "predictions.csv")
-    for name, values in vars(predictions).items():
-        np.testing.assert_array_equal(getattr(back, name), values)
+
+
+def assert_equal(predictions, expected):
+    for name, values in vars(expected).items():
+        np.testing.assert_array_equal(getattr(predictions, name), values)
+
+
+def test_predictions_round_trip(tmp_path):
+    predictions = made_up(count=20)
+    write_csv(tmp_path / "predictions.csv", rows_of(predictions))
+    assert_equal(read_predictions(tmp_path / "predictions.csv"), predictions)
+
+
+def test_tests_are_found_by_their_names_the_clean_one_first(tmp_path):
+    names = ["calibrated_10", "calibrated_speaker", "clean", "noise"]
+    tests = {name: made_up(count=9, seed=number) for number, name in enumerate(names)}
+    for name, predictions in tests.items():
+        write_csv(tmp_path / predictions_name(name), rows_of(predictions))
+    assert (tmp_path / "predictions.csv").exists()
+    found = read_tests(tmp_path)
+    assert [*found] == ["clean", "calibrated_10", "calibrated_speaker", "noise"]
+    for name, predictions in tests.items():
+        assert_equal(found[name], predictions)
+
+
+def test_the_report_lists_conditions_first_and_calibrations_by_their_number():
+    def measures(mean):
+        return {name: {"mean": mean, "deviation": None} for name in MEASURES}
+
+    names = ("calibrated_speaker", "noise", "calibrated_10", "room", "calibrated_9", "calibrated_1")
+    tests = {name: measures(number / 10) for number, name in enumerate(names)}
+    lines = section_on_tests({"measures": measures(0.9), "tests": tests})
+    rows = [line.split(" | ") for line in lines if line.endswith(" |")][2:]
+    assert [row[0].removeprefix("| ") for row in rows] == [
+        "as recorded",
+        "with white noise at 20 dB",
+        "in a room, 0.5 s of reverberation",
+        *(f"calibrated with {clips}" for clips in ("1 clip", "9 clips", "10 clips", "all clips")),
+    ]
+    assert [row[1] for row in rows] == ["90.0", "10.0", "30.0", "50.0", "40.0", "20.0", "0.0"]
+    assert section_on_tests({"measures": measures(0.9), "tests": {}}) == []
+
+
+# What is tested on
+
+
+@pytest.fixture
+def corpus():
+    """Forty clips of four voices."""
+    random = np.random.default_rng(0)
+    return SimpleNamespace(
+        speaker=np.tile(["03", "08", "09", "10"], 10),
+        frames=[random.normal(size=(random.integers(5, 50), 66)) for _ in range(40)],
+    )
+
+
+def test_clips_to_calibrate_with_are_others_of_the_same_voice(corpus):
+    drawn = [clips_of_voice(corpus, number, "4", seed=0) for number in range(40)]
+    for number, clips in enumerate(drawn):
+        assert len(set(clips)) == 4
+        assert number not in clips
+        assert set(corpus.speaker[clips]) == {corpus.speaker[number]}
+        np.testing.assert_array_equal(clips_of_voice(corpus, number, "4", seed=0), clips)
+        every = clips_of_voice(corpus, number, "speaker", seed=0)
+        assert sorted(every) == [k for k in range(40) if k % 4 == number % 4]
+    assert len({frozenset(clips) for clips in drawn}) > 20
+    assert any(
+        set(clips_of_voice(corpus, number, "4", seed=1)) != set(clips)
+        for number, clips in enumerate(drawn)
+    )
+
+
+@pytest.mark.parametrize("clips", ["0", "-1", "10", "1.5", "all", "", "²"])
+def test_a_calibration_that_cannot_be_is_refused(clips, corpus):
+    with pytest.raises(UsageError, match="give speaker, or a number of clips from 1 to 9"):
+        check_calibration(corpus, clips)
+    for possible in ("1", "9", "speaker"):
+        check_calibration(corpus, possible)
+
+
+@pytest.mark.parametrize("features", [36, 66])
+def test_every_test_has_the_frames_of_its_name(corpus, features):
+    training = Statistics(np.full(features, 0.3), np.full(features, 1.7))
+    noisy = [table + 1 for table in corpus.frames]
+    rows = np.array([7, 2, 39])
+    tests = make_tests(corpus, rows, {"noise": noisy}, ["2", "speaker"], training, seed=3)
+    assert [*tests] == ["clean", "noise", "calibrated_2", "calibrated_speaker"]
+    for place, row in enumerate(rows):
+        clean = corpus.frames[row][:, :features]
+        np.testing.assert_array_equal(tests["clean"][place], clean)
+        np.testing.assert_array_equal(tests["noise"][place], noisy[row][:, :features])
+        for clips in ("2", "speaker"):
+            others = clips_of_voice(corpus, row, clips, seed=3)
+            voice = baseline([corpus.frames[k][:, :features] for k in others], training)
+            expected = calibrate(clean, voice, training)
+            np.testing.assert_array_equal(tests[f"calibrated_{clips}"][place], expected)
 
 
 @pytest.mark.parametrize("content", ["", "file,speaker\n", "file,anger\na.wav,x\n", "\0"])

@@ -9,20 +9,24 @@ import pytest
 import tensorflow as tf
 
 from utility import inference
-from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
+from utility.calibration import Statistics
 from utility.errors import WeightsError
+from utility.furtherFeatures import ALL_NAMES, extract_all_features
 from utility.globalvars import PRESETS
-from utility.model import BlockLSTM, attention_weights, build_model, load_model, model_arrays
+from utility.model import BlockLSTM, attention_weights, build_model, load_members, model_arrays
 from utility.training import batches, cross_entropy, pad, predict
 from utility.weights import Weights, read_weights, write_weights
 
-SMALL = dataclasses.replace(PRESETS["default"], dense_units=8, lstm_units=6, attention_heads=2)
+SMALL = dataclasses.replace(
+    PRESETS["default"], dense_units=8, lstm_units=6, attention_heads=2, members=2
+)
 SMALL_2018 = dataclasses.replace(PRESETS["seed2018"], dense_units=8, lstm_units=6, padded_frames=90)
 VARIANTS = {
     "default": PRESETS["default"],
     "small": SMALL,
     "one frame a step": dataclasses.replace(SMALL, frames_per_step=1),
     "long steps, one head": dataclasses.replace(SMALL, frames_per_step=25, attention_heads=1),
+    "36 features, one member": dataclasses.replace(SMALL, features=36, members=1),
     "seed2018": PRESETS["seed2018"],
     "small seed2018": SMALL_2018,
 }
@@ -31,27 +35,38 @@ VARIANTS = {
 def random_weights(hyperparameters, seed=0):
     """Make weights that no initialiser would: everything non-zero, of the usual size."""
     random = np.random.default_rng(seed)
-    arrays = {
-        name: random.normal(0, 0.3, array.shape).astype(np.float32)
-        for name, array in model_arrays(build_model(hyperparameters)).items()
-    }
-    if "standardise/variance" in arrays:
-        arrays["standardise/variance"] = np.abs(arrays["standardise/variance"]) + np.float32(0.1)
-    return Weights(hyperparameters, arrays)
+    shapes = {name: a.shape for name, a in model_arrays(build_model(hyperparameters)).items()}
+    members = [
+        {name: random.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
+        for _ in range(hyperparameters.members)
+    ]
+    features = hyperparameters.features
+    statistics = Statistics(random.normal(size=features), random.uniform(0.5, 2, features))
+    return Weights(hyperparameters, members, statistics, temperature=0.8)
 
 
 def random_clips(lengths, seed=0):
     random = np.random.default_rng(seed)
-    return [random.normal(size=(n, len(FEATURE_NAMES))).astype(np.float32) for n in lengths]
+    return [random.normal(size=(n, len(ALL_NAMES))).astype(np.float32) for n in lengths]
+
+
+def predict_with_keras(weights, clips):
+    """What `inference.predict` repeats: the mean over members, at the temperature."""
+    clips = [clip[:, : weights.hyperparameters.features] for clip in clips]
+    members = [predict(model, clips, weights.hyperparameters) for model in load_members(weights)]
+    powers = np.mean(members, axis=0) ** (1 / weights.temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_padding_and_company_change_nothing(name):
-    model = load_model(random_weights(VARIANTS[name]))
-    clips = random_clips([1, 9, 10, 11, 47, 80])
+    hyperparameters = VARIANTS[name]
+    model = load_members(random_weights(hyperparameters))[0]
+    clips = [clip[:, : hyperparameters.features] for clip in random_clips([1, 9, 10, 11, 47, 80])]
     alone = np.concatenate([model.predict_on_batch(clip[np.newaxis]) for clip in clips])
-    together = model.predict_on_batch(pad(clips))
-    far_padded = model.predict_on_batch(pad(clips, 173))
+    padded = pad(clips, hyperparameters)
+    together = model.predict_on_batch(padded)
+    far_padded = model.predict_on_batch(np.pad(padded, ((0, 0), (0, 93), (0, 0))))
     np.testing.assert_allclose(together, alone, atol=1e-5)
     np.testing.assert_allclose(far_padded, alone, atol=1e-5)
     np.testing.assert_allclose(alone.sum(axis=1), 1, atol=1e-5)
@@ -63,7 +78,7 @@ def test_padding_and_company_change_nothing(name):
 def test_numpy_equals_keras(name):
     weights = random_weights(VARIANTS[name], seed=1)
     clips = random_clips([1, 2, 10, 33, 90, 130], seed=1)
-    expected = predict(load_model(weights), clips, weights.hyperparameters)
+    expected = predict_with_keras(weights, clips)
     alone = [inference.predict(weights, [clip]) for clip in clips]
     np.testing.assert_allclose(np.concatenate([row for row, _ in alone]), expected, atol=1e-5)
     together, attention = inference.predict(weights, clips)
@@ -73,6 +88,32 @@ def test_numpy_equals_keras(name):
         assert shares.shape == (len(clip),)
         assert shares.min() >= 0
         assert shares.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_what_lies_far_out_counts_as_six_deviations():
+    weights = random_weights(SMALL)
+    (clip,) = random_clips([30])
+    far, further = clip.copy(), clip.copy()
+    mean, deviation = (values[4] for values in weights.statistics)
+    far[3, 4], further[3, 4] = mean + 6 * deviation, mean + 1e6 * deviation
+    (expected,) = predict_with_keras(weights, [far])
+    assert np.abs(expected - predict_with_keras(weights, [clip])[0]).max() > 1e-4
+    np.testing.assert_allclose(predict_with_keras(weights, [further])[0], expected, atol=1e-5)
+    np.testing.assert_allclose(inference.predict(weights, [further])[0][0], expected, atol=1e-5)
+
+
+def test_members_are_averaged_and_then_sharpened():
+    weights, clips = random_weights(SMALL), random_clips([20, 30])
+    alone = [
+        inference.predict(dataclasses.replace(weights, members=[arrays], temperature=1), clips)[0]
+        for arrays in weights.members
+    ]
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    for temperature in (0.5, 1, 2):
+        expected = np.mean(alone, axis=0) ** (1 / temperature)
+        expected /= expected.sum(axis=1, keepdims=True)
+        tempered = dataclasses.replace(weights, temperature=temperature)
+        np.testing.assert_allclose(inference.predict(tempered, clips)[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("way", ["forwards", "backwards"])
@@ -108,10 +149,10 @@ def test_padding_gets_no_attention():
 
 
 def test_no_frame_of_a_signal_is_taken_for_padding():
-    assert (extract_features(np.zeros(4000), 16_000) != 0).any(axis=1).all()
     weights = random_weights(SMALL)
-    silence = extract_features(np.zeros(4000), 16_000).astype(np.float32)
-    keras_result = load_model(weights).predict_on_batch(silence[np.newaxis])[0]
+    silence = extract_all_features(np.zeros(4000), 16_000).astype(np.float32)
+    assert (silence[:, :36] != 0).any(axis=1).all()
+    (keras_result,) = predict_with_keras(weights, [silence])
     np.testing.assert_allclose(inference.predict(weights, [silence])[0][0], keras_result, atol=1e-5)
 
 
@@ -153,7 +194,8 @@ def test_seed2018_keeps_the_last_frames_of_a_longer_clip():
 
 
 def test_pad_puts_zeros_behind_and_keeps_the_end():
-    padded = pad([np.ones((2, 3)), 2 * np.arange(1, 6)[:, np.newaxis] * np.ones(3)], 4)
+    four = dataclasses.replace(SMALL_2018, padded_frames=4)
+    padded = pad([np.ones((2, 3)), 2 * np.arange(1, 6)[:, np.newaxis] * np.ones(3)], four)
     np.testing.assert_array_equal(padded[:, :, 0], [[1, 1, 0, 0], [4, 6, 8, 10]])
 
 
@@ -176,20 +218,21 @@ def test_cross_entropy_of_a_coin_is_one_bit():
 
 
 def test_weights_round_trip(tmp_path):
-    weights = dataclasses.replace(random_weights(SMALL), scores={"weighted_accuracy": 0.5})
+    scores = [{"protocol": "loso", "measures": {"weighted_accuracy": 0.5}}]
+    weights = dataclasses.replace(random_weights(SMALL), scores=scores)
     write_weights(tmp_path / "w.h5", weights)
     back = read_weights(tmp_path / "w.h5")
-    assert (back.hyperparameters, back.emotions, back.scores) == (
-        weights.hyperparameters,
-        weights.emotions,
-        weights.scores,
-    )
-    assert back.arrays.keys() == weights.arrays.keys()
-    for name, array in weights.arrays.items():
-        np.testing.assert_array_equal(back.arrays[name], array)
-    again = model_arrays(load_model(back))
-    for name, array in weights.arrays.items():
-        np.testing.assert_array_equal(again[name], array)
+    for name in ("hyperparameters", "temperature", "emotions", "scores"):
+        assert getattr(back, name) == getattr(weights, name)
+    np.testing.assert_array_equal(back.statistics, weights.statistics)
+    models = load_members(back)
+    assert len(back.members) == len(models) == 2
+    for member, arrays, model in zip(weights.members, back.members, models, strict=True):
+        assert arrays.keys() == member.keys()
+        again = model_arrays(model)
+        for name, array in member.items():
+            np.testing.assert_array_equal(arrays[name], array)
+            np.testing.assert_array_equal(again[name], array)
 
 
 def edit_attribute(name, value):
@@ -201,26 +244,37 @@ def remove(name):
 
 
 def not_finite(file):
-    file["dense/bias"][0] = np.nan
+    file["member_2/dense/bias"][0] = np.nan
 
 
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
         (edit_attribute("format_version", 99), "another version"),
-        (edit_attribute("feature_version", 0), "another version"),
+        (edit_attribute("feature_version", 0), "other features"),
         (edit_attribute("feature_names", "[]"), "other features"),
         (edit_attribute("hyperparameters", '{"no": 1}'), "not a weights file"),
         (edit_attribute("emotions", "not json"), "not a weights file"),
         (edit_attribute("emotions", '["anger"]'), "do not fit"),
-        (remove("emotion"), "do not fit"),
-        (edit_attribute("hyperparameters", '{"network": "unknown"}'), "do not fit"),
-        (edit_attribute("hyperparameters", '{"frames_per_step": 0}'), "do not fit"),
-        (edit_attribute("hyperparameters", '{"frames_per_step": "10"}'), "do not fit"),
-        (edit_attribute("hyperparameters", '{"network": []}'), "do not fit"),
-        (edit_attribute("hyperparameters", '{"network": "seed2018"}'), "do not fit"),
+        (remove("member_2/emotion"), "do not fit"),
+        (remove("member_1"), "not a weights file"),
+        (lambda file: file.clear(), "not finite"),
+        (edit_attribute("hyperparameters", '{"network": "unknown"}'), "not a weights file"),
+        (edit_attribute("hyperparameters", '{"frames_per_step": 0}'), "not a weights file"),
+        (edit_attribute("hyperparameters", '{"frames_per_step": "10"}'), "not a weights file"),
+        (edit_attribute("hyperparameters", '{"network": []}'), "not a weights file"),
+        (edit_attribute("hyperparameters", '{"network": "seed2018"}'), "not a weights file"),
         (not_finite, "not finite"),
-        (edit_attribute("normalisation_variance", -np.ones(36, np.float32)), "not finite"),
+        (edit_attribute("hyperparameters", '{"features": 36}'), "other features"),
+        (edit_attribute("hyperparameters", '{"features": "66"}'), "not a weights file"),
+        (edit_attribute("normalisation_mean", np.full(66, np.nan)), "not finite"),
+        (edit_attribute("normalisation_mean", np.zeros(36)), "missing"),
+        (edit_attribute("normalisation_deviation", -np.ones(66)), "not finite"),
+        (edit_attribute("normalisation_deviation", np.zeros(66)), "not finite"),
+        (edit_attribute("temperature", 0), "not finite"),
+        (edit_attribute("temperature", np.nan), "not finite"),
+        (edit_attribute("temperature", np.inf), "not finite"),
+        (edit_attribute("temperature", "warm"), "not a weights file"),
     ],
 )
 def test_weights_that_cannot_be_used_are_refused(tmp_path, edit, message):

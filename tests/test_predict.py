@@ -15,10 +15,10 @@ import pytest
 import soundfile
 
 import dataset
-from predict import predict_files
-from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
+from predict import predict_files, voice_of
 from utility.errors import SignalError
-from utility.functions import load_audio, read_windows
+from utility.functions import load_audio, read_windows, trim_silence
+from utility.furtherFeatures import ALL_NAMES, extract_all_features
 from utility.globalvars import (
     DATA_DIRECTORY,
     EMOTION_LABELS,
@@ -27,7 +27,7 @@ from utility.globalvars import (
     WINDOW_SECONDS,
     Hyperparameters,
 )
-from utility.inference import predict
+from utility.inference import at_temperature, predict
 from utility.weights import read_weights
 
 DEMO = DATA_DIRECTORY / "demo.wav"
@@ -205,7 +205,7 @@ def test_a_folder_gives_an_object_for_each_file(folder, processes, run_command):
         assert row["label"] == next(iter(probabilities))
         signal = load_audio(row["path"])
         assert row["seconds"] == pytest.approx(len(signal) / RATE, abs=1e-3)
-        alone, _ = predict(weights, [extract_features(signal, RATE)])
+        alone, _ = predict(weights, [extract_all_features(trim_silence(signal), RATE)])
         expected = dict(zip(EMOTION_LABELS, alone[0].tolist(), strict=True))
         assert probabilities == pytest.approx(expected, abs=6e-5)
 
@@ -276,7 +276,7 @@ def test_weights_of_another_network_are_named(tmp_path, run_command):
     path = tmp_path / "w.h5"
     shutil.copy(WEIGHTS_PATH, path)
     with h5py.File(path, "r+") as file:
-        del file["dense"]
+        del file["member_1/dense"]
     done = run_command("predict.py", "--weights", path, DEMO)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith(f"predict.py: {path}: weights do not fit their network")
@@ -332,10 +332,15 @@ def test_prediction_imports_no_tensorflow(run_command):
 
 def test_numpy_equals_keras_on_every_utterance_with_the_shipped_weights():
     corpus, weights = dataset.read_corpus(), read_weights(WEIGHTS_PATH)
-    from utility.model import load_model
+    from utility.model import load_members
     from utility.training import predict as predict_with_keras
 
-    expected = predict_with_keras(load_model(weights), corpus.frames, weights.hyperparameters)
+    tables = [table[:, : weights.hyperparameters.features] for table in corpus.frames]
+    members = [
+        predict_with_keras(model, tables, weights.hyperparameters)
+        for model in load_members(weights)
+    ]
+    expected = at_temperature(np.mean(members, axis=0), weights.temperature)
     for clips_at_once in (1, 16):
         computed = np.concatenate(
             [
@@ -349,15 +354,129 @@ def test_numpy_equals_keras_on_every_utterance_with_the_shipped_weights():
 def test_shipped_weights_carry_all_that_prediction_needs():
     assert WEIGHTS_PATH.stat().st_size <= 5_000_000
     with h5py.File(WEIGHTS_PATH) as file:
-        attributes = dict(file.attrs)
+        attributes, groups = dict(file.attrs), set(file)
+    hyperparameters = Hyperparameters(**json.loads(attributes["hyperparameters"]))
+    assert groups == {f"member_{number}" for number in range(1, 1 + hyperparameters.members)}
     assert tuple(json.loads(attributes["emotions"])) == EMOTION_LABELS
-    assert tuple(json.loads(attributes["feature_names"])) == FEATURE_NAMES
-    assert attributes["normalisation_mean"].shape == (36,)
-    assert attributes["normalisation_variance"].shape == (36,)
-    Hyperparameters(**json.loads(attributes["hyperparameters"]))
-    scores = json.loads(attributes["scores"])
-    assert scores["protocol"] == "holdout"
-    assert scores["measures"]["weighted_accuracy"]["mean"] > 0.6087
+    names = json.loads(attributes["feature_names"])
+    assert tuple(names) == ALL_NAMES[: hyperparameters.features]
+    assert attributes["normalisation_mean"].shape == (len(names),)
+    assert attributes["normalisation_deviation"].shape == (len(names),)
+    assert 0.25 < attributes["temperature"] < 4
+    scores = {score["protocol"]: score for score in json.loads(attributes["scores"])}
+    assert scores.keys() == {"holdout", "loso"}
+    assert scores["holdout"]["measures"]["weighted_accuracy"]["mean"] > 0.6087
+
+
+# Calibration
+
+
+@pytest.fixture(scope="module")
+def own_clips(tmp_path_factory):
+    """A folder of recordings of one voice, whatever it is."""
+    folder = tmp_path_factory.mktemp("voice")
+    for number in range(3):
+        signal = voice(2) * np.linspace(0.2, 1, 2 * RATE) ** number
+        soundfile.write(folder / f"{number}.wav", signal, RATE)
+    return folder
+
+
+def probabilities_of(done):
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)["probabilities"]
+
+
+def test_calibration_with_files_and_folders_changes_what_is_heard(own_clips, run_command):
+    weights = read_weights(WEIGHTS_PATH)
+    clips = sorted(own_clips.iterdir())
+    plain = probabilities_of(run_command("predict.py", "--json", DEMO))
+    results = [plain]
+    for options, paths in (
+        (["--calibrate", own_clips], clips),
+        (["--calibrate", clips[2]], clips[2:]),
+        (["--calibrate", clips[0], "--calibrate", clips[1]], clips[:2]),
+    ):
+        heard = probabilities_of(run_command("predict.py", "--json", DEMO, *options))
+        (expected,) = predict_files([DEMO], weights, voice_of(paths, weights))
+        assert heard == pytest.approx(dict(expected.ranking), abs=6e-5)
+        for other in results:
+            assert max(abs(heard[emotion] - other[emotion]) for emotion in heard) > 1e-3
+        results.append(heard)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_calibration_is_that_of_all_recordings(processes, own_clips, folder, run_command):
+    options = ("--json", "--calibrate", own_clips, "--processes", processes)
+    done = run_command("predict.py", *options, *[folder] * 2, DEMO)
+    heard = json.loads(done.stdout.splitlines()[-1])["probabilities"]
+    assert heard == probabilities_of(run_command("predict.py", *options, DEMO))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.wav", "no such file"),
+        ("silent.wav", "is silent"),
+        ("broken.wav", "cannot be read as audio"),
+        ("nothing", "is a folder without files"),
+    ],
+)
+def test_what_cannot_be_calibrated_with_is_named(name, message, tmp_path, own_clips, run_command):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    (tmp_path / "nothing").mkdir()
+    options = ("--calibrate", own_clips, "--calibrate", tmp_path / name)
+    done = run_command("predict.py", *options, DEMO)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"predict.py: --calibrate {tmp_path / name}: {message}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_weights_that_know_no_calibration_say_so(tmp_path, own_clips, run_command):
+    path = tmp_path / "w.h5"
+    shutil.copy(WEIGHTS_PATH, path)
+    with h5py.File(path, "r+") as file:
+        settings = json.loads(file.attrs["hyperparameters"]) | {"calibrated_share": 0.0}
+        file.attrs["hyperparameters"] = json.dumps(settings)
+    done = run_command("predict.py", "--weights", path, "--calibrate", own_clips, DEMO)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{path} was not trained for it" in done.stderr
+
+
+# Silence round a voice
+
+SILENCE = round(0.3 * RATE)
+
+
+@pytest.mark.parametrize("offset", [0, 0.05])
+def test_long_silence_at_both_ends_is_not_heard(offset, tmp_path):
+    weights, path = read_weights(WEIGHTS_PATH), tmp_path / "clip.wav"
+    hiss = 3e-5 * np.random.default_rng(0).normal(size=(2, 2 * RATE))
+    # Behind the voice it lasts for no whole number of steps.
+    parts = [hiss[0], voice(), hiss[1, : 2 * RATE - 77]]
+    long = offset + np.concatenate(parts)
+    short = offset + np.concatenate([parts[0][-SILENCE:], parts[1], parts[2][:SILENCE]])
+    np.testing.assert_array_equal(trim_silence(long), short)
+    heard = []
+    for samples in (short, long):
+        soundfile.write(path, samples, RATE, subtype="DOUBLE")
+        heard.append(predict_file(path, weights))
+    assert heard[1] == pytest.approx(heard[0], abs=1e-6)
+
+
+def test_what_is_trimmed_and_what_is_not():
+    signal = voice()
+    with_pause = np.concatenate([signal, np.zeros(RATE), signal[:-50]])
+    little_round_it = np.pad(signal, SILENCE)
+    for untouched in (signal, with_pause, little_round_it, 1e-3 * with_pause, 1e3 * with_pause):
+        np.testing.assert_array_equal(trim_silence(untouched), untouched)
+    # 30 dB below the rest is a voice that fades, 50 dB is none.
+    for level_db, kept in ((-30, 2 * RATE), (-50, RATE + SILENCE)):
+        fading = np.concatenate([signal, 10 ** (level_db / 20) * signal])
+        assert len(trim_silence(fading)) == kept
+    # What is left of a click is long enough to be analysed; steps without sound are no error.
+    for odd in (np.eye(1, RATE, 5000)[0], np.repeat([0.1, 0.3], 160), np.ones(410)):
+        assert len(trim_silence(odd)) >= min(len(odd), 2 * SILENCE)
 
 
 # Reading audio
@@ -406,7 +525,7 @@ def test_file_input_equals_array_input(tmp_path):
     path = tmp_path / "clip.wav"
     soundfile.write(path, voice(), RATE, subtype="DOUBLE")
     weights = read_weights(WEIGHTS_PATH)
-    probabilities, _ = predict(weights, [extract_features(voice(), RATE)])
+    probabilities, _ = predict(weights, [extract_all_features(voice(), RATE)])
     expected = dict(zip(EMOTION_LABELS, probabilities[0].tolist(), strict=True))
     assert predict_file(path, weights) == pytest.approx(expected, abs=1e-6)
 

@@ -7,11 +7,14 @@ import pytest
 
 import dataset
 from benchmarks.table import as_table
-from utility.evaluation import read_predictions, summarise
+from train import about
+from utility.evaluation import CLEAN, MEASURES, read_predictions, read_tests, summarise
 from utility.globalvars import ROOT
-from utility.report import describe_run, percent
+from utility.report import describe_run, interval, percent
+from utility.report import test_section as section_of_tests
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODEL_CARD = (ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "results"
 RUNS = sorted(path.parent for path in RESULTS.glob("*/metrics.json"))
 NETWORKS = {"default": "ours", "seed2018": "2018 network (`--preset seed2018`)"}
@@ -65,10 +68,11 @@ def test_there_are_results():
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_the_metrics_follow_from_the_predictions(run):
-    predictions = read_predictions(run / "predictions.csv")
     metrics = read_json(run / "metrics.json")
-    summary = json.loads(json.dumps(summarise(predictions)))
-    assert metrics == {"protocol": metrics["protocol"], "preset": metrics["preset"]} | summary
+    tests = {name: summarise(predictions) for name, predictions in read_tests(run).items()}
+    expected = about(read_json(run / "config.json")) | tests.pop(CLEAN)
+    expected["tests"] = {name: summary["measures"] for name, summary in tests.items()}
+    assert metrics == json.loads(json.dumps(expected))
     assert (run / "report.md").read_text() == describe_run(metrics, dataset.read_corpus())
 
 
@@ -89,8 +93,7 @@ def test_every_utterance_was_tested_in_its_fold(run):
 
 def results_row(run):
     metrics = read_json(run / "metrics.json")
-    names = ("weighted_accuracy", "unweighted_average_recall", "macro_f1", "top_2_accuracy")
-    cells = [percent(metrics["measures"][name], "") for name in names]
+    cells = [percent(metrics["measures"][name], "") for name in MEASURES]
     seeds = str(len(metrics["seeds"]))
     return f"| {' | '.join([NETWORKS[metrics['preset']], metrics['protocol'], seeds, *cells])} |"
 
@@ -98,3 +101,23 @@ def results_row(run):
 def test_the_table_follows_from_the_metrics():
     shown = re.findall(r"^\| (?:ours|2018 network).*$", README, re.MULTILINE)
     assert sorted(shown) == sorted(map(results_row, RUNS))
+
+
+def test_the_other_tests_follow_from_the_metrics():
+    metrics = read_json(RESULTS / "loso" / "metrics.json")
+    rows = [line for line in section_of_tests(metrics) if line.startswith("|")]
+    assert "\n".join(rows) in README
+    assert "\n".join(rows) in MODEL_CARD
+
+
+@pytest.mark.parametrize("text", ["README", "MODEL_CARD"])
+def test_the_figures_in_the_text_are_those_of_the_metrics(text):
+    metrics = read_json(RESULTS / "loso" / "metrics.json")
+    uar = "unweighted_average_recall"
+    figures = [
+        percent(metrics["measures"][uar]),
+        percent(metrics["tests"]["calibrated_speaker"][uar]),
+        interval(metrics["measures"][uar]),
+    ]
+    for figure in figures:
+        assert figure in {"README": README, "MODEL_CARD": MODEL_CARD}[text]

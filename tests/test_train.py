@@ -13,10 +13,13 @@ import soundfile
 
 import dataset
 import train
-from utility.errors import DataError
+from utility.calibration import baseline
+from utility.errors import DataError, UsageError
 from utility.evaluation import read_predictions, summarise
-from utility.globalvars import EMOTION_LABELS, EMOTIONS, PRESETS, ROOT
-from utility.training import make_experiment
+from utility.experiment import Material, TrainingSet, make_experiment
+from utility.globalvars import COPIES, EMOTION_LABELS, EMOTIONS, PRESETS, ROOT
+from utility.recipe import Plan, evaluate_fold
+from utility.training import draw
 from utility.weights import read_weights
 
 
@@ -50,7 +53,8 @@ def tune(data, run_command):
 
     def run(folder):
         return run_command(
-            *("train.py", "--data", data, "--max-evals", 2, "--epochs", 1, "--seed", 5),
+            *("train.py", "--data", data, "--audio", data / "audio", "--max-evals", 2),
+            *("--epochs", 1, "--seed", 5, "--set", "members=2"),
             *("--output", folder / "w.h5", "--run", folder / "run"),
         )
 
@@ -88,11 +92,11 @@ def test_a_run_leaves_its_folder(tuned):
     }
     config = json.loads((run / "config.json").read_text())
     assert (config["arguments"]["seed"], config["arguments"]["max_evals"]) == (5, 2)
-    assert config["protocol"] == "holdout"
+    assert (config["protocol"], config["copies"]) == ("holdout", len(COPIES))
     trials = rows_of(run / "trials.csv")
     assert [row["trial"] for row in trials] == ["1", "2"]
     known = {name: str(value) for name, value in asdict(PRESETS["default"]).items()}
-    known |= {"epochs": "1", "patience": "", "padded_frames": ""}
+    known |= {"epochs": "1", "members": "2", "patience": "", "padded_frames": ""}
     assert {name: trials[0][name] for name in known} == known
     assert trials[0]["learning_rate"] != trials[1]["learning_rate"]
     for name in ("history.png", "confusion.png"):
@@ -115,12 +119,15 @@ def test_the_best_trial_is_the_one_that_is_kept(tuned):
 def test_metrics_can_be_recomputed_from_the_predictions(tuned, data, run_command):
     run = tuned[1] / "run"
     rows = rows_of(run / "predictions.csv")
-    corpus = dataset.read_corpus(data / "berlin_db.p", data / "berlin_features.p")
+    corpus = dataset.read_corpus(data)
     (fold,) = dataset.holdout(corpus)
     assert [row["file"] for row in rows] == sorted(corpus.file[fold.test])
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics.items() >= summarise(read_predictions(run / "predictions.csv")).items()
-    assert read_weights(tuned[1] / "w.h5").scores == metrics
+    (score,) = read_weights(tuned[1] / "w.h5").scores
+    assert metrics.items() >= score.items()
+    assert (score["protocol"], score["changed"]) == ("holdout", {"members": 2, "epochs": 1})
+    assert score.keys() >= {"preset", "copies", "seeds", "measures", "tests"}
     before = (run / "report.md").read_text()
     assert "listeners recognised" in before
     (run / "report.md").unlink()
@@ -131,6 +138,18 @@ def test_metrics_can_be_recomputed_from_the_predictions(tuned, data, run_command
 
 
 def test_weights_predict_from_the_command_line(tuned, data, run_command):
+    weights = read_weights(tuned[1] / "w.h5")
+    assert len(weights.members) == 2
+    assert 0.25 < weights.temperature < 4
+    assert weights.temperature != 1
+    kernels = [arrays["emotion/kernel"] for arrays in weights.members]
+    assert np.abs(kernels[0] - kernels[1]).max() > 0.01
+    features = weights.hyperparameters.features
+    frames = np.concatenate(dataset.read_corpus(data).frames).astype(np.float64)[:, :features]
+    np.testing.assert_allclose(weights.statistics.mean, frames.mean(axis=0), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        weights.statistics.deviation, frames.std(axis=0), rtol=1e-6, atol=1e-6
+    )
     clip = data / "audio" / "03a01Wa.wav"
     done = run_command("predict.py", "--weights", tuned[1] / "w.h5", clip)
     assert done.returncode == 0
@@ -147,7 +166,9 @@ def test_loso_has_a_fold_a_speaker_and_seed_and_goes_on_where_it_was(tmp_path, r
     dataset.extract(write_corpus(tmp_path / "audio", speakers=("03", "08", "09")), tmp_path)
     run = tmp_path / "run"
     done = run_command(
-        *("train.py", "--data", tmp_path, "--evaluate", "loso", "--seeds", 2, "--epochs", 1),
+        *("train.py", "--data", tmp_path, "--audio", tmp_path / "audio"),
+        *("--evaluate", "loso", "--seeds", 2, "--epochs", 1, "--set", "members=1", "copies=2"),
+        *("--calibrate", "speaker", 1, "--conditions", "noise"),
         *("--output", tmp_path / "w.h5", "--run", run, "--quiet"),
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -157,7 +178,21 @@ def test_loso_has_a_fold_a_speaker_and_seed_and_goes_on_where_it_was(tmp_path, r
     predictions = rows_of(run / "predictions.csv")
     assert len(predictions) == 84
     assert all(row["fold"] == f"speaker {row['speaker']}" for row in predictions)
-    assert json.loads((run / "metrics.json").read_text())["seeds"] == [0, 1]
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["seeds"] == [0, 1]
+
+    tests = {"noise", "calibrated_speaker", "calibrated_1"}
+    assert metrics["tests"].keys() == tests
+    seen = [read_predictions(run / "predictions.csv").probabilities]
+    for name in tests:
+        table = read_predictions(run / f"predictions_{name}.csv")
+        assert table.file.tolist() == [row["file"] for row in predictions]
+        assert metrics["tests"][name] == summarise(table)["measures"]
+        assert all(np.abs(table.probabilities - other).max() > 1e-4 for other in seen)
+        seen.append(table.probabilities)
+    report = (run / "report.md").read_text()
+    for text in ("white noise at 20 dB", "calibrated with 1 clip |", "calibrated with all clips |"):
+        assert text in report
 
     # As if it had been stopped before the last fold but one had been trained.
     for path in run.iterdir():
@@ -185,14 +220,14 @@ def test_a_folder_that_is_no_run_is_named(option, tmp_path, run_command):
     (tmp_path / "metrics.json").write_text("[]")
     done = run_command("train.py", option, tmp_path)
     assert done.returncode == 1
-    assert "not written by train.py" in done.stderr
+    assert "config.json: not written by this train.py" in done.stderr
 
 
 def test_an_interrupted_run_keeps_the_old_weights(data, tmp_path, start_command):
     output = tmp_path / "w.h5"
     output.write_bytes(b"old weights")
     command = start_command(
-        *("train.py", "--data", data, "--max-evals", 0),
+        *("train.py", "--data", data, "--audio", data / "audio", "--max-evals", 0),
         *("--output", output, "--run", tmp_path / "run"),
     )
     while "training" not in command.stderr.readline():
@@ -206,67 +241,194 @@ def test_an_interrupted_run_keeps_the_old_weights(data, tmp_path, start_command)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_validation_speakers_come_from_the_training_part_alone():
+def test_deciding_speakers_come_from_the_training_part_alone():
     corpus = dataset.read_corpus()
     for fold in [*dataset.holdout(corpus), *dataset.loso(corpus), *dataset.loto(corpus)]:
-        experiment = make_experiment(corpus, fold.train, PRESETS["default"], seed=0)
-        training, validation = (
-            set(corpus.speaker[fold.train][part])
-            for part in (experiment.training, experiment.validation)
-        )
-        assert not training & validation
-        assert len(validation) == 3
-        assert sorted([*experiment.training, *experiment.validation]) == [*range(len(fold.train))]
-        np.testing.assert_array_equal(experiment.labels, corpus.labels[fold.train])
-        for frames, row in zip(experiment.frames, fold.train, strict=True):
+        material = Material(corpus, [corpus.frames[::-1]], {})
+        experiment = make_experiment(material, fold.train, PRESETS["default"], seed=0)
+        learning, deciding = experiment.divide(PRESETS["seed2018"])
+        assert not set(learning.speakers) & set(deciding.speakers)
+        assert len(set(deciding.speakers)) == 3
+        assert sorted([*experiment.learning, *experiment.deciding]) == [*range(len(fold.train))]
+        everything = experiment.everything
+        np.testing.assert_array_equal(everything.labels, corpus.labels[fold.train])
+        np.testing.assert_array_equal(everything.speakers, corpus.speaker[fold.train])
+        for frames, copy, row in zip(*everything.versions, fold.train, strict=True):
             assert frames is corpus.frames[row]
+            assert copy is corpus.frames[::-1][row]
+        # What decides are recordings, not copies of them.
+        assert (len(learning.versions), len(deciding.versions)) == (2, 1)
+        for part, numbers in ((learning, experiment.learning), (deciding, experiment.deciding)):
+            for frames, number in zip(part.versions[0], numbers, strict=True):
+                np.testing.assert_array_equal(frames, everything.versions[0][number][:, :36])
 
 
-def test_nothing_of_the_tested_part_decides_anything(data):
-    corpus = dataset.read_corpus(data / "berlin_db.p", data / "berlin_features.p")
+def training_set(versions):
+    random = np.random.default_rng(0)
+    tables = [[random.normal(size=(20, 66)) for _ in range(50)] for _ in range(versions)]
+    return TrainingSet(tables, np.arange(50) % 7, np.array(["03", "08"] * 25))
+
+
+def test_an_epoch_hears_each_recording_and_some_of_its_copies():
+    hyperparameters = replace(PRESETS["default"], copies=4, calibrated_share=0.5)
+    random = np.random.default_rng(0)
+    items = draw(training_set(versions=9), hyperparameters, random)
+    for utterance in range(50):
+        drawn = [version for number, version, _ in items if number == utterance]
+        assert drawn.count(0) == 1
+        assert len(set(drawn)) == len(drawn) == 5
+    assert {version for _, version, _ in items} == set(range(9))
+    assert 0.4 < np.mean([calibrated for _, _, calibrated in items]) < 0.6
+    assert draw(training_set(versions=9), hyperparameters, random) != items
+    # Without copies the recordings take their place, so that an epoch is as long.
+    alone = draw(training_set(versions=1), hyperparameters, random)
+    assert [(number, version) for number, version, _ in alone] == [
+        (number, 0) for number in range(50) for _ in range(5)
+    ]
+    never = replace(hyperparameters, copies=0, calibrated_share=0.0)
+    assert draw(training_set(versions=9), never, random) == [(n, 0, False) for n in range(50)]
+
+
+def test_a_voice_is_measured_in_each_version_by_itself():
+    everything = training_set(versions=3)
+    reference = everything.columns(36).statistics()
+    frames = np.concatenate(everything.versions[0])[:, :36]
+    np.testing.assert_allclose(reference.mean, frames.mean(axis=0))
+    measured = everything.columns(36).baselines(reference)
+    for tables, voices in zip(everything.versions, measured, strict=True):
+        for first, speaker in enumerate(("03", "08")):
+            expected = baseline([table[:, :36] for table in tables[first::2]], reference)
+            np.testing.assert_array_equal(voices[speaker], expected)
+
+
+def test_nothing_of_the_tested_part_decides_anything(data, tmp_path):
+    corpus = dataset.read_corpus(data)
     fold = dataset.loso(corpus)[0]
     tested = fold.test
     emotion = corpus.emotion.copy()
     emotion[tested] = emotion[tested][::-1]
-    frames = list(corpus.frames)
+    frames, copy = list(corpus.frames), [table + 0.1 for table in corpus.frames]
+    other_copy = list(copy)
     for row in tested[1:]:
         frames[row] = -frames[row]
-    hyperparameters = replace(PRESETS["default"], epochs=2, dense_units=8, lstm_units=4)
+        other_copy[row] = -copy[row]
+    hyperparameters = replace(
+        PRESETS["default"], epochs=2, dense_units=8, lstm_units=4, members=1, copies=1
+    )
     results = [
-        train.evaluate_fold((0, fold), changed, hyperparameters, 0, quiet=True)
-        for changed in (corpus, replace(corpus, emotion=emotion, frames=frames))
+        evaluate_fold((0, fold), Plan(material, hyperparameters, 0, ["1"], tmp_path))
+        for material in (
+            Material(corpus, [copy], {}),
+            Material(replace(corpus, emotion=emotion, frames=frames), [other_copy], {}),
+        )
     ]
-    assert results[0]["history"] == results[1]["history"]
+    for name in ("history", "temperature", "epochs"):
+        assert results[0][name] == results[1][name]
     expected, probabilities = (
-        np.array([[float(row[name]) for name in EMOTION_LABELS] for row in result["predictions"]])
+        np.array(
+            [
+                [float(row[name]) for name in EMOTION_LABELS]
+                for row in result["predictions"]["clean"]
+            ]
+        )
         for result in results
     )
     np.testing.assert_array_equal(probabilities[0], expected[0])
     assert np.abs(probabilities[1:] - expected[1:]).max() > 1e-3
+    assert [*results[0]["predictions"]] == ["clean", "calibrated_1"]
     # The mean over all batches of an epoch is a whole number of clips.
     for row in results[0]["history"]:
-        clips = row["accuracy"] * len(fold.train)
+        clips = row["accuracy"] * 2 * len(fold.train)
         assert clips == pytest.approx(round(clips), abs=1e-4)
+
+
+def arguments_of(*options):
+    return train.build_parser().parse_args([*map(str, options), "--quiet"])
+
+
+def material_of(*options):
+    return train.load_material(arguments_of(*options), PRESETS["default"], 0)
+
+
+def test_without_recordings_a_note_says_that_there_are_no_copies(tmp_path, monkeypatch, capsys):
+    audio = write_corpus(tmp_path / "audio", speakers=("03",))
+    dataset.extract(audio, tmp_path)
+    monkeypatch.setattr(dataset, "AUDIO_DIRECTORIES", (tmp_path / "nowhere",))
+    material = material_of("--data", tmp_path)
+    assert (material.copies, material.conditions) == ([], {})
+    assert "no copies of them to train on" in capsys.readouterr().err
+    # A condition that was asked for is not left out in silence.
+    with pytest.raises(DataError, match="no recordings"):
+        material_of("--data", tmp_path, "--conditions", "noise")
+    (audio / "03a01Wa.wav").unlink()
+    with pytest.raises(DataError, match=r"03a01Wa\.wav: no such file"):
+        material_of("--data", tmp_path, "--audio", audio, "--conditions", "noise")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("nothing=1", "give one of network"),
+        ("members", "members cannot be ''"),
+        ("members=2.5", r"members cannot be 2\.5"),
+        ("members=0", "members cannot be 0"),
+        ("members=101", "members cannot be 101"),
+        ("members=many", "members cannot be 'many'"),
+        ("features=40", "features cannot be 40"),
+        ("copies=-1", "copies cannot be -1"),
+        ("scaled=1", "scaled cannot be 1"),
+        ("epochs=0", "epochs cannot be 0"),
+        ("epochs=null", "epochs cannot be None"),
+        ("dropout=high", "dropout cannot be 'high'"),
+        ("dropout=1", "dropout cannot be 1"),
+        ("dropout=NaN", "dropout cannot be nan"),
+        ("learning_rate=Infinity", "learning_rate cannot be inf"),
+        ("calibrated_share=1.1", r"calibrated_share cannot be 1\.1"),
+        ("patience=0", "patience cannot be 0"),
+        ("gradient_norm=0", "gradient_norm cannot be 0"),
+        ("network=other", "network cannot be 'other'"),
+        ("network=seed2018", "padded_frames cannot be None"),
+        ("padded_frames=100", "padded_frames cannot be 100"),
+    ],
+)
+def test_hyperparameters_that_cannot_be_set_are_named(setting, message):
+    with pytest.raises(UsageError, match=message) as raised:
+        train.changed(PRESETS["default"], [setting])
+    assert setting in str(raised.value)
+
+
+def test_hyperparameters_can_be_set():
+    settings = ["members=1", "dropout=0", "scaled=false", "schedule=constant", "patience=3"]
+    expected = replace(
+        PRESETS["default"], members=1, dropout=0, scaled=False, schedule="constant", patience=3
+    )
+    assert train.changed(PRESETS["default"], settings) == expected
 
 
 def test_missing_pickles_are_extracted_where_there_is_audio(tmp_path, monkeypatch):
     audio = write_corpus(tmp_path / "audio", speakers=("03",))
-    monkeypatch.setattr(dataset, "AUDIO_DIRECTORIES", (audio,))
-    assert len(train.load_corpus(tmp_path)) == 14
-    assert (tmp_path / "berlin_features.p").exists()
+    monkeypatch.setattr(dataset, "AUDIO_DIRECTORIES", (tmp_path / "nowhere", audio))
+    assert len(train.load_corpus(arguments_of("--data", tmp_path))) == 14
+    assert (tmp_path / "berlin_further_features.p").exists()
+    # A folder that holds something is nobody's to overwrite.
+    (tmp_path / "berlin_further_features.p").unlink()
+    with pytest.raises(DataError, match=r"berlin_further_features\.p: no such file"):
+        train.load_corpus(arguments_of("--data", tmp_path))
 
 
 def test_without_pickles_and_audio_the_command_to_run_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "AUDIO_DIRECTORIES", (tmp_path / "nowhere",))
     with pytest.raises(DataError, match=r"python dataset\.py download"):
-        train.load_corpus(tmp_path)
+        train.load_corpus(arguments_of("--data", tmp_path))
 
 
 def test_one_speaker_cannot_decide_and_train(tmp_path):
     dataset.extract(write_corpus(tmp_path / "audio", speakers=("03",)), tmp_path)
-    corpus = train.load_corpus(tmp_path)
+    corpus = dataset.read_corpus(tmp_path)
     with pytest.raises(DataError, match="two or more"):
-        make_experiment(corpus, np.arange(len(corpus)), PRESETS["default"], seed=0)
+        make_experiment(
+            Material(corpus, [], {}), np.arange(len(corpus)), PRESETS["default"], seed=0
+        )
 
 
 @pytest.mark.parametrize(
@@ -279,6 +441,13 @@ def test_one_speaker_cannot_decide_and_train(tmp_path):
         (["--preset", "unknown"], "invalid choice"),
         (["--evaluate", "unknown"], "invalid choice"),
         (["--seeds", "0"], "give 1 or more"),
+        (["--evaluate", "loso", "--set", "copies=0", "--calibrate", "0"], "--calibrate 0: give"),
+        (["--evaluate", "loso", "--set", "calibrated_share=0", "--calibrate", "2"], "leave it"),
+        (["--evaluate", "loso", "--preset", "seed2018", "--calibrate", "2"], "leave it away"),
+        (["--evaluate", "loso", "--conditions", "hail"], "invalid choice"),
+        (["--conditions", "noise"], "give --evaluate"),
+        (["--audio", "/no/such/folder"], "folder that exists"),
+        (["--set", "nothing=1"], "give one of"),
         (["--output", "/no/such/folder/w.h5"], "folder to write to"),
         (["--data", "/no/such/folder"], "folder that exists"),
         (["--run", "tests"], "exists"),
@@ -293,8 +462,8 @@ def test_wrong_usage_ends_at_once_with_2(options, message, run_command):
 
 
 def test_pickles_of_another_kind_end_with_1(tmp_path, run_command):
-    for name in ("berlin_db.p", "berlin_features.p"):
+    for name in ("berlin_db.p", "berlin_features.p", "berlin_further_features.p"):
         shutil.copy(ROOT / "LICENSE", tmp_path / name)
-    done = run_command("train.py", "--data", tmp_path)
+    done = run_command("train.py", "--data", tmp_path, "--output", tmp_path / "w.h5")
     assert done.returncode == 1
     assert "python dataset.py extract" in done.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from utility.errors import DataError
+from utility.functions import replaced_when_done
 from utility.globalvars import EMOTION_LABELS
 
 MEASURES = {
@@ -24,6 +25,8 @@ MEASURES = {
 }
 CALIBRATION_BINS = 15
 BOOTSTRAP_SAMPLES = 1000
+# The test on the recordings as they are.
+CLEAN = "clean"
 COLUMNS = ("file", "speaker", "emotion", "fold", "seed")
 
 
@@ -89,6 +92,20 @@ def read_predictions(path) -> Predictions:
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: not a table of predictions ({error})") from error
     return predictions
+
+
+def predictions_name(test) -> str:
+    """Name the file of the predictions of a test."""
+    return "predictions.csv" if test == CLEAN else f"predictions_{test}.csv"
+
+
+def read_tests(folder) -> dict:
+    """Read the predictions of all tests in a folder, those of the clean recordings first."""
+    prefix = predictions_name("")[: -len(".csv")]
+    others = sorted(path.stem[len(prefix) :] for path in Path(folder).glob(f"{prefix}*.csv"))
+    return {
+        test: read_predictions(Path(folder) / predictions_name(test)) for test in [CLEAN, *others]
+    }
 
 
 def tally(labels, probabilities) -> dict:
@@ -246,6 +263,7 @@ def write_csv(path, rows) -> None:
 
 
 def write_json(path, content) -> None:
-    """Write a dictionary as indented JSON."""
+    """Write a dictionary as indented JSON, in one atomic step."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    Path(path).write_text(text, encoding="utf-8")
+    with replaced_when_done(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@ is `dataclasses.replace(PRESETS["default"], epochs=10)`.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args, get_type_hints
 
 
 class Emotion(NamedTuple):
@@ -70,17 +70,50 @@ FRAMES = FrameSettings()
 WINDOW_SECONDS = 10.0
 
 
+# Standardised features are cut here: a frame of digital silence can lie a million deviations out.
+LARGEST_DEVIATION = 6.0
+# Keeps deviations away from the kink of the square root, in standardised units.
+VARIANCE_FLOOR = 1e-5
+
+# Copies of the recordings to train on, and what a network can be tested on beside clean
+# recordings; see `utility.augmentation`.
+COPIES = (
+    *(f"speed {factor}" for factor in (0.86, 0.93, 1.07, 1.15)),
+    *(f"channel {number}" for number in range(1, 9)),
+)
+CONDITIONS = {
+    "noise": "with white noise at 20 dB",
+    "telephone": "through a telephone, 300 to 3400 Hz",
+    "quiet": "20 dB quieter",
+    "room": "in a room, 0.5 s of reverberation",
+}
+
+
+# Networks whose probabilities can be averaged; so many seeds belong to each seed of a run.
+MOST_MEMBERS = 100
+COUNTS = ("frames_per_step", "dense_units", "lstm_units", "attention_heads", "batch_size", "epochs")
+SHARES = ("input_dropout", "dropout", "label_smoothing")
+
+
 @dataclass(frozen=True)
 class Hyperparameters:
     """What a network is built and trained with; stored with its weights.
-
-    The defaults are the best known ones, found by `python train.py` on
-    validation speakers.
 
     Parameters
     ----------
     network : str
         "attention" or "seed2018", see `utility.model`.
+    features : int
+        How many columns of a frame are read: the 36, or all 66.
+    members : int
+        Networks that are trained with different seeds, their probabilities averaged.
+    copies : int
+        Copies of each utterance, drawn anew from those there are, that an epoch adds to it.
+    calibrated_share : float
+        Share of what is drawn that is shifted and scaled to its speaker's own
+        baseline, see `utility.calibration`.
+    scaled : bool
+        Whether a temperature is fitted to the probabilities, on speakers not trained on.
     frames_per_step : int
         Frames that make one step of the Bi-LSTM.
     dense_units, lstm_units, attention_heads : int
@@ -107,33 +140,65 @@ class Hyperparameters:
     """
 
     network: str = "attention"
+    features: int = 66
+    members: int = 3
+    copies: int = 4
+    calibrated_share: float = 0.5
+    scaled: bool = True
     frames_per_step: int = 10
     dense_units: int = 128
-    lstm_units: int = 32
-    attention_heads: int = 2
+    lstm_units: int = 64
+    attention_heads: int = 4
     input_dropout: float = 0.25
-    dropout: float = 0.27
-    learning_rate: float = 2.5e-3
+    dropout: float = 0.5
+    learning_rate: float = 2e-3
     weight_decay: float = 0.0016
     label_smoothing: float = 0.1
     schedule: str = "cosine"
     gradient_norm: float | None = 1.0
-    batch_size: int = 16
-    epochs: int = 40
+    batch_size: int = 32
+    epochs: int = 20
     patience: int | None = None
     padded_frames: int | None = None
 
     def __post_init__(self):
-        if self.padded_frames is not None and self.frames_per_step != 1:
-            raise ValueError(
-                "padded_frames needs frames_per_step 1, since steps are what is padded"
-            )
+        for name, kind in get_type_hints(Hyperparameters).items():
+            value = getattr(self, name)
+            kinds = get_args(kind) or (kind,)
+            if not (type(value) in kinds or (type(value) is int and float in kinds)):
+                raise ValueError(f"{name} cannot be {value!r}")
+        rules = {
+            "network": self.network in ("attention", "seed2018"),
+            "features": self.features in (36, 66),
+            "schedule": self.schedule in ("constant", "cosine"),
+            "members": 1 <= self.members <= MOST_MEMBERS,
+            "copies": self.copies >= 0,
+            "patience": self.patience is None or self.patience >= 1,
+            "gradient_norm": self.gradient_norm is None or 0 < self.gradient_norm < float("inf"),
+            "padded_frames": self.padded_frames is None
+            or (self.padded_frames >= 1 and self.frames_per_step == 1),
+            **{name: getattr(self, name) >= 1 for name in COUNTS},
+            **{name: 0 <= getattr(self, name) < 1 for name in SHARES},
+            "calibrated_share": 0 <= self.calibrated_share <= 1,
+            "learning_rate": 0 < self.learning_rate < float("inf"),
+            "weight_decay": 0 <= self.weight_decay < float("inf"),
+        }
+        for name, kept in rules.items():
+            if not kept:
+                raise ValueError(f"{name} cannot be {getattr(self, name)!r}")
+        if self.network == "seed2018" and self.padded_frames is None:
+            raise ValueError("padded_frames cannot be None with network seed2018")
 
 
 PRESETS = {
     "default": Hyperparameters(),
     "seed2018": Hyperparameters(
         network="seed2018",
+        features=36,
+        members=1,
+        copies=0,
+        calibrated_share=0.0,
+        scaled=False,
         frames_per_step=1,
         dense_units=512,
         lstm_units=128,
@@ -154,6 +219,8 @@ PRESETS = {
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIRECTORY = ROOT / "data"
+VERSIONS_NAME = "versions"
 DATABASE_PATH = ROOT / "berlin_db.p"
 FEATURES_PATH = ROOT / "berlin_features.p"
+FURTHER_FEATURES_PATH = ROOT / "berlin_further_features.p"
 WEIGHTS_PATH = ROOT / "weights_blstm_hyperas_1.h5"

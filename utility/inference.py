@@ -8,109 +8,153 @@ name, for clips without padding, and a test holds them together.
 import numpy as np
 
 from utility.errors import WeightsError
+from utility.globalvars import LARGEST_DEVIATION, VARIANCE_FLOOR
 
-# As in utility.model.
-VARIANCE_FLOOR = 1e-5
+BATCH_CLIPS = 16
 
 
 def predict(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Tell how likely each emotion is in each clip, and where the network listened.
-
-    Clips go through the recurrent layer together, which takes memory for the longest
-    of them times their number; so let them be of similar length.
+    """Tell how likely each emotion is in each clip, and where the networks listened.
 
     Parameters
     ----------
     weights : Weights
-    clips : sequence of np.ndarray, shape (frames, 36)
-        At least one; each as `extract_features` gives it.
+    clips : sequence of np.ndarray, shape (frames, features)
+        At least one; each as `extract_all_features` gives it.
 
     Returns
     -------
     probabilities : np.ndarray, shape (clips, emotions)
-        In the order of `weights.emotions`.
+        In the order of `weights.emotions`; the mean over members, at the temperature.
     attention : list of np.ndarray, shape (frames,)
         For each clip, the share of the attention that each frame got, averaged
-        over heads; sums to 1.
+        over members and heads; sums to 1.
 
     Raises
     ------
     WeightsError
         If the arrays are not those of the network that the hyperparameters name.
     """
-    hyperparameters, arrays = weights.hyperparameters, weights.arrays
+    # Of similar length, since a batch takes memory for the longest times their number.
+    order = sorted(range(len(clips)), key=lambda number: len(clips[number]))
+    probabilities = np.empty((len(clips), len(weights.emotions)), np.float32)
+    attention = [None] * len(clips)
     try:
-        make_inputs, pool = NETWORKS[hyperparameters.network]
-        with np.errstate(all="ignore"):
-            clips = [frames.astype(np.float32) for frames in clips]
-            inputs = [make_inputs(frames, arrays, hyperparameters) for frames in clips]
-            outputs = bidirectional_lstm(inputs, arrays)
-            pooled, attention = zip(
-                *(
-                    pool(steps, len(frames), arrays, hyperparameters)
-                    for steps, frames in zip(outputs, clips, strict=True)
-                ),
-                strict=True,
-            )
-            probabilities = softmax(dense(np.array(pooled), arrays, "emotion"), axis=1)
-        if probabilities.shape[1] != len(weights.emotions):
-            raise ValueError(f"{probabilities.shape[1]} outputs, {len(weights.emotions)} emotions")
-        if not np.isfinite(probabilities).all():
-            raise ValueError("probabilities are not finite")
-    except (KeyError, TypeError, ValueError) as error:
+        for start in range(0, len(clips), BATCH_CLIPS):
+            numbers = order[start : start + BATCH_CLIPS]
+            rows, shares = predict_batch(weights, [clips[number] for number in numbers])
+            if rows.shape[1] != len(weights.emotions):
+                raise ValueError(f"{rows.shape[1]} outputs, {len(weights.emotions)} emotions")
+            if not np.isfinite(rows).all():
+                raise ValueError("probabilities are not finite")
+            probabilities[numbers] = rows
+            for number, share in zip(numbers, shares, strict=True):
+                attention[number] = share
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"weights do not fit their network ({error}); train anew") from error
-    return probabilities, list(attention)
+    return probabilities, attention
 
 
-def attention_inputs(frames, arrays, hyperparameters):
-    """Repeat `attention_steps` and `attention_network` of utility.model up to the LSTM."""
-    scale = np.maximum(np.sqrt(arrays["standardise/variance"]), 1e-7)
-    standard = (frames - arrays["standardise/mean"]) / scale
+def predict_batch(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Do the work of `predict` for some clips, which go through each layer together."""
+    hyperparameters = weights.hyperparameters
+    make_steps, *network = NETWORKS[hyperparameters.network]
+    with np.errstate(all="ignore"):
+        steps = [make_steps(frames[:, : hyperparameters.features], weights) for frames in clips]
+        outputs = [predict_with(arrays, network, steps) for arrays in weights.members]
+        members, attentions = zip(*outputs, strict=True)
+        probabilities = at_temperature(np.mean(members, axis=0), weights.temperature)
+    attention = [np.mean(shares, axis=0) for shares in zip(*attentions, strict=True)]
+    return probabilities, [
+        over_frames(shares, len(frames), hyperparameters)
+        for shares, frames in zip(attention, clips, strict=True)
+    ]
+
+
+def at_temperature(probabilities, temperature) -> np.ndarray:
+    """Sharpen (below 1) or soften (above 1) probabilities, which keep their order.
+
+    After C. Guo et al., "On calibration of modern neural networks", ICML 2017.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray, shape (clips, emotions)
+    temperature : float
+    """
+    powers = probabilities ** (1 / temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def predict_with(arrays, network, clips) -> tuple[np.ndarray, tuple]:
+    """Return the probabilities that one member gives to clips of steps, and its attention."""
+    make_inputs, pool = network
+    outputs = bidirectional_lstm([make_inputs(steps, arrays) for steps in clips], arrays)
+    pooled, attention = zip(*(pool(x, arrays) for x in outputs), strict=True)
+    return softmax(dense(np.array(pooled), arrays, "emotion"), axis=1), attention
+
+
+def over_frames(shares, frame_count, hyperparameters) -> np.ndarray:
+    """Spread the attention of steps over their frames; those that were cut off get none."""
+    size = hyperparameters.frames_per_step
+    heard = min(frame_count, hyperparameters.padded_frames or frame_count)
+    sizes = np.minimum(size, heard - size * np.arange(len(shares)))
+    return np.pad(np.repeat(shares / sizes, sizes), (frame_count - heard, 0))
+
+
+def attention_steps(frames, weights):
+    """Repeat `attention_steps` of utility.model."""
+    size = weights.hyperparameters.frames_per_step
+    standard = (frames - weights.statistics.mean) / weights.statistics.deviation
+    standard = standard.astype(np.float32).clip(-LARGEST_DEVIATION, LARGEST_DEVIATION)
     own = (standard - standard.mean(axis=0)) / np.sqrt(standard.var(axis=0) + VARIANCE_FLOOR)
     slopes = np.diff(standard, axis=0, prepend=standard[:1])
     joined = np.concatenate([standard, own, slopes], axis=1)
-    starts = np.array(range(0, len(frames), hyperparameters.frames_per_step))
+    starts = np.array(range(0, len(frames), size))
     sizes = np.diff(starts, append=len(frames))
     mean = np.add.reduceat(joined, starts) / sizes[:, np.newaxis].astype(np.float32)
     squares = np.square(joined - np.repeat(mean, sizes, axis=0))
     variance = np.add.reduceat(squares, starts) / sizes[:, np.newaxis].astype(np.float32)
-    steps = np.concatenate([mean, np.sqrt(variance + VARIANCE_FLOOR)], axis=1)
+    return np.concatenate([mean, np.sqrt(variance + VARIANCE_FLOOR)], axis=1)
+
+
+def attention_inputs(steps, arrays):
+    """Repeat `attention_network` of utility.model up to the LSTM."""
     return relu(dense(steps, arrays, "dense"))
 
 
-def attention_pool(x, frame_count, arrays, hyperparameters):
+def attention_pool(x, arrays):
     """Repeat `attention_network` of utility.model after the LSTM, for one clip."""
     weights = softmax(x @ arrays["attention/kernel"], axis=0)
     mean = weights.T @ x
     squares = np.square(x[:, np.newaxis] - mean)
     variance = np.einsum("th,thd->hd", weights, squares)
     pooled = np.concatenate([mean, np.sqrt(variance + VARIANCE_FLOOR)], axis=1)
-    # The frames of a step share its attention.
-    size = hyperparameters.frames_per_step
-    sizes = np.minimum(size, frame_count - size * np.arange(len(x)))
-    return pooled.ravel(), np.repeat(weights.mean(axis=1) / sizes, sizes)
+    return pooled.ravel(), weights.mean(axis=1)
 
 
-def seed2018_inputs(frames, arrays, hyperparameters):
-    """Repeat `seed2018_steps` and `seed2018_network` of utility.model up to the LSTM."""
-    heard = frames[-hyperparameters.padded_frames :]
+def seed2018_steps(frames, weights):
+    """Repeat `seed2018_steps` of utility.model."""
+    heard = frames[-weights.hyperparameters.padded_frames :].astype(np.float32)
     deviation = heard.std(axis=1, keepdims=True)
-    x = (heard - heard.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-7)
-    x = relu(dense(x, arrays, "dense_1"))
-    return relu(dense(x, arrays, "dense_2"))
+    return (heard - heard.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-7)
 
 
-def seed2018_pool(x, frame_count, arrays, hyperparameters):
+def seed2018_inputs(steps, arrays):
+    """Repeat `seed2018_network` of utility.model up to the LSTM."""
+    return relu(dense(relu(dense(steps, arrays, "dense_1")), arrays, "dense_2"))
+
+
+def seed2018_pool(x, arrays):
     """Repeat `seed2018_network` of utility.model after the LSTM, for one clip."""
     width = x.shape[1]
     u = softmax(dense(np.full(width, 1 / width, np.float32), arrays, "attention"), axis=0)
     weights = softmax(x @ u, axis=0)
-    return weights @ x, np.pad(weights, (frame_count - len(x), 0))
+    return weights @ x, weights
 
 
 NETWORKS = {
-    "attention": (attention_inputs, attention_pool),
-    "seed2018": (seed2018_inputs, seed2018_pool),
+    "attention": (attention_steps, attention_inputs, attention_pool),
+    "seed2018": (seed2018_steps, seed2018_inputs, seed2018_pool),
 }
 
 

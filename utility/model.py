@@ -1,27 +1,19 @@
 """The networks, in Keras: frames in, probabilities of the emotions out.
 
-A model has two parts. Its front end turns frames, as `extract_features` gives
-them, into the steps that the Bi-LSTM reads; it has nothing to train, so training
-runs it once. Its network reads the steps. Clips are padded with rows of zeros to
-a common length. A row of zeros is no frame of a signal (even silence has an
-MFCC 1 of -50) and no step, so masks are read off the input: padding gets no
-attention and changes no result.
+Clips are padded with rows of zeros to a common length. A row of zeros is no frame
+of a signal (even silence has an MFCC 1 of -50), so masks are read off the input:
+padding gets no attention and changes no result.
 
 `utility.inference` repeats both networks in NumPy; this file is the definition.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from utility.audioFeatureExtraction import FEATURE_NAMES
 from utility.errors import WeightsError
-from utility.globalvars import EMOTIONS
-
-# Keeps deviations away from the kink of the square root, in standardised units.
-VARIANCE_FLOOR = 1e-5
-# How many values Normalization has seen, which nothing needs once it has.
-ADAPTATION_COUNT = "standardise/count"
+from utility.globalvars import EMOTIONS, LARGEST_DEVIATION, VARIANCE_FLOOR
 
 
 def build_model(hyperparameters) -> keras.Model:
@@ -38,21 +30,20 @@ def build_model(hyperparameters) -> keras.Model:
         From (clips, frames, 36) to probabilities of the emotions, (clips, 7).
     """
     make_steps, make_network = NETWORKS[hyperparameters.network]
-    frames = keras.Input((None, len(FEATURE_NAMES)), name="frames")
+    frames = keras.Input((None, hyperparameters.features), name="frames")
     steps = make_steps(frames, not_padding(frames), hyperparameters)
     pooled = make_network(steps, not_padding(steps), hyperparameters)
     probabilities = layers.Dense(len(EMOTIONS), "softmax", name="emotion")(pooled)
     return keras.Model(frames, probabilities, name=hyperparameters.network)
 
 
-def front_end(model) -> keras.Model:
-    """Return the part of a model that has nothing to train: frames in, steps out."""
-    return keras.Model(model.input, model.get_layer("steps").output)
-
-
-def trainable_part(model) -> keras.Model:
-    """Return the rest of a model, with the same weights: steps in, probabilities out."""
-    return keras.Model(model.get_layer("steps").output, model.output)
+def set_statistics(model, statistics) -> None:
+    """Have a model standardise by the mean and deviation of its training frames, if it does so."""
+    for layer in model.layers:
+        if isinstance(layer, layers.Normalization):
+            layer.adapt_mean.assign(statistics.mean)
+            layer.adapt_variance.assign(np.square(statistics.deviation))
+            layer.finalize_state()
 
 
 def not_padding(rows):
@@ -61,31 +52,29 @@ def not_padding(rows):
 
 
 def model_arrays(model) -> dict:
-    """Return the weights of a model by their paths, as `utility.weights` stores them."""
-    return {
-        weight.path: weight.numpy() for weight in model.weights if weight.path != ADAPTATION_COUNT
-    }
+    """Return the trained weights of a model by their paths, as `utility.weights` stores them."""
+    return {weight.path: weight.numpy() for weight in model.trainable_weights}
 
 
-def load_model(weights) -> keras.Model:
-    """Build the Keras model of a `Weights`, for those who want to go on from it.
+def load_members(weights) -> list[keras.Model]:
+    """Build the Keras models of a `Weights`, for those who want to go on from them.
 
     Raises
     ------
     WeightsError
         If the arrays are not those of the network that the hyperparameters name.
     """
+    models = []
     try:
-        model = build_model(weights.hyperparameters)
-        for weight in model.weights:
-            if weight.path != ADAPTATION_COUNT:
-                weight.assign(weights.arrays[weight.path])
+        for arrays in weights.members:
+            model = build_model(weights.hyperparameters)
+            for weight in model.trainable_weights:
+                weight.assign(arrays[weight.path])
+            set_statistics(model, weights.statistics)
+            models.append(model)
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"weights do not fit their network ({error}); train anew") from error
-    for layer in model.layers:
-        if isinstance(layer, layers.Normalization):
-            layer.finalize_state()
-    return model
+    return models
 
 
 def attention_steps(frames, mask, hyperparameters):
@@ -95,8 +84,9 @@ def attention_steps(frames, mask, hyperparameters):
     those of the clip itself; each step of `frames_per_step` frames gives their
     mean and deviation.
     """
-    # Its statistics are weights, set from the training frames by `fit`.
+    # By the statistics that `set_statistics` gives it.
     standard = layers.Normalization(name="standardise")(frames)
+    standard = ops.clip(standard, -LARGEST_DEVIATION, LARGEST_DEVIATION)
     own = ClipStandardise(name="clip_standardise")(standard, frame_mask=mask)
     slopes = Slope(name="slope")(standard)
     x = layers.Concatenate(name="inputs")([standard, own, slopes])
@@ -284,9 +274,9 @@ class AttentionPool(layers.Layer):
         mean = ops.einsum("bth,btd->bhd", weights, steps)
         pooled = [mean]
         if self.deviation:
-            squares = ops.square(steps[:, :, None] - mean[:, None])
-            variance = ops.einsum("bth,bthd->bhd", weights, squares)
-            pooled.append(ops.sqrt(variance + VARIANCE_FLOOR))
+            # The mean square less the squared mean, which needs no array of steps by heads.
+            variance = ops.einsum("bth,btd->bhd", weights, ops.square(steps)) - ops.square(mean)
+            pooled.append(ops.sqrt(ops.relu(variance) + VARIANCE_FLOOR))
         pooled = ops.concatenate(pooled, axis=-1)
         return ops.reshape(pooled, (-1, pooled.shape[1] * pooled.shape[2]))
 

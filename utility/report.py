@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from utility.evaluation import MEASURES
-from utility.globalvars import EMOTION_LABELS
+from utility.evaluation import CLEAN, MEASURES
+from utility.globalvars import CONDITIONS, EMOTION_LABELS
 
 PROTOCOLS = {
     "holdout": "a random 30 % was set aside, the split of 2018; every speaker is on both sides, "
@@ -37,10 +37,10 @@ def describe_run(metrics, corpus) -> str:
             f"# {metrics['protocol'].upper()}: "
             f"UAR {percent(metrics['measures']['unweighted_average_recall'])}",
             "",
-            f"{count} utterances, {len(metrics['speakers'])} speakers, network "
-            f"`{metrics['preset']}`, {counted(len(seeds), 'seed')} "
+            f"{count} utterances, {len(metrics['speakers'])} speakers, "
+            f"{network_text(metrics)}, {counted(len(seeds), 'seed')} "
             f"({', '.join(map(str, seeds))}): {PROTOCOLS[metrics['protocol']]}.",
-            "Nothing of the utterances that are tested decided anything about their fold.",
+            "No label of the utterances that are tested decided anything about their fold.",
             "",
             "| measure | % | 95 % over speakers |",
             "| --- | --- | --- |",
@@ -53,6 +53,7 @@ def describe_run(metrics, corpus) -> str:
             "Mean ± standard deviation over seeds. The interval is that of the mean, by drawing "
             "speakers anew with replacement: what other speakers like these would have given.",
             "",
+            *test_section(metrics),
             "## Emotions",
             "",
             "| emotion | utterances | model recalls | listeners recognised |",
@@ -76,6 +77,74 @@ def describe_run(metrics, corpus) -> str:
             "",
         ]
     )
+
+
+def network_text(metrics) -> str:
+    """Say which networks were trained, and on what."""
+    changes = "".join(f", {name} {value}" for name, value in metrics["changed"].items())
+    copies = f"{metrics['copies']} kinds of copies" if metrics["copies"] else "without copies"
+    return f"network `{metrics['preset']}`{changes}, {copies}"
+
+
+def test_section(metrics) -> list[str]:
+    """Compare what else the same networks were tested on; nothing if that is nothing."""
+    if not metrics.get("tests"):
+        return []
+    tests = {CLEAN: metrics["measures"]} | metrics["tests"]
+    names = sorted(tests, key=test_order)
+    return [
+        "## Other tests of the same networks",
+        "",
+        "| test | WA % | UAR % | top 2 % | ECE % |",
+        "| --- | --- | --- | --- | --- |",
+        *(f"| {test_text(name)} | {' | '.join(cells(tests[name]))} |" for name in names),
+        "",
+        *calibration_note(names),
+    ]
+
+
+def calibration_note(names) -> list[str]:
+    """Explain calibrated tests, if there are any."""
+    if not any(clips_of(name) for name in names):
+        return []
+    return [
+        "Calibrated: the frames were shifted and scaled to what is usual for the voice. That was "
+        "learned from so many other clips of the speaker, or from all, the tested one among them; "
+        "never from labels.",
+        "",
+    ]
+
+
+def cells(measures) -> list[str]:
+    """Write the measures that tests are compared by."""
+    names = (
+        "weighted_accuracy",
+        "unweighted_average_recall",
+        "top_2_accuracy",
+        "expected_calibration_error",
+    )
+    return [percent(measures[name], "") for name in names]
+
+
+def clips_of(name) -> str:
+    """Return how many clips a test is calibrated with, as text; empty if it is not."""
+    return name.partition("calibrated_")[2]
+
+
+def test_order(name):
+    """Sort conditions first, then calibrations by their number of clips, all clips last."""
+    if clips := clips_of(name):
+        return 1, int(clips) if clips.isdecimal() else float("inf"), name
+    names = [CLEAN, *CONDITIONS]
+    return 0, names.index(name) if name in names else len(names), name
+
+
+def test_text(name) -> str:
+    """Say what a test is."""
+    if clips := clips_of(name):
+        number = counted(int(clips), "clip") if clips.isdecimal() else "all clips"
+        return f"calibrated with {number}"
+    return "as recorded" if name == CLEAN else CONDITIONS.get(name, name)
 
 
 def counted(number, word) -> str:

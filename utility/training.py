@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from utility.errors import DataError
-from utility.globalvars import EMOTIONS, Hyperparameters
-from utility.model import build_model, front_end, trainable_part
+from utility.calibration import calibrate
+from utility.globalvars import EMOTIONS, MOST_MEMBERS, Hyperparameters
+from utility.inference import at_temperature
+from utility.model import build_model, set_statistics
 
-# Share of the training speakers that decide (rounded up): 3 of 10.
-VALIDATION_SHARE = 0.25
 WARM_UP_SHARE = 0.2
+TEMPERATURE_RANGE = (0.25, 4)
 
 
 def make_deterministic(seed) -> None:
@@ -23,23 +23,23 @@ def make_deterministic(seed) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def pad(frames, length=None) -> np.ndarray:
+def pad(tables, hyperparameters) -> np.ndarray:
     """Stack clips, each followed by rows of zeros.
 
     Parameters
     ----------
-    frames : sequence of np.ndarray, shape (frames, features)
-    length : int, optional
-        Frames of the result; a longer clip keeps its last ones. The longest
-        clip decides unless given.
+    tables : sequence of np.ndarray, shape (frames, features)
+    hyperparameters : Hyperparameters
+        Its `padded_frames` are the length of the result, where a longer clip keeps
+        its last ones; otherwise the longest clip decides.
 
     Returns
     -------
     np.ndarray, shape (clips, length, features), float32
     """
-    length = length or max(map(len, frames))
-    padded = np.zeros((len(frames), length, frames[0].shape[1]), np.float32)
-    for row, table in zip(padded, frames, strict=True):
+    length = hyperparameters.padded_frames or max(map(len, tables))
+    padded = np.zeros((len(tables), length, tables[0].shape[1]), np.float32)
+    for row, table in zip(padded, tables, strict=True):
         row[: len(table)] = table[-length:]
     return padded
 
@@ -65,30 +65,23 @@ def batches(lengths, batch_size, random) -> list[np.ndarray]:
     return division
 
 
-def predict(model, clips, hyperparameters) -> np.ndarray:
+def predict(model, tables, hyperparameters) -> np.ndarray:
     """Return the probabilities of the emotions for each clip, (clips, emotions).
 
     Parameters
     ----------
     model : keras.Model
-        A whole model for clips of frames, or its trainable part for clips of steps.
-    clips : sequence of np.ndarray, shape (frames or steps, values)
+    tables : sequence of np.ndarray, shape (frames, features)
     hyperparameters : Hyperparameters
     """
-    order = np.argsort([len(clip) for clip in clips], kind="stable")
+    order = np.argsort([len(table) for table in tables], kind="stable")
     rows = [None] * len(order)
     for start in range(0, len(order), hyperparameters.batch_size):
         numbers = order[start : start + hyperparameters.batch_size]
-        padded = pad([clips[i] for i in numbers], hyperparameters.padded_frames)
+        padded = pad([tables[i] for i in numbers], hyperparameters)
         for number, row in zip(numbers, model.predict_on_batch(padded), strict=True):
             rows[number] = row
     return np.array(rows)
-
-
-def make_steps(model, frames) -> list[np.ndarray]:
-    """Run the front end of a model, which never changes, once for each clip."""
-    steps = front_end(model)
-    return [steps.predict_on_batch(table[np.newaxis])[0] for table in frames]
 
 
 def cross_entropy(labels, probabilities) -> float:
@@ -96,15 +89,6 @@ def cross_entropy(labels, probabilities) -> float:
     right = probabilities[np.arange(len(labels)), labels]
     loss = -np.log(np.maximum(right, 1e-12)).mean()
     return float(loss) if np.isfinite(loss) else float("inf")
-
-
-def prepare(frames, hyperparameters) -> keras.Model:
-    """Build a model, untrained, with the statistics of the training frames in it."""
-    model = build_model(hyperparameters)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Normalization):
-            layer.adapt(np.concatenate(frames)[np.newaxis])
-    return model
 
 
 def make_optimizer(hyperparameters, planned_updates) -> keras.optimizers.Optimizer:
@@ -148,9 +132,38 @@ def make_update(model, optimizer, label_smoothing):
     return update
 
 
+def draw(training_set, hyperparameters, random) -> list[tuple[int, int, bool]]:
+    """Draw what an epoch hears: each recording once, and some of its copies.
+
+    Where there are no copies, the recordings take their place, so that a training
+    is as long.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+    hyperparameters : Hyperparameters
+    random : np.random.Generator
+
+    Returns
+    -------
+    list of (int, int, bool)
+        Utterance, version, and whether it is calibrated.
+    """
+    items = []
+    for utterance in range(len(training_set)):
+        copies = random.permutation(range(1, len(training_set.versions)))
+        drawn = (
+            np.resize(copies, hyperparameters.copies)
+            if len(copies)
+            else [0] * hyperparameters.copies
+        )
+        calibrated = random.random(1 + hyperparameters.copies) < hyperparameters.calibrated_share
+        items += zip([utterance] * len(calibrated), [0, *drawn], calibrated, strict=True)
+    return items
+
+
 def fit(
-    frames,
-    labels,
+    training_set,
     hyperparameters,
     *,
     seed,
@@ -162,14 +175,13 @@ def fit(
 
     Parameters
     ----------
-    frames : sequence of np.ndarray, shape (frames, features)
-    labels : np.ndarray of int, shape (clips,)
+    training_set : TrainingSet
     hyperparameters : Hyperparameters
         The learning rate is planned for its `epochs`.
     seed : int
     epochs : int, optional
         Stop after so many of the planned epochs.
-    validation : pair of frames and labels, optional
+    validation : pair of tables and labels, optional
         Measured after every epoch; with patience, training stops when its loss
         has not fallen for so many epochs.
     progress : str or None
@@ -186,31 +198,47 @@ def fit(
     keras.utils.clear_session()  # forget the graphs of the trainings before
     make_deterministic(seed)
     random = np.random.default_rng(seed)
-    lengths = np.array([hyperparameters.padded_frames or len(table) for table in frames])
-    targets = np.eye(len(EMOTIONS), dtype=np.float32)[labels]
-    batch_count = -(-len(frames) // hyperparameters.batch_size)
-    model = prepare(frames, hyperparameters)
+    training_set = training_set.columns(hyperparameters.features)
+    reference = training_set.statistics()
+    voices = training_set.baselines(reference)
+    model = build_model(hyperparameters)
+    set_statistics(model, reference)
+    count = len(training_set) * (1 + hyperparameters.copies)
+    batch_count = -(-count // hyperparameters.batch_size)
     optimizer = make_optimizer(hyperparameters, hyperparameters.epochs * batch_count)
-    learner = trainable_part(model)
-    update = make_update(learner, optimizer, hyperparameters.label_smoothing)
-    clips = make_steps(model, frames)
-    validation_clips = make_steps(model, validation[0]) if validation is not None else []
+    update = make_update(model, optimizer, hyperparameters.label_smoothing)
+    targets = np.eye(len(EMOTIONS), dtype=np.float32)[training_set.labels]
+
+    def table_of(utterance, version, calibrated):
+        table = training_set.versions[version][utterance]
+        if not calibrated:
+            return table
+        return calibrate(table, voices[version][training_set.speakers[utterance]], reference)
+
     history = []
     epoch_numbers = range(1, 1 + (epochs or hyperparameters.epochs))
     with tqdm(
         epoch_numbers, progress, unit="epoch", leave=False, disable=None if progress else True
     ) as bar:
         for epoch in bar:
+            items = draw(training_set, hyperparameters, random)
+            lengths = np.array(
+                [
+                    hyperparameters.padded_frames or len(training_set.versions[version][utterance])
+                    for utterance, version, _ in items
+                ]
+            )
             sums = np.zeros(2)
             for numbers in batches(lengths, hyperparameters.batch_size, random):
-                padded = pad([clips[i] for i in numbers], hyperparameters.padded_frames)
-                loss, probabilities = update(padded, targets[numbers])
-                right = np.argmax(probabilities, axis=1) == labels[numbers]
+                utterances = [items[number][0] for number in numbers]
+                padded = pad([table_of(*items[number]) for number in numbers], hyperparameters)
+                loss, probabilities = update(padded, targets[utterances])
+                right = np.argmax(probabilities, axis=1) == training_set.labels[utterances]
                 sums += len(numbers) * float(loss), right.sum()
-            loss, accuracy = sums / len(frames)
+            loss, accuracy = sums / count
             row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
             if validation is not None:
-                probabilities = predict(learner, validation_clips, hyperparameters)
+                probabilities = predict(model, validation[0], hyperparameters)
                 row["validation_loss"] = cross_entropy(validation[1], probabilities)
                 row["validation_accuracy"] = float(
                     np.mean(probabilities.argmax(axis=1) == validation[1])
@@ -255,90 +283,62 @@ class Trial:
         return self.history[self.epochs - 1]
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """Utterances to train on, some of which decide about everything that has to be chosen.
-
-    The deciding ones are all those of some of the speakers, so that a choice is
-    made on voices that were not trained on. What a result is reported on is not in here.
-
-    Attributes
-    ----------
-    frames : list of np.ndarray
-    labels : np.ndarray of int
-    training, validation : np.ndarray of int
-        Utterance numbers, which together are all.
-    hyperparameters : Hyperparameters
-        Where a search starts from.
-    seed : int
-    quiet : bool
-        Whether to show no progress.
-    """
-
-    frames: list
-    labels: np.ndarray
-    training: np.ndarray
-    validation: np.ndarray
-    hyperparameters: Hyperparameters
-    seed: int
-    quiet: bool = False
-
-    def validate(self, hyperparameters) -> Trial:
-        """Train without the deciding speakers and measure every epoch on them."""
-        started = time.monotonic()
-        _, history = fit(
-            [self.frames[i] for i in self.training],
-            self.labels[self.training],
-            hyperparameters,
-            seed=self.seed,
-            validation=([self.frames[i] for i in self.validation], self.labels[self.validation]),
-            progress=None if self.quiet else "validation speakers",
-        )
-        return Trial(hyperparameters, history, time.monotonic() - started)
-
-    def fit(self, hyperparameters, epochs) -> tuple[keras.Model, list[dict]]:
-        """Train with all of the utterances, for as many epochs as were found best; see `fit`."""
-        return fit(
-            self.frames,
-            self.labels,
-            hyperparameters,
-            seed=self.seed,
-            epochs=epochs,
-            progress=None if self.quiet else "all training speakers",
-        )
-
-
-def make_experiment(corpus, rows, hyperparameters, seed, quiet=False) -> Experiment:
-    """Cut the deciding speakers from the training part of a corpus.
-
-    Parameters
-    ----------
-    corpus : Corpus
-    rows : np.ndarray of int
-        Its training utterances.
-    hyperparameters : Hyperparameters
-    seed : int
-        Draws the speakers, too.
-    quiet : bool
-
-    Raises
-    ------
-    DataError
-        If there are fewer than two speakers.
-    """
-    from sklearn.model_selection import GroupShuffleSplit
-
-    speakers = corpus.speaker[rows]
-    if len(set(speakers)) < 2:
-        raise DataError("a part to train on has one speaker; give two or more, so that one decides")
-    splitter = GroupShuffleSplit(n_splits=1, test_size=VALIDATION_SHARE, random_state=seed)
-    training, validation = next(splitter.split(rows, groups=speakers))
-    return Experiment(
-        [corpus.frames[i] for i in rows],
-        corpus.labels[rows],
-        training,
-        validation,
+def validate(experiment, hyperparameters) -> Trial:
+    """Train without the deciding speakers and measure every epoch on them."""
+    started = time.monotonic()
+    learning, deciding = experiment.divide(hyperparameters)
+    _, history = fit(
+        learning,
         hyperparameters,
-        seed,
-        quiet,
+        seed=experiment.seed,
+        validation=(deciding.versions[0], deciding.labels),
+        progress=None if experiment.quiet else "validation speakers",
     )
+    return Trial(hyperparameters, history, time.monotonic() - started)
+
+
+def fit_member(experiment, hyperparameters, epochs, member) -> tuple[keras.Model, list[dict]]:
+    """Train a network with all of the utterances, for so many epochs; see `fit`."""
+    return fit(
+        experiment.everything,
+        hyperparameters,
+        seed=experiment.seed * MOST_MEMBERS + member,
+        epochs=epochs,
+        progress=None if experiment.quiet else f"network {member + 1}",
+    )
+
+
+def find_temperature(experiment, hyperparameters, epochs) -> float:
+    """Train without the deciding speakers, and fit the temperature on them.
+
+    Half of what it is fitted on is calibrated to the voice, as a user may do. It is
+    fitted to a single network, for the mean of all members would take as many trainings.
+    """
+    learning, deciding = experiment.divide(hyperparameters)
+    model, _ = fit(
+        learning,
+        hyperparameters,
+        seed=experiment.seed,
+        epochs=epochs,
+        progress=None if experiment.quiet else "temperature",
+    )
+    (tables,), labels = deciding.versions, deciding.labels
+    if hyperparameters.calibrated_share:
+        reference = learning.statistics()
+        (voices,) = deciding.baselines(reference)
+        tables = tables + [
+            calibrate(table, voices[speaker], reference)
+            for table, speaker in zip(tables, deciding.speakers, strict=True)
+        ]
+        labels = np.tile(labels, 2)
+    return best_temperature(labels, predict(model, tables, hyperparameters))
+
+
+def best_temperature(labels, probabilities) -> float:
+    """Return the temperature at which probabilities have the lowest cross-entropy."""
+    from scipy.optimize import minimize_scalar
+
+    def loss(temperature):
+        return cross_entropy(labels, at_temperature(probabilities, temperature))
+
+    return float(minimize_scalar(loss, bounds=TEMPERATURE_RANGE, method="bounded").x)

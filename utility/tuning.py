@@ -18,10 +18,12 @@ from unittest import mock
 import keras
 import numpy as np
 from hyperopt import STATUS_OK, Trials, fmin, tpe
-from hyperopt.fmin import generate_trials_to_calculate
+from hyperopt.fmin import generate_trial
 from tqdm import tqdm
 
-from utility.training import Trial
+from utility.errors import DataError
+from utility.functions import replaced_when_done
+from utility.training import Trial, validate
 
 # hyperas 0.4.1 imports this name, which Keras 3 has no more and the search never calls.
 if not hasattr(keras.models, "model_from_yaml"):
@@ -31,7 +33,7 @@ from hyperas import optim
 from hyperas.distributions import choice, loguniform, uniform
 
 
-def tune(experiment, max_evals) -> list[Trial]:
+def tune(experiment, max_evals, trials_path) -> list[Trial]:
     """Search for the hyperparameters with the lowest loss on the validation speakers.
 
     Parameters
@@ -39,14 +41,21 @@ def tune(experiment, max_evals) -> list[Trial]:
     experiment : Experiment
     max_evals : int
         Number of trials, at least 1; each trains a network.
+    trials_path : Path
+        Where hyperopt keeps the trials, after each of them; a search that finds some
+        there goes on from them.
 
     Returns
     -------
     list of Trial
         In the order in which they were made.
     """
-    trials = Trials()
-    with temporary_directory(), mock.patch.object(optim, "fmin", fmin_for(experiment)):
+    trials_path = Path(trials_path).resolve()
+    trials = read_trials(trials_path)
+    with (
+        temporary_directory(),
+        mock.patch.object(optim, "fmin", fmin_for(experiment, trials_path)),
+    ):
         Path("experiment.p").write_bytes(pickle.dumps(experiment))
         optim.minimize(
             model=model,
@@ -60,6 +69,22 @@ def tune(experiment, max_evals) -> list[Trial]:
     return [trial["result"]["trial"] for trial in trials.trials]
 
 
+def read_trials(path) -> Trials:
+    """Read the trials of a search that was stopped; none where there was none.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    try:
+        return pickle.loads(path.read_bytes())
+    except FileNotFoundError:
+        return Trials()
+    except Exception as error:  # a damaged pickle can raise anything at all
+        raise DataError(f"{path}: damaged ({error}); remove it to search anew") from error
+
+
 def data():
     """Read what `tune` has put into the folder."""
     experiment = pickle.loads(Path("experiment.p").read_bytes())
@@ -70,22 +95,23 @@ def model(experiment):
     """Train with hyperparameters that hyperas fills in; what is not named stays as it is."""
     hyperparameters = replace(
         experiment.hyperparameters,
+        features={{choice([36, 66])}},
+        copies={{choice([0, 2, 4])}},
         learning_rate={{loguniform(np.log(5e-4), np.log(8e-3))}},
         dense_units={{choice([64, 128, 256])}},
-        lstm_units={{choice([32, 64, 128])}},
+        lstm_units={{choice([32, 64])}},
         attention_heads={{choice([1, 2, 4])}},
         frames_per_step={{choice([5, 10, 20])}},
-        input_dropout={{uniform(0, 0.3)}},
+        input_dropout={{uniform(0, 0.4)}},
         dropout={{uniform(0.2, 0.6)}},
         weight_decay={{loguniform(np.log(1e-3), np.log(1e-1))}},
-        batch_size={{choice([16, 32, 64])}},
     )
-    trial = experiment.validate(hyperparameters)
+    trial = validate(experiment, hyperparameters)
     return {"loss": trial.measured["validation_loss"], "status": STATUS_OK, "trial": trial}
 
 
-def known_point(space, hyperparameters) -> dict:
-    """Find the point of a search space at which some hyperparameters lie.
+def known_point(space, hyperparameters) -> dict | None:
+    """Find the point of a search space at which some hyperparameters lie; None if none.
 
     hyperopt counts the options of a choice, where everything else has its value.
     """
@@ -93,35 +119,51 @@ def known_point(space, hyperparameters) -> dict:
     for name, node in space.items():
         value = getattr(hyperparameters, name)
         if node.name == "switch":
-            value = [option.obj for option in node.pos_args[1:]].index(value)
+            options = [option.obj for option in node.pos_args[1:]]
+            if value not in options:
+                return None
+            value = options.index(value)
         point[name] = value
     return point
 
 
-def fmin_for(experiment):
+def fmin_for(experiment, trials_path):
     """Return hyperopt's `fmin` as hyperas 0.4.1 calls it, with our progress bar.
 
     hyperas passes `rseed`, where hyperopt 0.3 wants a generator, and takes a
     TypeError from anywhere inside for a sign to start over. The first trial is
-    what is known already, so that a search ends no worse than it began.
+    what is known already, so that a search ends no worse than it began. Trials are
+    made one by one, and kept after each.
     """
-    quiet = experiment.quiet
+    disable = True if experiment.quiet else None
 
-    @contextlib.contextmanager
-    def progress(initial, total):
-        disable = True if quiet else None
-        with tqdm(None, "tuning", total, unit="trial", initial=initial, disable=disable) as bar:
-            yield bar
+    def fmin_today(function, *, space, trials, algo, max_evals, rseed, **options):
+        known = known_point(space, experiment.hyperparameters)
 
-    def fmin_today(*arguments, rseed, **options):
-        options |= {"rstate": np.random.default_rng(rseed), "show_progressbar": progress}
-        point = known_point(options["space"], experiment.hyperparameters)
-        known = generate_trials_to_calculate([point])
-        known.refresh()
-        options["trials"].insert_trial_docs(known.trials)
-        options["trials"].refresh()
+        def suggest_known(ids, *_):
+            return [generate_trial(ids[0], known)]
+
+        @contextlib.contextmanager
+        def progress(initial, total):
+            with tqdm(
+                None, "tuning", max_evals, unit="trial", initial=initial, disable=disable
+            ) as bar:
+                yield bar
+
         try:
-            return fmin(*arguments, **options)
+            for count in range(len(trials.trials) + 1, max_evals + 1):
+                fmin(
+                    function,
+                    space=space,
+                    trials=trials,
+                    algo=suggest_known if known and count == 1 else algo,
+                    max_evals=count,
+                    rstate=np.random.default_rng([rseed, count]),
+                    show_progressbar=progress,
+                    **options,
+                )
+                with replaced_when_done(trials_path) as temporary:
+                    temporary.write_bytes(pickle.dumps(trials))
         except TypeError as error:
             raise RuntimeError(f"a trial failed: {error}") from error
 

@@ -1,9 +1,9 @@
 """The weights file: one HDF5 file that holds everything prediction needs.
 
-Each weight is a data set under its path in the network, such as `dense/kernel`.
-The attributes of the file say what the network is: class order, features,
-hyperparameters, normalisation statistics and measured scores. Reading it builds
-arrays, never code.
+Each weight is a data set under its member and its path in the network, such as
+`member_1/dense/kernel`. The attributes of the file say what the network is: class
+order, features, hyperparameters, normalisation statistics, temperature and measured
+scores. Reading it builds arrays, never code.
 """
 
 import dataclasses
@@ -13,34 +13,43 @@ from pathlib import Path
 
 import numpy as np
 
-from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION
+from utility.audioFeatureExtraction import FEATURE_VERSION
+from utility.calibration import Statistics
 from utility.errors import WeightsError
 from utility.functions import replaced_when_done
+from utility.furtherFeatures import ALL_NAMES
 from utility.globalvars import EMOTION_LABELS, Hyperparameters
 
-FORMAT_VERSION = 1
-STATISTICS = ("mean", "variance")
+FORMAT_VERSION = 2
+# What reading a damaged file can raise.
+DAMAGES = (OSError, RuntimeError, MemoryError, AttributeError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A trained network.
+    """Trained networks of one kind, whose probabilities are averaged.
 
     Attributes
     ----------
     hyperparameters : Hyperparameters
-    arrays : dict of str to np.ndarray
-        By path in the network.
+    members : list of dict of str to np.ndarray
+        For each network, its arrays by their paths.
+    statistics : Statistics
+        Of the frames that they were trained on.
+    temperature : float
+        Probabilities are raised to the power of 1 / temperature, and sum to 1 again.
     emotions : tuple of str
         Label of each class, in the order of the probabilities.
-    scores : dict
-        What `python train.py` measured, as in `metrics.json`, and how.
+    scores : list of dict
+        What was measured of the recipe, and by which protocol, as in `metrics.json`.
     """
 
     hyperparameters: Hyperparameters
-    arrays: dict
+    members: list
+    statistics: Statistics
+    temperature: float = 1.0
     emotions: tuple = EMOTION_LABELS
-    scores: dict = field(default_factory=dict)
+    scores: list = field(default_factory=list)
 
 
 def write_weights(path, weights) -> None:
@@ -50,15 +59,16 @@ def write_weights(path, weights) -> None:
     with replaced_when_done(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["feature_version"] = FEATURE_VERSION
-        file.attrs["feature_names"] = json.dumps(FEATURE_NAMES)
+        file.attrs["feature_names"] = json.dumps(ALL_NAMES[: weights.hyperparameters.features])
         file.attrs["emotions"] = json.dumps(weights.emotions)
         file.attrs["hyperparameters"] = json.dumps(dataclasses.asdict(weights.hyperparameters))
         file.attrs["scores"] = json.dumps(weights.scores)
-        for name, array in weights.arrays.items():
-            if name.startswith("standardise/"):
-                file.attrs[name.replace("standardise/", "normalisation_")] = array
-            else:
-                file[name] = array
+        file.attrs["temperature"] = weights.temperature
+        for name, values in weights.statistics._asdict().items():
+            file.attrs[f"normalisation_{name}"] = values
+        for number, arrays in enumerate(weights.members, 1):
+            for name, array in arrays.items():
+                file[f"member_{number}/{name}"] = array
 
 
 def read_weights(path) -> Weights:
@@ -76,31 +86,47 @@ def read_weights(path) -> Weights:
         raise WeightsError(f"{path}: no such weights file; {remedy}")
     try:
         with h5py.File(path, "r") as file:
-            attributes, arrays = dict(file.attrs), {}
-            file.visititems(
-                lambda name, item: (
-                    arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-                )
-            )
-        version = attributes["format_version"]
-        names = tuple(json.loads(attributes["feature_names"]))
-        for statistic in STATISTICS:
-            if f"normalisation_{statistic}" in attributes:
-                arrays[f"standardise/{statistic}"] = attributes[f"normalisation_{statistic}"]
+            attributes = dict(file.attrs)
+            if attributes["format_version"] != FORMAT_VERSION:
+                raise WeightsError(f"{path}: made by another version of this project; {remedy}")
+            members = [read_arrays(file[f"member_{n}"]) for n in range(1, 1 + len(file))]
+        hyperparameters = Hyperparameters(**json.loads(attributes["hyperparameters"]))
         weights = Weights(
-            Hyperparameters(**json.loads(attributes["hyperparameters"])),
-            arrays,
+            hyperparameters,
+            members,
+            Statistics(attributes["normalisation_mean"], attributes["normalisation_deviation"]),
+            float(attributes["temperature"]),
             tuple(json.loads(attributes["emotions"])),
             json.loads(attributes["scores"]),
         )
-        current = version == FORMAT_VERSION and attributes["feature_version"] == FEATURE_VERSION
-        finite = all(np.isfinite(array).all() for array in arrays.values())
-    except (OSError, RuntimeError, MemoryError, KeyError, TypeError, ValueError) as error:
+        names = tuple(json.loads(attributes["feature_names"]))
+        expected = ALL_NAMES[: hyperparameters.features]
+        current = attributes["feature_version"] == FEATURE_VERSION and names == expected
+        arrays = [array for member in members for array in member.values()]
+        finite = all(np.isfinite(array).all() for array in [*arrays, *weights.statistics])
+        shaped = all(values.shape == (len(expected),) for values in weights.statistics)
+        positive = (weights.statistics.deviation > 0).all() and 0 < weights.temperature < np.inf
+        sound = finite and shaped and positive and len(members) > 0
+    except DAMAGES as error:
         raise WeightsError(
             f"{path}: not a weights file of this project ({error}); {remedy}"
         ) from error
-    if not current or names != FEATURE_NAMES:
-        raise WeightsError(f"{path}: made for other features or another version; {remedy}")
-    if not finite:
-        raise WeightsError(f"{path}: has weights that are not finite; {remedy}")
+    if not current:
+        raise WeightsError(f"{path}: made for other features; {remedy}")
+    if not sound:
+        raise WeightsError(f"{path}: damaged, with numbers missing or not finite; {remedy}")
     return weights
+
+
+def read_arrays(group) -> dict:
+    """Return the data sets of a group by their paths in it."""
+    import h5py
+
+    arrays = {}
+
+    def keep(name, item):
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()]
+
+    group.visititems(keep)
+    return arrays

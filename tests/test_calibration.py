@@ -1,0 +1,139 @@
+"""Calibration of voices, to what is usual for each, and of probabilities, by a temperature."""
+
+import numpy as np
+import pytest
+
+from utility.calibration import (
+    LARGEST_DEVIATION,
+    PRIOR_FRAMES,
+    SMALLEST_SHARE,
+    Statistics,
+    baseline,
+    calibrate,
+    statistics,
+)
+from utility.errors import DataError
+from utility.inference import at_temperature
+from utility.training import best_temperature
+
+TRAINING = Statistics(np.array([0.0, 5.0, -300.0]), np.array([1.0, 0.1, 20.0]))
+
+
+def clips_of(lengths, shift=0.5, scale=0.7, seed=0):
+    """Clips of a voice that lies beside the training frames, by so many of their deviations."""
+    random = np.random.default_rng(seed)
+    return [
+        TRAINING.mean + TRAINING.deviation * (shift + scale * random.uniform(-2, 2, (length, 3)))
+        for length in lengths
+    ]
+
+
+def distance(calibrated):
+    """How far frames are from the training mean and deviation, in training deviations."""
+    mean = (calibrated.mean(axis=0) - TRAINING.mean) / TRAINING.deviation
+    deviation = calibrated.std(axis=0) / TRAINING.deviation - 1
+    return np.abs([mean, deviation]).max()
+
+
+def test_statistics_are_those_of_all_frames():
+    tables = [np.array([[1.0, 7.0]]), np.array([[2.0, 7.0], [6.0, 7.0]])]
+    mean, deviation = statistics(tables)
+    np.testing.assert_allclose(mean, [3, 7])
+    np.testing.assert_allclose(deviation[0], np.sqrt(14 / 3))
+    # What never moves can still be divided by.
+    assert 0 < deviation[1] < 1e-6
+    half = [table.astype(np.float16) for table in tables] * 40_000
+    np.testing.assert_allclose(statistics(half).mean, [3, 7])
+
+
+@pytest.mark.parametrize("lengths", [[40], [300], [100, 800], [5000] * 4])
+def test_a_baseline_leans_on_the_training_frames_as_if_it_had_seen_300_of_them(lengths):
+    clips = clips_of(lengths)
+    frames, count = np.concatenate(clips), sum(lengths)
+    voice = baseline(clips, TRAINING)
+    expected = (count * frames.mean(axis=0) + 300 * TRAINING.mean) / (count + 300)
+    np.testing.assert_allclose(voice.mean, expected)
+    variance = (count * frames.var(axis=0) + 300 * TRAINING.deviation**2) / (count + 300)
+    np.testing.assert_allclose(voice.deviation, np.sqrt(variance))
+    assert PRIOR_FRAMES == 300
+
+
+def test_calibrated_frames_of_a_voice_well_known_have_training_mean_and_deviation():
+    clips = clips_of([100_000, 200_000])
+    calibrated = calibrate(np.concatenate(clips), baseline(clips, TRAINING), TRAINING)
+    assert calibrated.dtype == np.float32
+    assert distance(calibrated.astype(np.float64)) < 0.005
+
+
+def test_the_more_is_known_of_a_voice_the_closer_it_gets():
+    heard = np.concatenate(clips_of([50_000], seed=1))
+    distances = [
+        distance(calibrate(heard, baseline(clips_of([count]), TRAINING), TRAINING))
+        for count in (30, 300, 3000, 30_000)
+    ]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.02 < 0.2 < distances[0] < distance(heard)
+
+
+@pytest.mark.parametrize(("shift", "scale"), [(0, 1.0), (1, 1.0), (0, 0.5), (-1.5, 1.5)])
+def test_whose_voice_it_is_does_not_matter_once_it_is_well_known(shift, scale):
+    def calibrated(clips):
+        return calibrate(clips[0][:500], baseline(clips, TRAINING), TRAINING)
+
+    difference = calibrated(clips_of([300_000], shift, scale)) - calibrated(clips_of([300_000]))
+    assert np.abs(difference / TRAINING.deviation).max() < 0.01
+
+
+def test_a_voice_like_the_training_frames_stays_as_it_is():
+    frames = clips_of([50])[0]
+    np.testing.assert_allclose(calibrate(frames, TRAINING, TRAINING), frames, rtol=1e-6, atol=1e-6)
+
+
+def test_frames_far_out_shape_no_baseline():
+    (clip,) = clips_of([1000])
+    wild, limited = clip.copy(), clip.copy()
+    wild[:10] = TRAINING.mean + 1e6 * TRAINING.deviation
+    limited[:10] = TRAINING.mean + LARGEST_DEVIATION * TRAINING.deviation
+    for values, expected in zip(
+        baseline([wild], TRAINING), baseline([limited], TRAINING), strict=True
+    ):
+        np.testing.assert_allclose(values, expected)
+
+
+def test_a_feature_that_does_not_move_is_not_blown_up():
+    voice = baseline([np.tile(TRAINING.mean, (10**6, 1))], TRAINING)
+    np.testing.assert_allclose(voice.deviation, SMALLEST_SHARE * TRAINING.deviation)
+
+
+def test_a_baseline_of_nothing_is_refused():
+    with pytest.raises(DataError, match="no clips of the voice"):
+        baseline([], TRAINING)
+
+
+# Temperature
+
+
+def probabilities_and_labels(count=20_000):
+    """Probabilities that mean what they say: labels are drawn from them."""
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.full(7, 0.7), count)
+    labels = (random.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(max=6)
+    return probabilities, labels
+
+
+@pytest.mark.parametrize("temperature", [0.3, 0.8, 1, 2.5])
+def test_a_temperature_keeps_the_order_and_the_sum(temperature):
+    probabilities, _ = probabilities_and_labels(100)
+    changed = at_temperature(probabilities, temperature)
+    np.testing.assert_allclose(changed.sum(axis=1), 1)
+    np.testing.assert_array_equal(changed.argsort(axis=1), probabilities.argsort(axis=1))
+    sharper = changed.max(axis=1) > probabilities.max(axis=1) + 1e-9
+    assert sharper.all() == sharper.any() == (temperature < 1)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1, 2.5])
+def test_the_best_temperature_undoes_the_one_that_was_wrong(temperature):
+    probabilities, labels = probabilities_and_labels()
+    wrong = at_temperature(probabilities, 1 / temperature)
+    assert best_temperature(labels, wrong) == pytest.approx(temperature, rel=0.03)
+    np.testing.assert_allclose(at_temperature(wrong, temperature), probabilities, atol=1e-9)

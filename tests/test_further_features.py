@@ -1,0 +1,150 @@
+"""The 30 further features: known pitches, known bands, and odd input."""
+
+import numpy as np
+import pytest
+
+from utility import furtherFeatures
+from utility.audioFeatureExtraction import extract_features
+from utility.furtherFeatures import ALL_NAMES, FURTHER_NAMES, extract_all_features, smooth_contour
+
+RATE = 16_000
+SECONDS = np.arange(RATE) / RATE
+
+
+def sine(hertz):
+    return np.sin(2 * np.pi * hertz * SECONDS)
+
+
+def pulses(hertz):
+    """A pulse a period, band-limited: all harmonics below 4 kHz, equally strong."""
+    return sum(np.cos(2 * np.pi * n * hertz * SECONDS) for n in range(1, 4000 // hertz))
+
+
+def noise(seed=0, size=RATE):
+    return np.random.default_rng(seed).normal(size=size)
+
+
+def column(signal, name):
+    """A further feature of all frames that do not touch the ends, which are padded with zeros."""
+    return extract_all_features(signal, RATE)[1:-1, ALL_NAMES.index(name)]
+
+
+def test_there_are_30_names_and_none_that_the_36_have():
+    assert len(FURTHER_NAMES) == 30
+    assert len(ALL_NAMES) == len(set(ALL_NAMES)) == 66
+
+
+def test_the_36_come_first_and_stay_what_they_are():
+    signal = np.random.default_rng(0).normal(size=30_000)
+    table = extract_all_features(signal, 48_000)
+    np.testing.assert_array_equal(table[:, :36], extract_features(signal, 48_000))
+
+
+@pytest.mark.parametrize("band", range(1, 27))
+def test_a_sine_is_heard_in_its_own_mel_band(band):
+    lowest, highest = (2595 * np.log10(1 + hertz / 700) for hertz in (80, 7600))
+    centre = 700 * (10 ** ((lowest + band * (highest - lowest) / 27) / 2595) - 1)
+    bands = extract_all_features(sine(centre), RATE)[1:-1, 36 : 36 + 26]
+    np.testing.assert_array_equal(bands.argmax(axis=1) + 1, band)
+    # Whatever the window lets through, bands further off hear a thousandth at most.
+    far = np.abs(np.arange(1, 27) - band) > 3
+    assert (bands.max(axis=1, keepdims=True) - bands[:, far]).min() > 3
+
+
+def test_energy_is_a_logarithm_to_base_10_of_the_power():
+    signal = np.where(SECONDS < 0.5, 1, 0.1) * sine(1000)
+    energy = column(signal, "log_energy")
+    # Parseval, of a sine of amplitude 1 through a Hann window, over half of the spectrum.
+    window = np.sin(np.pi * (np.arange(640) + 0.5) / 640) ** 2
+    expected = np.log10(1024 / 2 * np.sum(0.5 * window**2) / window.sum() ** 2)
+    np.testing.assert_allclose(energy[5:40], expected, atol=1e-3)
+    np.testing.assert_allclose(energy[60:-5], expected - 2, atol=1e-3)
+
+
+@pytest.mark.parametrize("make", [sine, pulses])
+@pytest.mark.parametrize("hertz", [75, 100, 133, 180, 250, 333, 410, 500])
+def test_pitch_is_the_frequency_of_what_repeats(make, hertz):
+    signal = make(hertz) + 0.01 * noise()
+    np.testing.assert_allclose(100 * 2 ** column(signal, "pitch_octaves"), hertz, rtol=0.02)
+    assert column(signal, "voiced").all()
+    assert column(signal, "harmonics_to_noise").min() > 8
+
+
+def test_harmonics_to_noise_is_the_ratio_of_their_powers():
+    for ratio_db in (0, 6, 12):
+        signal = np.sqrt(2) * sine(200) + 10 ** (-ratio_db / 20) * noise()
+        measured = np.median(column(signal, "harmonics_to_noise"))
+        assert measured == pytest.approx(ratio_db, abs=2)
+
+
+def test_noise_and_silence_have_hardly_a_voice():
+    assert column(noise(), "voiced").mean() < 0.1
+    assert not column(np.zeros(RATE), "voiced").any()
+
+
+def test_a_hum_below_every_voice_is_none():
+    assert not column(sine(30), "voiced").any()
+
+
+def test_pitch_is_drawn_through_frames_without_one():
+    values = np.array([9.0, 1, 1, 1, 9, 9, 9, 5, 5, 5, 9])
+    valid = values != 9
+    expected = [1, 1, 1, 1, 2, 3, 4, 5, 5, 5, 5]
+    np.testing.assert_allclose(smooth_contour(values, valid), expected)
+
+
+def test_a_jump_of_two_frames_by_an_octave_is_smoothed_away():
+    values = np.linspace(0, 1, 30)
+    jumping = values + np.where(np.isin(np.arange(30), [12, 13]), 1, 0)
+    np.testing.assert_allclose(smooth_contour(jumping, values >= 0), values, atol=0.1)
+
+
+def test_without_any_pitch_the_contour_is_zero():
+    np.testing.assert_array_equal(smooth_contour(np.ones(4), np.zeros(4, bool)), np.zeros(4))
+
+
+@pytest.mark.parametrize("gain", [1e-3, 0.5, 3e4])
+def test_gain_and_offset_change_nothing(gain):
+    signal = pulses(150) * np.sin(np.pi * SECONDS) + 0.1 * noise()
+    expected = extract_all_features(signal, RATE)
+    np.testing.assert_allclose(
+        extract_all_features(gain * signal, RATE), expected, rtol=1e-6, atol=1e-8
+    )
+    # The scale of a clip is that of its loudest sample, which has the offset in it.
+    peak = np.abs(signal).max()
+    shifted = extract_all_features(signal + 0.001 * peak, RATE)
+    np.testing.assert_allclose(shifted[:, 36:62], expected[:, 36:62], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        np.zeros(16_000),
+        np.full(16_000, 0.1),
+        np.full(400, -3, dtype=np.int16),
+        noise(size=400),
+        noise(size=559),
+        np.eye(1, 5000, 4000)[0],
+        np.concatenate([np.zeros(4000), sine(200), np.zeros(4000)]),
+        noise(size=4000) * 1e-300,
+        noise(size=4000) * 1e300,
+    ],
+    ids=[
+        *("silence", "constant", "constant frame", "one frame", "nearly two", "click", "pauses"),
+        *("tiny", "huge"),
+    ],
+)
+def test_every_value_is_finite_in_as_many_frames_as_the_36(signal):
+    table = extract_all_features(signal, RATE)
+    assert table.shape == (len(extract_features(signal, RATE)), 66)
+    assert np.isfinite(table).all()
+    # They are kept in half precision.
+    assert np.isfinite(table[:, 36:].astype(np.float16)).all()
+
+
+@pytest.mark.parametrize("block_frames", [1, 7, 97, 98, 99])
+def test_the_size_of_a_block_changes_nothing(block_frames, monkeypatch):
+    signal = pulses(150) + noise()
+    expected = extract_all_features(signal, RATE)
+    monkeypatch.setattr(furtherFeatures, "BLOCK_FRAMES", block_frames)
+    np.testing.assert_allclose(extract_all_features(signal, RATE), expected, rtol=1e-9, atol=1e-12)

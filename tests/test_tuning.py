@@ -1,0 +1,97 @@
+"""The search goes on where it was stopped; what a trial measures is made up here."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from utility import training
+from utility.errors import DataError
+from utility.experiment import Experiment, TrainingSet
+from utility.globalvars import PRESETS
+from utility.tuning import tune
+
+KNOWN = PRESETS["default"]
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Return the list of what is trained, which a trial only seems to be."""
+    trained = []
+
+    def validate(experiment, hyperparameters):
+        trained.append(hyperparameters)
+        loss = abs(np.log(hyperparameters.learning_rate / 1e-3)) + hyperparameters.dropout
+        return training.Trial(hyperparameters, [{"epoch": 1, "validation_loss": loss}], 1.5)
+
+    monkeypatch.setattr(training, "validate", validate)
+    return trained
+
+
+def experiment(seed=0):
+    clips = [np.zeros((5, 66), np.float32)] * 2
+    everything = TrainingSet([clips], np.array([0, 1]), np.array(["03", "08"]))
+    return Experiment(everything, np.array([0]), np.array([1]), KNOWN, seed, quiet=True)
+
+
+def test_a_stopped_search_goes_on_and_ends_as_if_it_had_not_been(trained, tmp_path):
+    first = tune(experiment(), 2, tmp_path / "trials.p")
+    assert [trial.hyperparameters for trial in first] == trained
+    assert len(trained) == 2
+    trials = tune(experiment(), 3, tmp_path / "trials.p")
+    assert trials[:2] == first
+    assert len(trained) == 3
+    assert trials == tune(experiment(), 3, tmp_path / "another.p")
+    assert tune(experiment(), 3, tmp_path / "trials.p") == trials
+    assert len(trained) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["another.p", "trials.p"]
+
+
+def test_what_was_tried_before_an_interruption_is_kept(trained, tmp_path, monkeypatch):
+    whole = tune(experiment(), 3, tmp_path / "whole.p")
+    validate, count = training.validate, len(trained)
+
+    def stop_at_the_third(experiment, hyperparameters):
+        if len(trained) == count + 2:
+            raise KeyboardInterrupt
+        return validate(experiment, hyperparameters)
+
+    monkeypatch.setattr(training, "validate", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        tune(experiment(), 3, tmp_path / "trials.p")
+    monkeypatch.setattr(training, "validate", validate)
+    assert tune(experiment(), 3, tmp_path / "trials.p") == whole
+    assert len(trained) == count + 3
+
+
+def test_a_search_begins_with_what_is_known_and_follows_its_seed(trained, tmp_path):
+    trials = tune(experiment(), 12, tmp_path / "0.p")
+    assert trials[0].hyperparameters == KNOWN
+    rates = [trial.hyperparameters.learning_rate for trial in trials]
+    assert len(set(rates)) == 12
+    assert {trial.hyperparameters.features for trial in trials} == {36, 66}
+    # What is not searched stays as it is.
+    searched = {"features", "copies", "learning_rate", "dense_units", "lstm_units"}
+    searched |= {"attention_heads", "frames_per_step", "input_dropout", "dropout", "weight_decay"}
+    for name, value in dataclasses.asdict(KNOWN).items():
+        values = {getattr(trial.hyperparameters, name) for trial in trials}
+        assert (values == {value}) == (name not in searched), name
+    others = tune(experiment(seed=1), 2, tmp_path / "1.p")
+    assert others[0].hyperparameters == KNOWN
+    assert others[1].hyperparameters != trials[1].hyperparameters
+
+
+def test_an_error_in_a_trial_is_not_taken_for_something_else(trained, tmp_path, monkeypatch):
+    def fail(experiment, hyperparameters):
+        raise TypeError("a mistake")
+
+    monkeypatch.setattr(training, "validate", fail)
+    with pytest.raises(RuntimeError, match="a trial failed: a mistake"):
+        tune(experiment(), 2, tmp_path / "trials.p")
+
+
+def test_damaged_trials_are_named(trained, tmp_path):
+    (tmp_path / "trials.p").write_bytes(b"cut short")
+    with pytest.raises(DataError, match=r"trials\.p: damaged"):
+        tune(experiment(), 2, tmp_path / "trials.p")
+    assert trained == []

@@ -1,0 +1,208 @@
+"""A fold from beginning to end: choose, train, scale, test.
+
+TensorFlow is imported only where something is trained, since a process that hands its
+work to others needs none.
+"""
+
+import multiprocessing
+import os
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from utility.command_line import native_stderr_silenced
+from utility.experiment import Material, make_experiment
+from utility.globalvars import Hyperparameters
+from utility.parallel import in_processes
+
+
+class Plan(NamedTuple):
+    """What is done alike in every fold.
+
+    Attributes
+    ----------
+    material : Material
+    hyperparameters : Hyperparameters
+        To train with, or where a search starts from.
+    max_evals : int
+        Trials of that search; 0 for none.
+    calibrate : sequence of str
+        See `utility.testing.make_tests`.
+    folder : Path
+        Where a search keeps its trials.
+    """
+
+    material: Material
+    hyperparameters: Hyperparameters
+    max_evals: int
+    calibrate: list
+    folder: Path
+
+
+def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
+    """Choose and train on the training part of a fold, and predict the other part.
+
+    Parameters
+    ----------
+    task : tuple of int and Fold
+        The seed and the fold.
+    plan : Plan
+    quiet : bool
+        Whether to show no progress.
+    processes : int or None
+        See `train_weights`.
+
+    Returns
+    -------
+    dict
+        What JSON can hold: fold, seed, predictions (a table for each test) and trials as
+        rows of tables, hyperparameters, epochs and temperature, and history, a row an epoch.
+    """
+    from utility.evaluation import prediction_rows
+    from utility.inference import predict
+    from utility.testing import make_tests
+
+    (seed, fold), (material, hyperparameters, *_) = task, plan
+    place, corpus = {"fold": fold.name, "seed": seed}, material.corpus
+    experiment = make_experiment(material, fold.train, hyperparameters, seed, quiet)
+    trials = make_trials(experiment, plan.max_evals, plan.folder / f"{fold_name(task)}.trials.p")
+    epochs = hyperparameters.epochs
+    if trials:
+        best = min(trials, key=lambda trial: trial.measured["validation_loss"])
+        hyperparameters, epochs = best.hyperparameters, best.epochs
+    weights, history = train_weights(experiment, hyperparameters, epochs, processes)
+    tests = make_tests(
+        corpus, fold.test, material.conditions, plan.calibrate, weights.statistics, seed
+    )
+    return {
+        **place,
+        "predictions": {
+            name: prediction_rows(corpus, fold, seed, predict(weights, tables)[0])
+            for name, tables in tests.items()
+        },
+        "trials": [
+            place
+            | {"trial": number, "seconds": round(trial.seconds, 1)}
+            | asdict(trial.hyperparameters)
+            | trial.measured
+            for number, trial in enumerate(trials, 1)
+        ],
+        "hyperparameters": asdict(hyperparameters),
+        "epochs": epochs,
+        "temperature": weights.temperature,
+        "history": [place | row for row in (best.history if trials else history)],
+    }
+
+
+def fold_name(task) -> str:
+    """Name the files of a fold."""
+    seed, fold = task
+    return f"seed {seed}, {fold.name}"
+
+
+def make_trials(experiment, max_evals, trials_path) -> list:
+    """Try hyperparameters on the validation speakers, as far as there is anything to choose.
+
+    Searched ones if `max_evals` says how many; those given if the number of epochs
+    is open; otherwise none.
+    """
+    if max_evals:
+        import_tensorflow()
+        from utility.tuning import tune
+
+        return tune(experiment, max_evals, trials_path)
+    if experiment.hyperparameters.patience:
+        import_tensorflow()
+        from utility.training import validate
+
+        return [validate(experiment, experiment.hyperparameters)]
+    return []
+
+
+def train_part(part, experiment, hyperparameters, epochs):
+    """Train one of the networks that weights are made of.
+
+    Parameters
+    ----------
+    part : int or None
+        The number of a member, or None for the network that the temperature needs.
+    experiment : Experiment
+    hyperparameters : Hyperparameters
+    epochs : int
+
+    Returns
+    -------
+    (dict of str to np.ndarray, list of dict) or float
+        The arrays of a member and its history, or the temperature.
+    """
+    import_tensorflow()
+    from utility.model import model_arrays
+    from utility.training import find_temperature, fit_member
+
+    if part is None:
+        return find_temperature(experiment, hyperparameters, epochs)
+    model, history = fit_member(experiment, hyperparameters, epochs, part)
+    return model_arrays(model), history
+
+
+def train_weights(experiment, hyperparameters, epochs, processes=None):
+    """Train all members and fit the temperature.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    hyperparameters : Hyperparameters
+    epochs : int
+    processes : int, optional
+        Networks at a time, each on a core of its own; as many as there are cores unless given.
+
+    Returns
+    -------
+    weights : Weights
+    history : list of dict
+        Of each epoch, the means over members.
+    """
+    from tqdm import tqdm
+
+    from utility.weights import Weights
+
+    parts = [*range(hyperparameters.members), *([None] if hyperparameters.scaled else [])]
+    quiet = experiment.quiet
+    several = len(parts) > 1 and processes != 1
+    work = partial(
+        train_part,
+        experiment=replace(experiment, quiet=quiet or several),
+        hyperparameters=hyperparameters,
+        epochs=epochs,
+    )
+    disable = True if quiet or not several else None
+    with in_processes(work, parts, processes) as results:
+        bar = tqdm(results, "networks", len(parts), unit="network", disable=disable)
+        trained = list(bar)
+    temperature = trained.pop() if hyperparameters.scaled else 1.0
+    members, histories = zip(*trained, strict=True)
+    history = [
+        {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        | {"epoch": rows[0]["epoch"]}
+        for rows in zip(*histories, strict=True)
+    ]
+    statistics = experiment.everything.columns(hyperparameters.features).statistics()
+    return Weights(hyperparameters, list(members), statistics, temperature), history
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without the notes that it prints for its developers.
+
+    A process that was started to share the work gets one core.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with native_stderr_silenced():
+        import tensorflow
+    # Every training traces its network anew, which TensorFlow takes for a mistake.
+    tensorflow.get_logger().setLevel("ERROR")
+    if multiprocessing.parent_process():
+        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
