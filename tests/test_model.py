@@ -1,6 +1,7 @@
 """The networks: padding and batches change nothing, NumPy equals Keras, files round-trip."""
 
 import dataclasses
+import json
 
 import h5py
 import keras
@@ -239,6 +240,14 @@ def edit_attribute(name, value):
     return lambda file: file.attrs.__setitem__(name, value)
 
 
+def edit_hyperparameter(name, value):
+    def edit(file):
+        values = json.loads(file.attrs["hyperparameters"]) | {name: value}
+        file.attrs["hyperparameters"] = json.dumps(values)
+
+    return edit
+
+
 def remove(name):
     return lambda file: file.__delitem__(name)
 
@@ -259,14 +268,14 @@ def not_finite(file):
         (remove("member_2/emotion"), "do not fit"),
         (remove("member_1"), "not a weights file"),
         (lambda file: file.clear(), "not finite"),
-        (edit_attribute("hyperparameters", '{"network": "unknown"}'), "not a weights file"),
-        (edit_attribute("hyperparameters", '{"frames_per_step": 0}'), "not a weights file"),
-        (edit_attribute("hyperparameters", '{"frames_per_step": "10"}'), "not a weights file"),
-        (edit_attribute("hyperparameters", '{"network": []}'), "not a weights file"),
-        (edit_attribute("hyperparameters", '{"network": "seed2018"}'), "not a weights file"),
+        (edit_hyperparameter("network", "unknown"), "not a weights file"),
+        (edit_hyperparameter("frames_per_step", 0), "not a weights file"),
+        (edit_hyperparameter("frames_per_step", "10"), "not a weights file"),
+        (edit_hyperparameter("network", []), "not a weights file"),
+        (edit_hyperparameter("network", "seed2018"), "not a weights file"),
         (not_finite, "not finite"),
-        (edit_attribute("hyperparameters", '{"features": 36}'), "other features"),
-        (edit_attribute("hyperparameters", '{"features": "66"}'), "not a weights file"),
+        (edit_hyperparameter("features", 36), "other features"),
+        (edit_hyperparameter("features", "66"), "not a weights file"),
         (edit_attribute("normalisation_mean", np.full(66, np.nan)), "not finite"),
         (edit_attribute("normalisation_mean", np.zeros(36)), "missing"),
         (edit_attribute("normalisation_deviation", -np.ones(66)), "not finite"),

@@ -1,9 +1,11 @@
 """The constants everything else agrees on: the emotions, the frames, the default paths.
 
-Standard library only, and nothing here ever changes at run time: a variation
+The hyperparameters of the two networks are in `data/presets.json`. Standard library
+only, and nothing here ever changes at run time: a variation
 is `dataclasses.replace(PRESETS["default"], epochs=10)`.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_args, get_type_hints
@@ -139,27 +141,27 @@ class Hyperparameters:
         a batch to its longest clip. Only for a network with a step a frame.
     """
 
-    network: str = "attention"
-    features: int = 66
-    members: int = 3
-    copies: int = 4
-    calibrated_share: float = 0.5
-    scaled: bool = True
-    frames_per_step: int = 10
-    dense_units: int = 128
-    lstm_units: int = 64
-    attention_heads: int = 4
-    input_dropout: float = 0.25
-    dropout: float = 0.5
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.0016
-    label_smoothing: float = 0.1
-    schedule: str = "cosine"
-    gradient_norm: float | None = 1.0
-    batch_size: int = 32
-    epochs: int = 20
-    patience: int | None = None
-    padded_frames: int | None = None
+    network: str
+    features: int
+    members: int
+    copies: int
+    calibrated_share: float
+    scaled: bool
+    frames_per_step: int
+    dense_units: int
+    lstm_units: int
+    attention_heads: int
+    input_dropout: float
+    dropout: float
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    schedule: str
+    gradient_norm: float | None
+    batch_size: int
+    epochs: int
+    patience: int | None
+    padded_frames: int | None
 
     def __post_init__(self):
         for name, kind in get_type_hints(Hyperparameters).items():
@@ -190,37 +192,17 @@ class Hyperparameters:
             raise ValueError("padded_frames cannot be None with network seed2018")
 
 
-PRESETS = {
-    "default": Hyperparameters(),
-    "seed2018": Hyperparameters(
-        network="seed2018",
-        features=36,
-        members=1,
-        copies=0,
-        calibrated_share=0.0,
-        scaled=False,
-        frames_per_step=1,
-        dense_units=512,
-        lstm_units=128,
-        attention_heads=1,
-        input_dropout=0.0,
-        dropout=0.5,
-        learning_rate=1e-3,
-        weight_decay=0.0,
-        label_smoothing=0.0,
-        schedule="constant",
-        gradient_norm=None,
-        batch_size=128,
-        epochs=60,
-        patience=15,
-        padded_frames=1024,
-    ),
-}
-
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIRECTORY = ROOT / "data"
+PRESETS_PATH = DATA_DIRECTORY / "presets.json"
 VERSIONS_NAME = "versions"
 DATABASE_PATH = ROOT / "berlin_db.p"
 FEATURES_PATH = ROOT / "berlin_features.p"
 FURTHER_FEATURES_PATH = ROOT / "berlin_further_features.p"
 WEIGHTS_PATH = ROOT / "weights_blstm_hyperas_1.h5"
+
+# Ours, with the best hyperparameters known, and the network of the 2018 project.
+PRESETS = {
+    name: Hyperparameters(**values)
+    for name, values in json.loads(PRESETS_PATH.read_text(encoding="utf-8")).items()
+}
