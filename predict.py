@@ -13,8 +13,7 @@ from utility.errors import SignalError, UsageError, WeightsError
 from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.parallel import in_processes
 
-# Windows that go through the network together, recordings that a process takes at a time.
-BATCH_WINDOWS = 16
+# Recordings that a process takes at a time.
 GROUP_FILES = 16
 GROUP_BYTES = 2**24
 
@@ -61,7 +60,7 @@ def predict_files(paths, weights, voice=None) -> list:
 
     from utility.calibration import calibrate
     from utility.functions import SILENT
-    from utility.inference import predict
+    from utility.inference import BATCH_CLIPS, predict
 
     errors, seconds = {}, np.zeros(len(paths))
     totals = np.zeros((len(paths), len(weights.emotions)))
@@ -79,7 +78,7 @@ def predict_files(paths, weights, voice=None) -> list:
                 errors[number] = error
 
     windows = windows_with_sound()
-    while batch := list(islice(windows, BATCH_WINDOWS)):
+    while batch := list(islice(windows, BATCH_CLIPS)):
         numbers, frames = zip(*batch, strict=True)
         probabilities, _ = predict(weights, frames)
         np.add.at(totals, list(numbers), probabilities)

@@ -10,6 +10,7 @@ import numpy as np
 from utility.errors import WeightsError
 from utility.globalvars import LARGEST_DEVIATION, VARIANCE_FLOOR
 
+# Clips that go through the layers together.
 BATCH_CLIPS = 16
 
 
