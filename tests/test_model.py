@@ -1,6 +1,7 @@
 """The networks: padding and batches change nothing, NumPy equals Keras, files round-trip."""
 
 import dataclasses
+import itertools
 import json
 
 import h5py
@@ -10,12 +11,20 @@ import pytest
 import tensorflow as tf
 
 from utility import inference
-from utility.calibration import Statistics
+from utility.calibration import Statistics, calibrate
 from utility.errors import WeightsError
+from utility.experiment import TrainingSet
 from utility.furtherFeatures import ALL_NAMES, extract_all_features
 from utility.globalvars import PRESETS
-from utility.model import BlockLSTM, attention_weights, build_model, load_members, model_arrays
-from utility.training import batches, cross_entropy, pad, predict
+from utility.model import (
+    BlockLSTM,
+    attention_weights,
+    build_model,
+    load_members,
+    model_arrays,
+    split,
+)
+from utility.training import batches, cross_entropy, make_steps, pad, predict
 from utility.weights import Weights, read_weights, write_weights
 
 SMALL = dataclasses.replace(
@@ -60,12 +69,39 @@ def predict_with_keras(weights, clips):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
+def test_steps_made_beforehand_give_what_frames_give(name):
+    weights = random_weights(VARIANTS[name])
+    hyperparameters = dataclasses.replace(weights.hyperparameters, calibrated_share=0.5)
+    model = load_members(weights)[0]
+    versions = [
+        [clip[:, : hyperparameters.features] for clip in random_clips([31, 90, 47, 12], seed)]
+        for seed in (1, 2)
+    ]
+    speakers = np.array(["03", "03", "08", "08"])
+    training_set = TrainingSet(versions, np.zeros(4, int), speakers)
+    step_maker, network = split(model)
+    steps = make_steps(step_maker, training_set, hyperparameters)
+    assert set(steps) == set(itertools.product(range(4), range(2), (False, True)))
+    reference = training_set.statistics()
+    voices = training_set.baselines(reference)
+    for (number, version, calibrated), rows in steps.items():
+        frames = versions[version][number]
+        if calibrated:
+            frames = calibrate(frames, voices[version][speakers[number]], reference)
+        np.testing.assert_allclose(
+            network.predict_on_batch(rows[np.newaxis].astype(np.float32)),
+            model.predict_on_batch(frames[np.newaxis]),
+            atol=0.01,
+        )
+
+
+@pytest.mark.parametrize("name", VARIANTS)
 def test_padding_and_company_change_nothing(name):
     hyperparameters = VARIANTS[name]
     model = load_members(random_weights(hyperparameters))[0]
     clips = [clip[:, : hyperparameters.features] for clip in random_clips([1, 9, 10, 11, 47, 80])]
     alone = np.concatenate([model.predict_on_batch(clip[np.newaxis]) for clip in clips])
-    padded = pad(clips, hyperparameters)
+    padded = pad(clips, hyperparameters.padded_frames)
     together = model.predict_on_batch(padded)
     far_padded = model.predict_on_batch(np.pad(padded, ((0, 0), (0, 93), (0, 0))))
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -195,8 +231,7 @@ def test_seed2018_keeps_the_last_frames_of_a_longer_clip():
 
 
 def test_pad_puts_zeros_behind_and_keeps_the_end():
-    four = dataclasses.replace(SMALL_2018, padded_frames=4)
-    padded = pad([np.ones((2, 3)), 2 * np.arange(1, 6)[:, np.newaxis] * np.ones(3)], four)
+    padded = pad([np.ones((2, 3)), 2 * np.arange(1, 6)[:, np.newaxis] * np.ones(3)], 4)
     np.testing.assert_array_equal(padded[:, :, 0], [[1, 1, 0, 0], [4, 6, 8, 10]])
 
 

@@ -37,6 +37,15 @@ def build_model(hyperparameters) -> keras.Model:
     return keras.Model(frames, probabilities, name=hyperparameters.network)
 
 
+def split(model) -> tuple[keras.Model, keras.Model]:
+    """Cut a model where learning begins: frames to steps, and steps to probabilities.
+
+    Both parts share the layers of the model.
+    """
+    steps = model.get_layer("steps").output
+    return keras.Model(model.input, steps), keras.Model(steps, model.output)
+
+
 def set_statistics(model, statistics) -> None:
     """Have a model standardise by the mean and deviation of its training frames, if it does so."""
     for layer in model.layers:

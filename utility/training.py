@@ -11,7 +11,7 @@ from tqdm import tqdm
 from utility.calibration import calibrate
 from utility.globalvars import EMOTIONS, MOST_MEMBERS, Hyperparameters
 from utility.inference import at_temperature
-from utility.model import build_model, set_statistics
+from utility.model import build_model, set_statistics, split
 
 WARM_UP_SHARE = 0.2
 TEMPERATURE_RANGE = (0.25, 4)
@@ -23,21 +23,22 @@ def make_deterministic(seed) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def pad(tables, hyperparameters) -> np.ndarray:
+def pad(tables, length=None) -> np.ndarray:
     """Stack clips, each followed by rows of zeros.
 
     Parameters
     ----------
-    tables : sequence of np.ndarray, shape (frames, features)
-    hyperparameters : Hyperparameters
-        Its `padded_frames` are the length of the result, where a longer clip keeps
-        its last ones; otherwise the longest clip decides.
+    tables : sequence of np.ndarray, shape (rows, values)
+        Frames or steps of each clip.
+    length : int, optional
+        Rows of the result, where a longer clip keeps its last ones; the longest
+        clip decides unless given.
 
     Returns
     -------
-    np.ndarray, shape (clips, length, features), float32
+    np.ndarray, shape (clips, length, values), float32
     """
-    length = hyperparameters.padded_frames or max(map(len, tables))
+    length = length or max(map(len, tables))
     padded = np.zeros((len(tables), length, tables[0].shape[1]), np.float32)
     for row, table in zip(padded, tables, strict=True):
         row[: len(table)] = table[-length:]
@@ -50,7 +51,7 @@ def batches(lengths, batch_size, random) -> list[np.ndarray]:
     Parameters
     ----------
     lengths : np.ndarray, shape (clips,)
-        Frames of each clip; where all are equal, batches are drawn at random.
+        Of each clip; where all are equal, batches are drawn at random.
     batch_size : int
     random : np.random.Generator
 
@@ -65,6 +66,28 @@ def batches(lengths, batch_size, random) -> list[np.ndarray]:
     return division
 
 
+def outputs_of(model, tables, hyperparameters):
+    """Run a model over clips, those of similar length together.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What reads frames: a network, or the part of one that makes steps.
+    tables : sequence of np.ndarray, shape (frames, features)
+    hyperparameters : Hyperparameters
+
+    Yields
+    ------
+    int, np.ndarray
+        The number of a clip and the model's output for it, padding and all, in no order.
+    """
+    order = np.argsort([len(table) for table in tables], kind="stable")
+    for start in range(0, len(order), hyperparameters.batch_size):
+        numbers = order[start : start + hyperparameters.batch_size]
+        padded = pad([tables[i] for i in numbers], hyperparameters.padded_frames)
+        yield from zip(numbers, model.predict_on_batch(padded), strict=True)
+
+
 def predict(model, tables, hyperparameters) -> np.ndarray:
     """Return the probabilities of the emotions for each clip, (clips, emotions).
 
@@ -74,14 +97,41 @@ def predict(model, tables, hyperparameters) -> np.ndarray:
     tables : sequence of np.ndarray, shape (frames, features)
     hyperparameters : Hyperparameters
     """
-    order = np.argsort([len(table) for table in tables], kind="stable")
-    rows = [None] * len(order)
-    for start in range(0, len(order), hyperparameters.batch_size):
-        numbers = order[start : start + hyperparameters.batch_size]
-        padded = pad([tables[i] for i in numbers], hyperparameters)
-        for number, row in zip(numbers, model.predict_on_batch(padded), strict=True):
-            rows[number] = row
-    return np.array(rows)
+    rows = dict(outputs_of(model, tables, hyperparameters))
+    return np.array([rows[number] for number in range(len(tables))])
+
+
+def make_steps(model, training_set, hyperparameters) -> dict:
+    """Compute what the part of a network that learns will read, once for all epochs.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Makes steps of frames, see `utility.model.split`.
+    training_set : TrainingSet
+    hyperparameters : Hyperparameters
+
+    Returns
+    -------
+    dict of (int, int, bool) to np.ndarray, shape (steps, values), float16
+        By utterance, version, and whether it is calibrated, if that can be drawn.
+    """
+    reference = training_set.statistics()
+    voices = training_set.baselines(reference)
+    steps = {}
+    for version, tables in enumerate(training_set.versions):
+        kinds = {False: tables}
+        if hyperparameters.calibrated_share:
+            kinds[True] = [
+                calibrate(table, voices[version][speaker], reference)
+                for table, speaker in zip(tables, training_set.speakers, strict=True)
+            ]
+        for calibrated, frames in kinds.items():
+            for number, rows in outputs_of(model, frames, hyperparameters):
+                count = -(-len(frames[number]) // hyperparameters.frames_per_step)
+                # Half precision, of which several hundred megabytes are enough.
+                steps[number, version, calibrated] = rows[:count].astype(np.float16)
+    return steps
 
 
 def cross_entropy(labels, probabilities) -> float:
@@ -199,21 +249,15 @@ def fit(
     make_deterministic(seed)
     random = np.random.default_rng(seed)
     training_set = training_set.columns(hyperparameters.features)
-    reference = training_set.statistics()
-    voices = training_set.baselines(reference)
     model = build_model(hyperparameters)
-    set_statistics(model, reference)
+    set_statistics(model, training_set.statistics())
+    step_maker, network = split(model)
+    steps = make_steps(step_maker, training_set, hyperparameters)
     count = len(training_set) * (1 + hyperparameters.copies)
     batch_count = -(-count // hyperparameters.batch_size)
     optimizer = make_optimizer(hyperparameters, hyperparameters.epochs * batch_count)
-    update = make_update(model, optimizer, hyperparameters.label_smoothing)
+    update = make_update(network, optimizer, hyperparameters.label_smoothing)
     targets = np.eye(len(EMOTIONS), dtype=np.float32)[training_set.labels]
-
-    def table_of(utterance, version, calibrated):
-        table = training_set.versions[version][utterance]
-        if not calibrated:
-            return table
-        return calibrate(table, voices[version][training_set.speakers[utterance]], reference)
 
     history = []
     epoch_numbers = range(1, 1 + (epochs or hyperparameters.epochs))
@@ -223,15 +267,14 @@ def fit(
         for epoch in bar:
             items = draw(training_set, hyperparameters, random)
             lengths = np.array(
-                [
-                    hyperparameters.padded_frames or len(training_set.versions[version][utterance])
-                    for utterance, version, _ in items
-                ]
+                [hyperparameters.padded_frames or len(steps[item]) for item in items]
             )
             sums = np.zeros(2)
             for numbers in batches(lengths, hyperparameters.batch_size, random):
                 utterances = [items[number][0] for number in numbers]
-                padded = pad([table_of(*items[number]) for number in numbers], hyperparameters)
+                padded = pad(
+                    [steps[items[number]] for number in numbers], hyperparameters.padded_frames
+                )
                 loss, probabilities = update(padded, targets[utterances])
                 right = np.argmax(probabilities, axis=1) == training_set.labels[utterances]
                 sums += len(numbers) * float(loss), right.sum()
