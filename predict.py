@@ -1,160 +1,35 @@
-"""Tell the emotion that a voice carries: python predict.py path.wav."""
+"""Tell the emotion that a voice carries: python predict.py path.wav.
 
-import json
+As a library: `weights = load(); predict("clip.wav", weights).label`.
+"""
+
+import contextlib
+import io
 import os
 import sys
-from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 from utility.command_line import Parser, add_debug_option, report, run
 from utility.errors import SignalError, UsageError, WeightsError
-from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
+from utility.globalvars import VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.parallel import in_processes
 
 # Recordings that a process takes at a time.
 GROUP_FILES = 16
 GROUP_BYTES = 2**24
+STANDARD_INPUT = "-"
+SHORTEST_WINDOW_SECONDS = 0.1
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What was heard in a recording.
+def __getattr__(name):
+    """Give `load` and `predict` to other programs, without NumPy where only --help is wanted."""
+    if name in ("load", "predict"):
+        from utility import prediction
 
-    Attributes
-    ----------
-    seconds : float
-        Its length.
-    ranking : list of (str, float)
-        The emotions with their probabilities, most likely first.
-    """
-
-    seconds: float
-    ranking: list
-
-
-def predict_files(paths, weights, voice=None) -> list:
-    """Predict recordings of any length, together for speed and in windows for memory's sake.
-
-    Parameters
-    ----------
-    paths : sequence of path-like
-    weights : Weights
-    voice : Statistics, optional
-        What is usual for the voice in them, from `voice_of`.
-
-    Returns
-    -------
-    list of Prediction or SignalError
-        For each path, its prediction, the mean over all windows that are not
-        silent, or what is wrong with it: missing, unreadable, too short, silent
-        or not finite.
-
-    Raises
-    ------
-    WeightsError
-        If the weights do not fit their network.
-    """
-    import numpy as np
-
-    from utility.calibration import calibrate
-    from utility.functions import SILENT
-    from utility.inference import BATCH_CLIPS, predict
-
-    errors, seconds = {}, np.zeros(len(paths))
-    totals = np.zeros((len(paths), len(weights.emotions)))
-
-    def windows_with_sound():
-        for number, path in enumerate(paths):
-            try:
-                for length, frames in read_frames(path, weights):
-                    seconds[number] += length
-                    if frames is not None:
-                        if voice is not None:
-                            frames = calibrate(frames, voice, weights.statistics)
-                        yield number, frames
-            except SignalError as error:
-                errors[number] = error
-
-    windows = windows_with_sound()
-    while batch := list(islice(windows, BATCH_CLIPS)):
-        numbers, frames = zip(*batch, strict=True)
-        probabilities, _ = predict(weights, frames)
-        np.add.at(totals, list(numbers), probabilities)
-    for number in np.flatnonzero(totals.sum(axis=1) == 0):
-        errors.setdefault(number, SignalError(SILENT))
-    return [
-        errors.get(number) or Prediction(float(length), rank(weights.emotions, total / total.sum()))
-        for number, (length, total) in enumerate(zip(seconds, totals, strict=True))
-    ]
-
-
-def read_frames(path, weights):
-    """Read a recording window by window.
-
-    Yields
-    ------
-    seconds : float
-    frames : np.ndarray, shape (frames, features), or None
-        Without silence at both ends; None if all is silent.
-
-    Raises
-    ------
-    SignalError
-        If the recording cannot be used.
-    """
-    from utility.functions import is_silent, read_windows, trim_silence
-    from utility.furtherFeatures import extract_all_features
-
-    for signal in read_windows(path, WINDOW_SECONDS):
-        frames = None
-        if not is_silent(signal):
-            frames = extract_all_features(trim_silence(signal), FRAMES.sample_rate_hz)
-            frames = frames[:, : weights.hyperparameters.features]
-        yield len(signal) / FRAMES.sample_rate_hz, frames
-
-
-def voice_of(paths, weights):
-    """Measure what is usual for a voice in some recordings of it, whatever their emotion.
-
-    Parameters
-    ----------
-    paths : sequence of path-like
-    weights : Weights
-
-    Returns
-    -------
-    Statistics
-
-    Raises
-    ------
-    SignalError
-        If a recording cannot be used.
-    """
-    from utility.calibration import baseline
-    from utility.functions import SILENT
-
-    def tables():
-        for path in paths:
-            try:
-                found = False
-                for _, frames in read_frames(path, weights):
-                    if frames is not None:
-                        found = True
-                        yield frames
-                if not found:
-                    raise SignalError(SILENT)
-            except SignalError as error:
-                raise SignalError(f"--calibrate {path}: {error}") from error
-
-    return baseline(tables(), weights.statistics)
-
-
-def rank(emotions, probabilities) -> list[tuple[str, float]]:
-    """Pair emotions with their probabilities, most likely first."""
-    pairs = zip(emotions, map(float, probabilities), strict=True)
-    return sorted(pairs, key=lambda pair: -pair[1])
+        return getattr(prediction, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def find_recordings(arguments) -> list:
@@ -177,45 +52,54 @@ def find_recordings(arguments) -> list:
     return recordings
 
 
-def size_of(path) -> int:
+def size_of(sound) -> int:
     """Return the bytes of a file, 0 if there is none."""
     try:
-        return os.stat(path).st_size  # noqa: PTH116, path may be text
-    except OSError:
+        return os.stat(sound).st_size  # noqa: PTH116, sound may be text
+    except (OSError, TypeError):
         return 0
 
 
-def group(recordings) -> list[list]:
+def group(sounds) -> list[list]:
     """Divide recordings, in order, into groups of a few files, or of one that is large."""
     groups, total = [], 0
-    for path in recordings:
-        total += size_of(path)
+    for sound in sounds:
+        total += size_of(sound)
         if not groups or len(groups[-1]) == GROUP_FILES or total > GROUP_BYTES:
             groups.append([])
-            total = size_of(path)
-        groups[-1].append(path)
+            total = size_of(sound)
+        groups[-1].append(sound)
     return groups
 
 
-def as_text(prediction, top) -> str:
-    """Return the lines for a person, an emotion each."""
-    top = min(top, len(prediction.ranking))
-    return "\n".join(
-        f"the top {top} emotion is: ({emotion!r}, {probability:.4f})"
-        for emotion, probability in prediction.ranking[:top]
-    )
+def sound_of(recording):
+    """Return what can be read: the path itself, or all that standard input holds."""
+    return io.BytesIO(sys.stdin.buffer.read()) if recording == STANDARD_INPUT else recording
 
 
-def as_json(path, result) -> str:
-    """Return the line for a program: all of the probabilities, best first, or the error."""
-    content = {"path": str(path)}
-    if isinstance(result, SignalError):
-        content["error"] = str(result)
-    else:
-        content["seconds"] = round(result.seconds, 3)
-        content["label"] = result.ranking[0][0]
-        content["probabilities"] = {name: round(share, 4) for name, share in result.ranking}
-    return json.dumps(content, ensure_ascii=False)
+def make_writer(arguments, emotions, several):
+    """Choose how results are written.
+
+    Returns
+    -------
+    header : str
+    write : callable
+        From the name of a recording and its result to text.
+    """
+    from utility import output
+
+    if arguments.subtitles:
+        return "", lambda name, result: output.SUBTITLES[arguments.subtitles](result)
+    timeline = arguments.timeline
+    if arguments.json:
+        return "", output.timeline_json if timeline else output.as_json
+    if arguments.csv:
+        header = output.timeline_csv_header if timeline else output.csv_header
+        return header(emotions), partial(
+            output.timeline_csv if timeline else output.as_csv, emotions=emotions
+        )
+    as_text = output.timeline_text if timeline else output.as_text
+    return "", lambda name, result: as_text(name if several else "", result, arguments.top)
 
 
 def build_parser() -> Parser:
@@ -223,22 +107,72 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="predict.py",
         description="Print the most likely emotions of a voice, best first.",
-        examples=("python predict.py data/demo.wav", "python predict.py --json recordings/"),
+        examples=(
+            "python predict.py data/demo.wav",
+            "python predict.py --csv --output emotions.csv recordings/",
+            "python predict.py --timeline --plot interview.png interview.mp3",
+            "arecord -f S16_LE -r 16000 | python predict.py --stream -",
+        ),
     )
     parser.add_argument(
         "audio",
         nargs="+",
         metavar="AUDIO",
         help="recordings that libsndfile reads (WAV, FLAC, OGG, MP3), at any sample rate, "
-        "and folders of them",
+        f"folders of them, or {STANDARD_INPUT} for standard input",
     )
     parser.add_argument(
-        "--top", type=int, default=2, metavar="N", help="number of emotions to print"
+        "--top", type=int, default=2, metavar="N", help="number of emotions in text for a person"
     )
-    parser.add_argument(
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
         "--json",
         action="store_true",
         help="an object a line: path, seconds, label and all probabilities, or error",
+    )
+    form.add_argument(
+        "--csv", action="store_true", help="a table, a row a recording, or a window of a timeline"
+    )
+    form.add_argument(
+        "--subtitles",
+        choices=("srt", "vtt", "audacity"),
+        help="the timeline of one recording as subtitles, or as a label track of Audacity",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write there, when all is done; not on stdout"
+    )
+    parser.add_argument(
+        "--timeline",
+        action="store_true",
+        help="emotion over time: a row a window, with pauses where nothing is said",
+    )
+    parser.add_argument(
+        "--window",
+        type=float,
+        default=3.0,
+        metavar="S",
+        help="seconds of a window of a timeline or stream",
+    )
+    parser.add_argument(
+        "--hop",
+        type=float,
+        metavar="S",
+        help="seconds from one window to the next; if not given, the length of a window, "
+        "and 1 in a stream",
+    )
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw one recording as PNG, SVG or PDF: where the networks listened, or its timeline",
+    )
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="listen to standard input as it comes, WAV or raw 16-bit samples of one channel",
+    )
+    parser.add_argument(
+        "--rate", type=int, default=16_000, metavar="HZ", help="sample rate of a raw stream"
     )
     parser.add_argument(
         "--calibrate",
@@ -253,49 +187,156 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--processes", type=int, metavar="N", help="cores to use; if not given, all that pay"
     )
+    parser.add_argument("--version", action="version", version=f"speech_emotion {VERSION}")
     add_debug_option(parser)
     return parser
 
 
-def main(arguments) -> int:
-    """Carry out the command line; return 1 if a recording failed, after doing the others."""
-    if arguments.top < 1:
-        raise UsageError(f"--top {arguments.top}: give 1 or more")
-    if arguments.processes is not None and arguments.processes < 1:
-        raise UsageError(f"--processes {arguments.processes}: give 1 or more")
-    recordings = find_recordings(arguments.audio)
-    # Its products are small: another thread would do nothing but wait for them.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from utility.weights import read_weights
+def check(arguments) -> None:
+    """Find what is wrong with the command line, and fill in what follows from other options.
 
-    weights = read_weights(arguments.weights)
-    if arguments.calibrate and not weights.hyperparameters.calibrated_share:
-        raise UsageError(f"--calibrate: {arguments.weights} was not trained for it; leave it away")
+    Raises
+    ------
+    UsageError
+    """
+    for name, least in (("top", 1), ("processes", 1), ("rate", 1)):
+        value = getattr(arguments, name)
+        if value is not None and value < least:
+            raise UsageError(f"--{name} {value}: give {least} or more")
+    if arguments.hop is None:
+        arguments.hop = 1.0 if arguments.stream else arguments.window
+    if not SHORTEST_WINDOW_SECONDS <= arguments.window <= WINDOW_SECONDS:
+        raise UsageError(
+            f"--window {arguments.window}: give {SHORTEST_WINDOW_SECONDS} to {WINDOW_SECONDS} s"
+        )
+    if not SHORTEST_WINDOW_SECONDS <= arguments.hop <= arguments.window:
+        raise UsageError(
+            f"--hop {arguments.hop}: give {SHORTEST_WINDOW_SECONDS} s to a window's length, "
+            f"{arguments.window}"
+        )
+    arguments.timeline = arguments.timeline or bool(arguments.subtitles)
+    if arguments.stream:
+        if arguments.audio != [STANDARD_INPUT]:
+            raise UsageError(f"--stream: give {STANDARD_INPUT}, standard input, and nothing else")
+        if arguments.timeline or arguments.plot or arguments.csv or arguments.output:
+            raise UsageError("--stream: goes with --json, --window, --hop and --rate only")
+    for path in filter(None, (arguments.output, arguments.plot)):
+        if path.is_dir() or not path.parent.is_dir():
+            raise UsageError(f"{path}: give a file in a folder that exists")
+    if arguments.plot and arguments.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"--plot {arguments.plot}: give a name that ends in .png, .svg or .pdf")
+
+
+def learn_voice_of(paths, weights) -> tuple:
+    """Learn what is usual for a voice, and list what could not be used for that."""
+    from utility.prediction import learn_voice
+
+    left_out = []
+
+    def leave_out(path, error):
+        report("predict.py", f"--calibrate {path}: {error}; left out")
+        left_out.append(path)
+
+    return learn_voice(find_recordings(paths), weights, leave_out), left_out
+
+
+@contextlib.contextmanager
+def destination(path):
+    """Give the file that results go to: a new one, which is there when all is done, or stdout."""
+    if path is None:
+        yield sys.stdout
+        return
+    from utility.functions import replaced_when_done
+
+    with (
+        replaced_when_done(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        yield file
+
+
+def predict_recordings(arguments, names, sounds, weights, voice) -> bool:
+    """Predict recordings and write what was heard; return whether one failed."""
+    function = prediction_function(arguments, weights, voice)
+    few = sum(map(size_of, sounds)) < GROUP_BYTES and len(sounds) <= 4 * GROUP_FILES
     processes = arguments.processes
-    few = sum(map(size_of, recordings)) < GROUP_BYTES and len(recordings) <= 4 * GROUP_FILES
     if arguments.debug or (processes is None and few):
         processes = 1  # which keeps the traceback; few are done before processes have started
+    header, write = make_writer(arguments, weights.emotions, len(names) > 1)
     failed = False
+    with (
+        destination(arguments.output) as file,
+        in_processes(function, group(sounds), processes) as groups,
+    ):
+        results, put = chain.from_iterable(groups), file.write
+        if not few:
+            from tqdm import tqdm
+
+            results = tqdm(results, "recordings", len(names), unit="recording", disable=None)
+            put = partial(tqdm.write, file=file, end="")
+        put(header)
+        for name, result in zip(map(str, names), results, strict=True):
+            if isinstance(result, SignalError):
+                if arguments.debug:
+                    raise result
+                report("predict.py", f"{name}: {result}")
+                failed = True
+            put(write(name, result))
+            file.flush()
+            if getattr(result, "windows", 1) > 1:
+                report(
+                    "predict.py",
+                    f"note: {name}: the mean of {result.windows} windows, as it lasts "
+                    f"{result.seconds:.0f} s; --timeline shows them one by one",
+                )
+    return failed
+
+
+def prediction_function(arguments, weights, voice):
+    """Choose what is done with a group of recordings."""
+    if not arguments.timeline:
+        from utility.prediction import predict_all
+
+        return partial(predict_all, weights=weights, voice=voice)
+    from utility.timeline import timelines
+
+    seconds = {"window_seconds": arguments.window, "hop_seconds": arguments.hop}
+    return partial(timelines, weights=weights, voice=voice, **seconds)
+
+
+def main(arguments) -> int:
+    """Carry out the command line; return 1 if a recording failed, after doing the others."""
+    check(arguments)
+    names = find_recordings(arguments.audio)
+    if len(names) > 1 and (arguments.plot or arguments.subtitles):
+        raise UsageError("--plot and --subtitles: give one recording")
+    # Its products are small: another thread would do nothing but wait for them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from utility.prediction import load
+
+    weights = load(arguments.weights)
+    voice, left_out = None, []
+    if arguments.calibrate:
+        if not weights.hyperparameters.calibrated_share:
+            raise UsageError(
+                f"--calibrate: {arguments.weights} was not trained for it; leave it away"
+            )
+        voice, left_out = learn_voice_of(arguments.calibrate, weights)
     try:
-        voice = None
-        if arguments.calibrate:
-            voice = voice_of(find_recordings(arguments.calibrate), weights)
-        predict_group = partial(predict_files, weights=weights, voice=voice)
-        with in_processes(predict_group, group(recordings), processes) as results:
-            for path, result in zip(recordings, chain.from_iterable(results), strict=True):
-                if isinstance(result, SignalError):
-                    if arguments.debug:
-                        raise result
-                    report("predict.py", f"{path}: {result}")
-                    failed = True
-                if arguments.json:
-                    print(as_json(path, result), flush=True)
-                elif not isinstance(result, SignalError):
-                    heading = f"{path}:\n" if len(recordings) > 1 else ""
-                    print(heading + as_text(result, arguments.top), flush=True)
+        if arguments.stream:
+            from utility.stream import listen
+
+            listen(sys.stdin.buffer, sys.stdout, weights, voice, arguments)
+            return int(bool(left_out))
+        sounds = [sound_of(name) for name in names]
+        failed = predict_recordings(arguments, names, sounds, weights, voice)
+        if arguments.plot and not failed:
+            from utility.plot import draw
+
+            draw(arguments.plot, names[0], sounds[0], weights, voice, arguments)
+        return int(failed or bool(left_out))
     except WeightsError as error:
         raise WeightsError(f"{arguments.weights}: {error}") from error
-    return int(failed)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import pytest
 import soundfile
 
 import dataset
-from predict import predict_files, voice_of
 from utility.errors import SignalError
 from utility.functions import load_audio, read_windows, trim_silence
 from utility.furtherFeatures import ALL_NAMES, extract_all_features
@@ -28,6 +27,7 @@ from utility.globalvars import (
     Hyperparameters,
 )
 from utility.inference import at_temperature, predict
+from utility.prediction import learn_voice, predict_all
 from utility.weights import read_weights
 
 DEMO = DATA_DIRECTORY / "demo.wav"
@@ -147,7 +147,7 @@ def test_a_header_that_promises_too_much_loses_nothing(tmp_path):
     content = path.read_bytes()
     # 10 s and 5 ms are left of 20 s: the remainder is no window.
     path.write_bytes(content[: 44 + 2 * (10 * RATE + 80)])
-    (result,) = predict_files([path], read_weights(WEIGHTS_PATH))
+    (result,) = predict_all([path], read_weights(WEIGHTS_PATH))
     assert result.seconds == pytest.approx(10, abs=0.01)
 
 
@@ -397,7 +397,7 @@ def test_calibration_with_files_and_folders_changes_what_is_heard(own_clips, run
         (["--calibrate", clips[0], "--calibrate", clips[1]], clips[:2]),
     ):
         heard = probabilities_of(run_command("predict.py", "--json", DEMO, *options))
-        (expected,) = predict_files([DEMO], weights, voice_of(paths, weights))
+        (expected,) = predict_all([DEMO], weights, learn_voice(paths, weights))
         assert heard == pytest.approx(dict(expected.ranking), abs=6e-5)
         for other in results:
             assert max(abs(heard[emotion] - other[emotion]) for emotion in heard) > 1e-3
@@ -421,15 +421,21 @@ def test_calibration_is_that_of_all_recordings(processes, own_clips, folder, run
         ("nothing", "is a folder without files"),
     ],
 )
-def test_what_cannot_be_calibrated_with_is_named(name, message, tmp_path, own_clips, run_command):
+def test_what_cannot_be_calibrated_with_is_left_out(
+    name, message, tmp_path, own_clips, run_command
+):
     soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     (tmp_path / "nothing").mkdir()
-    options = ("--calibrate", own_clips, "--calibrate", tmp_path / name)
-    done = run_command("predict.py", *options, DEMO)
-    assert (done.returncode, done.stdout) == (1, "")
+    options = ("--calibrate", tmp_path / name)
+    done = run_command("predict.py", "--calibrate", own_clips, *options, DEMO)
+    assert done.returncode == 1
+    assert done.stdout == run_command("predict.py", "--calibrate", own_clips, DEMO).stdout
     assert done.stderr.startswith(f"predict.py: --calibrate {tmp_path / name}: {message}")
     assert len(done.stderr.splitlines()) == 1
+    alone = run_command("predict.py", *options, DEMO)
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert "no clips of the voice" in alone.stderr
 
 
 def test_weights_that_know_no_calibration_say_so(tmp_path, own_clips, run_command):
@@ -515,7 +521,7 @@ def test_other_formats_hold_the_same_sound(name, tolerance, tmp_path):
 
 def predict_file(path, weights):
     """Return the probabilities of one recording, or raise what is wrong with it."""
-    (result,) = predict_files([path], weights)
+    (result,) = predict_all([path], weights)
     if isinstance(result, SignalError):
         raise result
     return dict(result.ranking)
@@ -564,7 +570,7 @@ def test_a_long_recording_is_the_mean_of_its_windows_with_sound(tmp_path):
     for number, part in enumerate(parts):
         soundfile.write(tmp_path / f"{number}.wav", part, RATE, subtype="FLOAT")
     soundfile.write(tmp_path / "all.wav", np.concatenate(parts), RATE, subtype="FLOAT")
-    (whole,) = predict_files([tmp_path / "all.wav"], weights)
+    (whole,) = predict_all([tmp_path / "all.wav"], weights)
     assert whole.seconds == pytest.approx(24)
     first, last = (predict_file(tmp_path / name, weights) for name in ("0.wav", "2.wav"))
     expected = {emotion: (first[emotion] + last[emotion]) / 2 for emotion in first}
@@ -586,5 +592,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path, run_command):
         )
         done = run_command("-c", code, path)
         assert done.returncode == 0
-        peaks.append(int(done.stderr))
+        note, peak = done.stderr.splitlines()
+        assert f"{path}: the mean of {6 * minutes} windows" in note
+        peaks.append(int(peak))
     assert peaks[1] < 1.1 * peaks[0]

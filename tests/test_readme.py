@@ -38,9 +38,17 @@ def test_the_shown_output_is_real(run_command):
     assert done.stdout.strip() == block("predict output")
 
 
-def test_the_shown_objects_are_real(run_command):
-    done = run_command(*block("json").split()[1:])
-    assert (done.stdout.strip(), done.returncode) == (block("json output"), 1)
+@pytest.mark.parametrize("name", ["json", "csv", "timeline", "subtitles", "stream", "library"])
+def test_the_shown_commands_print_what_is_shown(name, run_command):
+    code = block(name)
+    if name == "library":
+        done = run_command("-c", code)
+    else:
+        command, _, path = code.partition(" < ")
+        with (ROOT / (path or "README.md")).open("rb") as file:
+            done = run_command(*command.split()[1:], stdin=file)
+    assert done.stdout.strip("\n") == block(f"{name} output")
+    assert done.returncode == ("missing" in code)
 
 
 def test_the_speed_table_is_that_of_the_results():

@@ -163,11 +163,7 @@ def resample(signal, sample_rate) -> np.ndarray:
     SignalError
         If the sample rate is not a number from 4 kHz up.
     """
-    if not (isinstance(sample_rate, Real) and LOWEST_SAMPLE_RATE_HZ <= sample_rate < np.inf):
-        raise SignalError(
-            f"has a sample rate of {sample_rate!r}; give at least {LOWEST_SAMPLE_RATE_HZ} Hz, "
-            "below which little of a voice is left"
-        )
+    check_sample_rate(sample_rate)
     if sample_rate == FRAMES.sample_rate_hz:
         return signal
     import soxr
@@ -175,6 +171,15 @@ def resample(signal, sample_rate) -> np.ndarray:
     # soxr computes in single precision, which has less range than our samples.
     peak = largest_magnitude(signal) or 1
     return peak * soxr.resample(signal / peak, sample_rate, FRAMES.sample_rate_hz, quality="HQ")
+
+
+def check_sample_rate(sample_rate) -> None:
+    """Raise `SignalError` unless a sample rate is a number from 4 kHz up."""
+    if not (isinstance(sample_rate, Real) and LOWEST_SAMPLE_RATE_HZ <= sample_rate < np.inf):
+        raise SignalError(
+            f"has a sample rate of {sample_rate!r}; give at least {LOWEST_SAMPLE_RATE_HZ} Hz, "
+            "below which little of a voice is left"
+        )
 
 
 def normalise(signal) -> np.ndarray:

@@ -33,6 +33,16 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=Formatter, **options)
         self.examples = examples
 
+    def error(self, message):
+        """Report wrong usage, and what may have been meant."""
+        from difflib import get_close_matches
+
+        options = [option for action in self._actions for option in action.option_strings]
+        words = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
+        close = [get_close_matches(word, options, 1) for word in words if word not in options]
+        meant = " ".join(match[0] for match in close if match)
+        super().error(f"{message}; did you mean {meant}?" if meant else message)
+
     def format_help(self):
         """Return the help text, examples first."""
         lines = "".join(f"  {example}\n" for example in self.examples)

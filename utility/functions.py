@@ -9,7 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from utility.audioFeatureExtraction import largest_magnitude, resample, valid_signal
+from utility.audioFeatureExtraction import (
+    check_sample_rate,
+    largest_magnitude,
+    resample,
+    valid_signal,
+)
 from utility.errors import DataError, SignalError
 from utility.globalvars import FRAMES
 
@@ -47,13 +52,14 @@ def load_audio(path) -> np.ndarray:
     return signal
 
 
-def read_windows(path, longest_seconds):
+def read_windows(sound, longest_seconds):
     """Read a recording in windows of equal length, so that memory does not grow with it.
 
     Parameters
     ----------
-    path : path-like
-        As for `load_audio`.
+    sound : path-like, binary file, or pair of np.ndarray and int
+        A recording as for `load_audio`, or its samples and their rate in Hz: floats at
+        full scale from -1 to 1, or integers, (samples,) or (samples, channels).
     longest_seconds : float
         A recording no longer than that is a single window.
 
@@ -66,24 +72,75 @@ def read_windows(path, longest_seconds):
     Raises
     ------
     SignalError
-        If the file is missing, cannot be read, or holds no samples.
+        If the recording is missing, cannot be read, or holds no samples.
     """
-    import soundfile
-
-    with contextlib.ExitStack() as stack:
-        with errors_of_reading():
-            file = stack.enter_context(Path(path).open("rb"))
-            recording = stack.enter_context(soundfile.SoundFile(file))
+    with opened(sound) as recording:
         rate, length = recording.samplerate, recording.frames
         window_count = max(1, math.ceil(length / (longest_seconds * rate)))
         window_length = math.ceil(length / window_count)
         for number in range(window_count):
-            with errors_of_reading():
-                channels = recording.read(window_length, always_2d=True)
+            channels = read_channels(recording, window_length)
             # A header can promise more than there is; what is no frame is no window.
             if number > 0 and len(channels) < FRAMES.frame_seconds * rate:
                 return
             yield resample(valid_signal(channels.mean(axis=1)), rate)
+
+
+@contextlib.contextmanager
+def opened(sound):
+    """Open what `read_windows` reads.
+
+    Yields
+    ------
+    soundfile.SoundFile or Samples
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(sound, tuple):
+            recording = Samples(*sound)
+        else:
+            import soundfile
+
+            with errors_of_reading():
+                if isinstance(sound, str | os.PathLike):
+                    file = stack.enter_context(Path(sound).open("rb"))
+                else:
+                    file = sound
+                    file.seek(0)
+                recording = stack.enter_context(soundfile.SoundFile(file))
+        yield recording
+
+
+def read_channels(recording, length) -> np.ndarray:
+    """Read the next samples of what `opened` gives, (samples, channels)."""
+    with errors_of_reading():
+        return recording.read(length, always_2d=True)
+
+
+class Samples:
+    """An array that is read like a `soundfile.SoundFile`."""
+
+    def __init__(self, samples, samplerate):
+        check_sample_rate(samplerate)
+        samples = np.asarray(samples)
+        if samples.ndim not in (1, 2) or samples.dtype.kind not in "if":
+            raise SignalError(
+                f"is an array of {samples.dtype}, shape {samples.shape}; give floats or signed "
+                "integers, (samples,) or (samples, channels)"
+            )
+        channels = samples.reshape(len(samples), samples[0].size if len(samples) else 1)
+        if channels.shape[1] > max(len(channels), 1):
+            raise SignalError(
+                f"has {channels.shape[1]} channels of {len(channels)} samples; transpose it"
+            )
+        full_scale = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
+        self.channels, self.full_scale = channels, full_scale
+        self.samplerate, self.frames, self.place = samplerate, len(channels), 0
+
+    def read(self, length, always_2d=True) -> np.ndarray:
+        """Return the next samples, (samples, channels), at full scale from -1 to 1."""
+        part = self.channels[self.place : self.place + length]
+        self.place += len(part)
+        return part / self.full_scale
 
 
 @contextlib.contextmanager
@@ -115,17 +172,33 @@ def is_silent(signal) -> bool:
 
 
 def trim_silence(signal) -> np.ndarray:
-    """Cut off long silence at both ends, of which 0.3 s stay.
+    """Cut off long silence at both ends, see `without_silence`."""
+    start, end = without_silence(signal)
+    return signal[start:end]
+
+
+def without_silence(signal) -> tuple[int, int]:
+    """Find where a signal at 16 kHz starts and ends without long silence, of which 0.3 s stay.
 
     Clips of EmoDB have hardly more round the voice, and longer pauses would shift a
     clip's own statistics. A step of 10 ms whose power stays 40 dB below that of the
     loudest one is silent.
+
+    Returns
+    -------
+    start, end : int
+        Samples.
     """
     step, margin = FRAMES.hop_length, round(KEPT_SILENCE_SECONDS * FRAMES.sample_rate_hz)
-    steps = np.pad(signal, (0, -len(signal) % step), "edge").reshape(-1, step)
-    power = np.square(steps - steps.mean(axis=1, keepdims=True)).sum(axis=1)
+    power = power_of_steps(signal, step)
     (loud,) = np.nonzero(power >= TRIMMED_SHARE * power.max())
-    return signal[max(loud[0] * step - margin, 0) : (loud[-1] + 1) * step + margin]
+    return max(loud[0] * step - margin, 0), min((loud[-1] + 1) * step + margin, len(signal))
+
+
+def power_of_steps(signal, length) -> np.ndarray:
+    """Sum the squares of steps of so many samples, each without its offset; the last is padded."""
+    steps = np.pad(signal, (0, -len(signal) % length), "edge").reshape(-1, length)
+    return np.square(steps - steps.mean(axis=1, keepdims=True)).sum(axis=1)
 
 
 @contextlib.contextmanager

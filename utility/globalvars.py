@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_args, get_type_hints
 
+VERSION = "1.0.0"
+
 
 class Emotion(NamedTuple):
     """One class: its letter in EmoDB file names and its name in this project."""

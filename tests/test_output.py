@@ -1,0 +1,156 @@
+"""What predict.py writes, where to, and the same as a library."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from predict import load, predict
+from utility.errors import SignalError
+from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, ROOT, VERSION
+
+DEMO = DATA_DIRECTORY / "demo.wav"
+
+
+def objects(done):
+    assert (done.returncode, done.stderr) == (0, "")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_table_holds_what_the_objects_hold(tmp_path, run_command):
+    missing = tmp_path / 'a "quoted", name.wav'
+    as_json = run_command("predict.py", "--json", DEMO, missing).stdout.splitlines()
+    done = run_command("predict.py", "--csv", DEMO, missing)
+    assert done.returncode == 1
+    (heard, failed), expected = (
+        list(csv.DictReader(io.StringIO(done.stdout))),
+        map(json.loads, as_json),
+    )
+    good, bad = expected
+    assert heard["path"] == good["path"]
+    assert heard["label"] == good["label"]
+    assert float(heard["seconds"]) == good["seconds"]
+    assert {name: float(heard[name]) for name in EMOTION_LABELS} == good["probabilities"]
+    assert heard["error"] == ""
+    assert (failed["path"], failed["error"]) == (bad["path"], bad["error"])
+    assert failed["label"] == failed["anger"] == ""
+
+
+def test_results_go_to_a_file_when_all_is_done(tmp_path, run_command):
+    path = tmp_path / "heard.json"
+    path.write_text("what was there before")
+    done = run_command("predict.py", "--json", "--output", path, DEMO)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert path.read_text() == run_command("predict.py", "--json", DEMO).stdout
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_standard_input_is_a_recording_like_another(run_command):
+    with DEMO.open("rb") as file:
+        (heard,) = objects(run_command("predict.py", "--json", "-", stdin=file))
+    (expected,) = objects(run_command("predict.py", "--json", DEMO))
+    assert heard == expected | {"path": "-"}
+
+
+def test_a_long_recording_comes_with_a_note(tmp_path, run_command):
+    path = tmp_path / "long.wav"
+    samples, rate = soundfile.read(DEMO)
+    soundfile.write(path, np.tile(samples, 8), rate)
+    done = run_command("predict.py", path)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr == (
+        f"predict.py: note: {path}: the mean of 2 windows, as it lasts 16 s; "
+        "--timeline shows them one by one\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--jsn"], "did you mean --json?"),
+        (["--timelines"], "did you mean --timeline?"),
+        (["--json", "--csv"], "not allowed with argument"),
+        (["--window", "99"], "--window 99.0: give 0.1 to 10.0 s"),
+        (["--hop", "4"], "--hop 4.0: give 0.1 s to a window's length, 3.0"),
+        (["--plot", "a.txt"], "a name that ends in .png"),
+        (["--plot", "nowhere/a.png"], "a folder that exists"),
+        (["--output", "nowhere/a"], "a folder that exists"),
+        (["--plot", "a.png", str(DEMO)], "give one recording"),
+        (["--subtitles", "srt", str(DEMO)], "give one recording"),
+        (["--stream"], "--stream: give -, standard input"),
+    ],
+)
+def test_wrong_options_say_what_is_right(options, message, run_command):
+    done = run_command("predict.py", *options, DEMO)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_version(run_command):
+    assert run_command("predict.py", "--version").stdout == f"speech_emotion {VERSION}\n"
+
+
+# As a library
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return load()
+
+
+def test_a_path_a_file_and_an_array_are_the_same(weights):
+    samples, rate = soundfile.read(DEMO)
+    expected = predict(DEMO, weights)
+    assert expected.label == expected.ranking[0][0] == next(iter(expected.probabilities))
+    assert sum(expected.probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert expected.seconds == pytest.approx(len(samples) / rate, abs=1e-4)
+    integers, _ = soundfile.read(DEMO, dtype="int16")
+    with DEMO.open("rb") as file:
+        others = [
+            predict(str(DEMO), weights),
+            predict(file, weights),
+            predict(io.BytesIO(DEMO.read_bytes()), weights),
+            predict(samples, weights, sample_rate=rate),
+            predict(integers, weights, sample_rate=rate),
+            predict(np.stack([samples, samples], axis=1), weights, sample_rate=rate),
+            predict(samples.tolist(), weights, sample_rate=rate),
+        ]
+    for other in others:
+        assert other.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sound", "rate", "message"),
+    [
+        (np.zeros(16_000), 16_000, "is silent"),
+        (np.zeros(0), 16_000, "is empty"),
+        (np.zeros((2, 16_000)), 16_000, "transpose it"),
+        (np.zeros(16_000, complex), 16_000, "give floats"),
+        (np.zeros(16_000, np.uint8), 16_000, "give floats"),
+        (np.zeros(16_000), None, "say its sample_rate"),
+        (np.zeros(16_000), 0, "has a sample rate of 0"),
+        ("missing.wav", None, "no such file"),
+        (io.BytesIO(b"nothing"), None, "cannot be read as audio"),
+    ],
+)
+def test_what_cannot_be_predicted_raises(sound, rate, message, weights):
+    with pytest.raises(SignalError, match=message):
+        predict(sound, weights, sample_rate=rate)
+
+
+def test_the_library_prints_nothing_and_needs_no_tensorflow():
+    code = (
+        "import sys; from predict import load, predict\n"
+        "predict(sys.argv[1], load())\n"
+        "assert 'tensorflow' not in sys.modules and 'matplotlib' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(DEMO)], cwd=ROOT, capture_output=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
