@@ -1,14 +1,13 @@
-"""Berlin EmoDB: fetch it, extract its features, read it, split it.
+"""Data sets of emotional speech: fetch EmoDB, extract features, read them, split them.
 
 `berlin_db.p` says who said what and how, a row an utterance; `berlin_features.p`
 holds the 36 features of the frames of each, `berlin_further_features.p` the further
-ones. All come from `python dataset.py extract`.
+ones. All come from `python dataset.py extract`, and so do those of other data sets.
 """
 
 import csv
 import hashlib
 import os
-import re
 import shutil
 import sys
 from collections import Counter
@@ -20,17 +19,16 @@ import numpy as np
 
 from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION
 from utility.command_line import Parser, add_debug_option, report, run, shown
+from utility.corpora import CORPORA, of_classes, rows_by_name, rows_of_manifest
 from utility.errors import DataError, SignalError, UsageError
 from utility.functions import load_audio, read_pickle, write_pickle
 from utility.furtherFeatures import ALL_NAMES, FURTHER_NAMES, extract_all_features
 from utility.globalvars import (
+    BERLIN,
     DATA_DIRECTORY,
-    DATABASE_PATH,
     EMOTION_LABELS,
-    EMOTIONS,
-    FEATURES_PATH,
     FRAMES,
-    FURTHER_FEATURES_PATH,
+    PICKLE_ENDINGS,
     ROOT,
 )
 from utility.parallel import in_processes
@@ -43,10 +41,6 @@ MANIFEST_PATH = DATA_DIRECTORY / "emodb.csv"
 AUDIO_DIRECTORY = DATA_DIRECTORY / "wav"
 AUDIO_DIRECTORIES = (AUDIO_DIRECTORY, ROOT.parent / "shared" / "emodb" / "wav")
 
-# Speaker (two digits), text, emotion, version: 03a01Fa.wav
-FILE_NAME = re.compile(
-    r"(?P<speaker>[0-9]{2})(?P<text>[ab][0-9]{2})(?P<letter>[WLEAFTN])(?P<version>[a-z])"
-)
 FEMALE_SPEAKERS = frozenset({"08", "09", "13", "14", "16"})
 
 HOLDOUT_SHARE = 0.30
@@ -76,14 +70,17 @@ class Corpus:
 
     Attributes
     ----------
-    file, speaker, sex, text, emotion, version : np.ndarray of str, shape (utterances,)
-        `emotion` holds labels such as "anger".
+    file, speaker, sex, text, emotion, version, split : np.ndarray of str, shape (utterances,)
+        `emotion` holds labels such as "anger", `split` train or test where a manifest
+        says so. What is not known is empty.
     seconds : np.ndarray, shape (utterances,)
     recognition, naturalness : np.ndarray, shape (utterances,)
         Share of 20 listeners, 0 to 1, who named the intended emotion, and who
         found it natural. NaN for a recording that was not judged.
     frames : list of np.ndarray, shape (frames, 66), float32
         Columns in the order of `ALL_NAMES`.
+    audio : str
+        Folder of the recordings, as it was named; empty for those of EmoDB.
     """
 
     file: np.ndarray
@@ -92,25 +89,55 @@ class Corpus:
     text: np.ndarray
     emotion: np.ndarray
     version: np.ndarray
+    split: np.ndarray
     seconds: np.ndarray
     recognition: np.ndarray
     naturalness: np.ndarray
     frames: list
+    audio: str = ""
 
     def __len__(self):
         return len(self.file)
 
     @property
+    def emotions(self) -> tuple:
+        """The classes: which of the seven there are, in their order, then any others."""
+        there = set(self.emotion.tolist())
+        further = sorted(there.difference(EMOTION_LABELS))
+        return (*(label for label in EMOTION_LABELS if label in there), *further)
+
+    @property
     def labels(self) -> np.ndarray:
-        """Class number of each utterance, its place in `EMOTIONS`, shape (utterances,)."""
-        return np.array([EMOTION_LABELS.index(emotion) for emotion in self.emotion])
+        """Class number of each utterance, its place in `emotions`, shape (utterances,)."""
+        numbers = {emotion: number for number, emotion in enumerate(self.emotions)}
+        return np.array([numbers[emotion] for emotion in self.emotion.tolist()])
 
 
-COLUMNS = tuple(field.name for field in fields(Corpus) if field.name != "frames")
+COLUMNS = tuple(field.name for field in fields(Corpus) if field.name not in ("frames", "audio"))
 
 
-def read_corpus(folder=ROOT) -> Corpus:
-    """Read and check the three pickles of a folder.
+def corpus_path(name) -> Path:
+    """Return what the paths of a data set's pickles begin with.
+
+    Parameters
+    ----------
+    name : str or Path
+        A name, whose pickles lie beside this file; a path with a name at its end; or a
+        folder, which stands for the EmoDB in it.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return path / BERLIN.name
+    return ROOT / path if path.name == str(name) else path
+
+
+def pickle_paths(path) -> list[Path]:
+    """Return the paths of a data set's three pickles."""
+    return [path.with_name(path.name + ending) for ending in PICKLE_ENDINGS]
+
+
+def read_corpus(name=BERLIN) -> Corpus:
+    """Read and check the three pickles of a data set; see `corpus_path` for its name.
 
     Raises
     ------
@@ -118,30 +145,31 @@ def read_corpus(folder=ROOT) -> Corpus:
         If one is missing, damaged, or does not belong to the others or to this
         version of the features.
     """
-    folder = Path(folder)
-    database_path = folder / DATABASE_PATH.name
+    database_path, features_path, further_path = pickle_paths(corpus_path(name))
     database = read_pickle(database_path, FORMAT_VERSION)
-    features, counts = read_features(folder / FEATURES_PATH.name, FEATURE_NAMES, database)
-    further, further_counts = read_features(
-        folder / FURTHER_FEATURES_PATH.name, FURTHER_NAMES, database
-    )
+    features, counts = read_features(features_path, FEATURE_NAMES, database)
+    further, further_counts = read_features(further_path, FURTHER_NAMES, database)
     if counts != further_counts:
-        raise DataError(f"{folder}: pickles of features that do not belong together; {REMEDY}")
+        raise DataError(
+            f"{features_path.parent}: pickles of features that do not belong together; {REMEDY}"
+        )
     # Row by row in memory wherever they come from, since sums depend on it in the last digit.
     frames = np.ascontiguousarray(np.hstack([features, further.astype(np.float32)]))
     try:
+        database = {"split": np.full(len(database["file"]), "")} | database
         corpus = Corpus(
             **{name: np.asarray(database[name]) for name in COLUMNS},
             frames=np.split(frames, np.cumsum(counts)[:-1]),
+            audio=str(database.get("audio", "")),
         )
         rows = {len(database[name]) for name in COLUMNS} | {len(corpus.frames)}
-        known = set(database["emotion"]) <= set(EMOTION_LABELS)
+        texts = {corpus.emotion.dtype.kind, corpus.speaker.dtype.kind, corpus.file.dtype.kind}
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{database_path}: damaged ({error!r}); {REMEDY}") from error
     if len(rows) != 1:
         raise DataError(f"{database_path}: has columns of different length; {REMEDY}")
-    if not known:
-        raise DataError(f"{database_path}: has emotions other than {EMOTION_LABELS}; {REMEDY}")
+    if texts != {"U"}:
+        raise DataError(f"{database_path}: has names that are no text; {REMEDY}")
     return corpus
 
 
@@ -171,7 +199,7 @@ def read_features(path, names, database) -> tuple[np.ndarray, list[int]]:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: damaged ({error!r}); {REMEDY}") from error
     if not belongs:
-        raise DataError(f"{path}: belongs to another {DATABASE_PATH.name}; {REMEDY}")
+        raise DataError(f"{path}: belongs to other utterances; {REMEDY}")
     if not current:
         raise DataError(f"{path}: made by another version of the features; {REMEDY}")
     if not sound:
@@ -236,7 +264,15 @@ def kfold(corpus, seed=0) -> list[Fold]:
     ]
 
 
-SPLITS = {"holdout": holdout, "loso": loso, "loto": loto, "kfold": kfold}
+def split(corpus, seed=0) -> list[Fold]:
+    """Test on what a manifest says is for that, and train on everything else."""
+    test = corpus.split == "test"
+    if test.all() or not test.any():
+        raise DataError("--evaluate split: give the manifest a column split, train and test")
+    return [Fold("split", np.flatnonzero(~test), np.flatnonzero(test))]
+
+
+SPLITS = {"holdout": holdout, "loso": loso, "loto": loto, "kfold": kfold, "split": split}
 
 
 def read_manifest() -> dict:
@@ -267,22 +303,6 @@ def find_audio_directory() -> Path:
     )
 
 
-def describe(path, manifest) -> dict:
-    """Read off a file name who says what and how, and add how listeners judged it."""
-    match = FILE_NAME.fullmatch(path.stem)
-    judged = manifest.get(path.name, {})
-    return {
-        "file": path.name,
-        "speaker": match["speaker"],
-        "sex": "female" if match["speaker"] in FEMALE_SPEAKERS else "male",
-        "text": match["text"],
-        "emotion": dict(EMOTIONS)[match["letter"]],
-        "version": match["version"],
-        "recognition": float(judged.get("recognition_percent", "nan")) / 100,
-        "naturalness": float(judged.get("naturalness_percent", "nan")) / 100,
-    }
-
-
 def extract_file(path) -> tuple[float, np.ndarray] | SignalError:
     """Return the seconds and float32 frames of a recording, or what is wrong with it."""
     try:
@@ -293,47 +313,115 @@ def extract_file(path) -> tuple[float, np.ndarray] | SignalError:
         return SignalError(f"{path}: {error}")
 
 
-def extract(audio, output=ROOT, processes=None) -> Corpus:
-    """Extract the features of every recording in a folder and write the three pickles.
+def find_rows(audio, name, manifest=None, further=(), note=lambda message: None) -> list[dict]:
+    """List the recordings of a data set with what is known of each.
 
     Parameters
     ----------
-    audio : path-like
-        Folder of WAV files with EmoDB names.
-    output : path-like
-        Folder for `berlin_db.p`, `berlin_features.p` and `berlin_further_features.p`.
-    processes : int, optional
-        All cores unless given.
+    audio : Path
+    name : str
+        Of `CORPORA`, unless there is a manifest.
+    manifest : path-like, optional
+        See `utility.corpora.rows_of_manifest`.
+    further : sequence of str
+        Emotions that are classes beside the seven.
+    note : callable
+        Takes a message on what is left out.
 
     Raises
     ------
     DataError
-        If there are no recordings, or any has a foreign name or cannot be
-        used; all of these are named, and nothing is written.
+        If there are none, or rows of the manifest are wrong.
+    """
+    foreign = []
+    if manifest:
+        rows = rows_of_manifest(manifest, audio)
+    else:
+        rows, foreign = rows_by_name(audio, CORPORA[name])
+    if not rows and not foreign:
+        raise DataError(f"{manifest or audio}: no .wav files; name their folder with --audio")
+    if not rows:
+        raise DataError(f"{audio}: no file is named as in {name}, such as {foreign[0]}; see --help")
+    if foreign:
+        note(f"left out {len(foreign)} files not named as in {name}, such as {foreign[0]}")
+    rows, left_out = of_classes(rows, further)
+    for emotion, count in sorted(left_out.items()):
+        note(f"left out {count} of {emotion}; to keep them: --classes {emotion}")
+    if not rows:
+        raise DataError(f"no recording is of {', '.join(EMOTION_LABELS)}; name others: --classes")
+    return rows
+
+
+def extract(audio, output=ROOT, processes=None, note=lambda message: None) -> Corpus:
+    """Extract EmoDB: the recordings of a folder, named as in it, into three pickles of another.
+
+    Parameters
+    ----------
+    audio : path-like
+    output : path-like
+        Folder for `berlin_db.p`, `berlin_features.p` and `berlin_further_features.p`.
+    processes : int, optional
+        All cores unless given.
+    note : callable
+        Takes a message on what is left out.
+
+    Raises
+    ------
+    DataError
+        As `find_rows` and `extract_rows` do.
+    """
+    manifest = read_manifest()
+    rows = find_rows(Path(audio), BERLIN.name, note=note)
+    for row in rows:
+        judged = manifest.get(row["file"], {})
+        row["sex"] = "female" if row["speaker"] in FEMALE_SPEAKERS else "male"
+        row["recognition"] = float(judged.get("recognition_percent", "nan")) / 100
+        row["naturalness"] = float(judged.get("naturalness_percent", "nan")) / 100
+    return extract_rows(rows, Path(audio), Path(output) / BERLIN.name, processes)
+
+
+def extract_rows(rows, audio, path, processes=None, kept_audio="") -> Corpus:
+    """Extract the features of recordings and write the three pickles.
+
+    Parameters
+    ----------
+    rows : list of dict
+        What `find_rows` says of each.
+    audio : Path
+        The folder that their files are named below.
+    path : Path
+        What the paths of the pickles begin with.
+    processes : int, optional
+        All cores unless given.
+    kept_audio : str
+        Where the recordings will be found again, for copies of them.
+
+    Raises
+    ------
+    DataError
+        If any recording cannot be used; all of these are named, and nothing is written.
     """
     from tqdm import tqdm
 
-    paths = sorted(Path(audio).glob("*.wav"))
-    if not paths:
-        raise DataError(f"{audio}: no .wav files; name the folder of the recordings with --audio")
-    foreign = [path for path in paths if not FILE_NAME.fullmatch(path.stem)]
-    refuse(f"{path}: not a file name of EmoDB, such as 03a01Fa.wav; move it" for path in foreign)
-    with in_processes(extract_file, paths, processes) as results:
-        results = list(tqdm(results, "extracting", len(paths), unit="clip", disable=None))
+    files = [audio / row["file"] for row in rows]
+    with in_processes(extract_file, files, processes) as results:
+        results = list(tqdm(results, "extracting", len(files), unit="clip", disable=None))
     refuse(str(result) for result in results if isinstance(result, SignalError))
-
-    manifest = read_manifest()
-    rows = [describe(path, manifest) for path in paths]
+    unknown = {"sex": "", "recognition": np.nan, "naturalness": np.nan}
+    rows = [unknown | row for row in rows]
     tables = [table for _, table in results]
     database = {name: np.array([row[name] for row in rows]) for name in COLUMNS if name in rows[0]}
     database["seconds"] = np.array([seconds for seconds, _ in results])
-    output = Path(output)
-    write_pickle(output / DATABASE_PATH.name, {"format_version": FORMAT_VERSION, **database})
-    write_features(output / FEATURES_PATH.name, FEATURE_NAMES, database, tables, np.float32)
+    if not any(database["split"]):
+        del database["split"]
+    if kept_audio:
+        database["audio"] = kept_audio
+    database_path, features_path, further_path = pickle_paths(path)
+    write_pickle(database_path, {"format_version": FORMAT_VERSION, **database})
+    write_features(features_path, FEATURE_NAMES, database, tables, np.float32)
     # Half precision costs a thousandth of a feature's deviation, and halves the file.
-    further = output / FURTHER_FEATURES_PATH.name
-    write_features(further, FURTHER_NAMES, database, tables, np.float16)
-    return read_corpus(output)
+    write_features(further_path, FURTHER_NAMES, database, tables, np.float16)
+    return read_corpus(path)
 
 
 def write_features(path, names, database, tables, precision) -> None:
@@ -477,7 +565,7 @@ def describe_corpus(corpus) -> str:
             f"format version {FORMAT_VERSION}, feature version {FEATURE_VERSION}",
             "",
             "emotion         utterances",
-            *(f"{label:<14}  {emotions[label]:10d}" for label in EMOTION_LABELS),
+            *(f"{label:<14}  {emotions[label]:10d}" for label in corpus.emotions),
             "",
             "speaker         utterances",
             *(f"{name} {sex[name]:<11}  {speakers[name]:10d}" for name in sorted(speakers)),
@@ -489,8 +577,11 @@ def build_parser() -> Parser:
     """Describe the command line."""
     parser = Parser(
         prog="dataset.py",
-        description="Fetch the Berlin EmoDB, extract its features, show what there is.",
-        examples=("python dataset.py download", "python dataset.py extract --audio data/wav"),
+        description="Fetch the Berlin EmoDB, extract features of it or others, show what there is.",
+        examples=(
+            "python dataset.py download",
+            "python dataset.py extract --corpus ravdess --audio ~/ravdess",
+        ),
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -512,18 +603,45 @@ def build_parser() -> Parser:
 
     command = commands.add_parser(
         "extract",
-        help=f"write {DATABASE_PATH.name}, {FEATURES_PATH.name} and {FURTHER_FEATURES_PATH.name}",
+        help="write NAME_db.p, NAME_features.p and NAME_further_features.p of a data set",
         examples=(
             "python dataset.py extract",
-            "python dataset.py extract --audio ~/emodb/wav --output /tmp",
+            "python dataset.py extract --corpus ravdess --audio ~/ravdess --classes calm surprise",
+            "python dataset.py extract --manifest my.csv --audio ~/recordings",
         ),
+    )
+    kind = command.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--corpus",
+        choices=CORPORA,
+        default=BERLIN.name,
+        help="the data set, whose file names say who speaks how",
+    )
+    kind.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="a table in CSV that says so instead: columns file and emotion, and if they are "
+        "known speaker, text and split (train or test)",
     )
     command.add_argument(
         "--audio",
         type=Path,
         metavar="DIR",
-        help="folder of the recordings; if not given, the first that has any of "
-        + " and ".join(os.path.relpath(folder, ROOT) for folder in AUDIO_DIRECTORIES),
+        help="folder of the recordings; if not given, that of the manifest, or the first that has "
+        "any of " + " and ".join(os.path.relpath(folder, ROOT) for folder in AUDIO_DIRECTORIES),
+    )
+    command.add_argument(
+        "--classes",
+        nargs="+",
+        default=[],
+        metavar="EMOTION",
+        help="emotions to keep beside the seven, such as surprise; others are left out",
+    )
+    command.add_argument(
+        "--name",
+        metavar="NAME",
+        help="what the pickles are called; if not given, that of the data set or manifest",
     )
     command.add_argument(
         "--output", type=Path, default=ROOT, metavar="DIR", help="folder for the three pickles"
@@ -539,10 +657,42 @@ def build_parser() -> Parser:
         examples=("python dataset.py info",),
     )
     command.add_argument(
-        "--data", type=Path, default=ROOT, metavar="DIR", help="folder of the three pickles"
+        "--data",
+        default=BERLIN.name,
+        metavar="NAME",
+        help="a data set: its name, a path that ends with it, or a folder with that of EmoDB",
     )
     add_debug_option(command)
     return parser
+
+
+def extract_as_asked(arguments) -> Corpus:
+    """Carry out the command extract."""
+    if not arguments.output.is_dir():
+        raise UsageError(f"--output {arguments.output}: give a folder that exists")
+    if arguments.processes is not None and arguments.processes < 1:
+        raise UsageError(f"--processes {arguments.processes}: give 1 or more")
+    if arguments.audio is not None and not arguments.audio.is_dir():
+        raise UsageError(f"--audio {arguments.audio}: give a folder that exists")
+
+    def note(message):
+        report("dataset.py", f"note: {message}")
+
+    if arguments.corpus == BERLIN.name and not (arguments.manifest or arguments.name):
+        if arguments.classes:
+            raise UsageError("--classes: EmoDB has the seven alone; leave it away")
+        audio = arguments.audio or find_audio_directory()
+        corpus = extract(audio, arguments.output, arguments.processes, note)
+        published = len(read_manifest())
+        if len(corpus) != published:
+            note(f"{len(corpus)} recordings, where EmoDB has {published}")
+        return corpus
+    if arguments.audio is None and not arguments.manifest:
+        raise UsageError(f"--corpus {arguments.corpus}: name its recordings with --audio DIR")
+    audio = (arguments.audio or arguments.manifest.parent).resolve()
+    name = arguments.name or (arguments.manifest.stem if arguments.manifest else arguments.corpus)
+    rows = find_rows(audio, arguments.corpus, arguments.manifest, arguments.classes, note)
+    return extract_rows(rows, audio, arguments.output / name, arguments.processes, str(audio))
 
 
 def main(arguments) -> None:
@@ -554,17 +704,7 @@ def main(arguments) -> None:
             f"{len(read_manifest())} recordings, every one checked, are in {shown(arguments.audio)}"
         )
     elif arguments.command == "extract":
-        if not arguments.output.is_dir():
-            raise UsageError(f"--output {arguments.output}: give a folder that exists")
-        if arguments.processes is not None and arguments.processes < 1:
-            raise UsageError(f"--processes {arguments.processes}: give 1 or more")
-        corpus = extract(
-            arguments.audio or find_audio_directory(), arguments.output, arguments.processes
-        )
-        published = len(read_manifest())
-        if len(corpus) != published:
-            report("dataset.py", f"note: {len(corpus)} recordings, where EmoDB has {published}")
-        print(describe_corpus(corpus))
+        print(describe_corpus(extract_as_asked(arguments)))
     else:
         print(describe_corpus(read_corpus(arguments.data)))
 

@@ -22,9 +22,11 @@ from statistics import median
 from dataset import (
     AUDIO_DIRECTORIES,
     SPLITS,
+    corpus_path,
     extract,
     find_audio_directory,
     known_audio_directory,
+    pickle_paths,
     read_corpus,
 )
 from utility.command_line import (
@@ -35,14 +37,12 @@ from utility.command_line import (
     shown,
 )
 from utility.errors import DataError, UsageError
-from utility.experiment import Material, make_experiment
+from utility.experiment import Material, join, make_experiment
 from utility.functions import replaced_when_done
 from utility.globalvars import (
+    BERLIN,
     CONDITIONS,
     COPIES,
-    DATABASE_PATH,
-    FEATURES_PATH,
-    FURTHER_FEATURES_PATH,
     MOST_MEMBERS,
     PRESETS,
     ROOT,
@@ -58,51 +58,116 @@ from utility.versions import load_versions, missing_versions
 DEFAULT_MAX_EVALS = 8
 # The seed of a network is a hundred times that of the run, and at most 2^32 - 1.
 LARGEST_SEED = 2**32 // MOST_MEMBERS
-PICKLES = (DATABASE_PATH, FEATURES_PATH, FURTHER_FEATURES_PATH)
 
 
-def load_corpus(arguments):
-    """Read the pickles, extracting them first where there is none and the audio is there."""
-    paths = [arguments.data / path.name for path in PICKLES]
-    if not any(path.exists() for path in paths):
-        audio = arguments.audio or find_audio_directory()
-        report("train.py", f"{arguments.data} has no pickles; extracting {audio}")
-        extract(audio, arguments.data)
-    return read_corpus(arguments.data)
+def load_corpus(name, audio=None):
+    """Read a data set, extracting EmoDB first where it has no pickles and its audio is there."""
+    path = corpus_path(name)
+    if path.name == BERLIN.name and not any(pickle.exists() for pickle in pickle_paths(path)):
+        audio = audio or find_audio_directory()
+        report("train.py", f"{path.parent} has no pickles; extracting {audio}")
+        extract(audio, path.parent)
+    return read_corpus(path)
 
 
 def load_material(arguments, hyperparameters, max_evals) -> Material:
-    """Read the corpus and the versions of it that the command line asks for.
+    """Read the data sets, and the versions of them that the command line asks for.
 
-    Where there are no recordings, there are no copies to train on, which a note says.
+    What is only tested on gets "test" as its split. Where there are no recordings,
+    there are no copies to train on, which a note says.
     """
-    corpus = load_corpus(arguments)
+    materials, copied = {}, hyperparameters.copies or max_evals
+    for name in (*arguments.data, *arguments.test_data):
+        corpus = load_corpus(name, arguments.audio)
+        folder = corpus_path(name).parent / VERSIONS_NAME / corpus_path(name).name
+        audio = audio_of(corpus, arguments.audio)
+        load = partial(load_versions, corpus, folder=folder, quiet=arguments.quiet)
+        find_audio = audio_finder(name, corpus, arguments.audio)
+        conditions = load(names=arguments.conditions, find_audio=find_audio)
+        copies = []
+        if copied and name in arguments.data:
+            if audio or not missing_versions(corpus, COPIES, folder):
+                copies = load(names=COPIES, find_audio=find_audio)
+            else:
+                report("train.py", no_copies_note(name))
+        materials[name] = Material(
+            corpus, copies, dict(zip(arguments.conditions, conditions, strict=True))
+        )
+    material = put_together(materials, arguments.test_data)
     for clips in arguments.calibrate:
-        check_calibration(corpus, clips)
-    folder = arguments.data / VERSIONS_NAME
+        check_calibration(material.corpus, clips)
+    return material
 
-    def load(names):
-        def find_audio():
-            return arguments.audio or find_audio_directory()
 
-        return load_versions(corpus, names, folder, find_audio, arguments.quiet)
+def audio_of(corpus, given) -> Path | None:
+    """Return the folder of the recordings of a data set, if it is there."""
+    if given:
+        return given
+    if corpus.audio:
+        return Path(corpus.audio) if Path(corpus.audio).is_dir() else None
+    return known_audio_directory()
 
-    conditions = dict(zip(arguments.conditions, load(arguments.conditions), strict=True))
-    copies = []
-    if hyperparameters.copies or max_evals:
-        if (
-            arguments.audio
-            or known_audio_directory()
-            or not missing_versions(corpus, COPIES, folder)
-        ):
-            copies = load(COPIES)
-        else:
-            report(
-                "train.py",
-                "note: no recordings, so no copies of them to train on, which costs accuracy; "
-                "get them with: python dataset.py download, or name their folder with --audio DIR",
-            )
-    return Material(corpus, copies, conditions)
+
+def audio_finder(name, corpus, given):
+    """Return what gives the folder of the recordings, or says that it is not there."""
+
+    def find_audio():
+        if found := audio_of(corpus, given):
+            return found
+        if corpus.audio:
+            raise DataError(f"{corpus.audio}: no recordings of {name}; name them with --audio DIR")
+        return find_audio_directory()
+
+    return find_audio
+
+
+def no_copies_note(name) -> str:
+    """Say that copies are missing, and how to get them."""
+    remedy = "name their folder with --audio DIR"
+    if corpus_path(name).name == BERLIN.name:
+        remedy = f"get them with: python dataset.py download, or {remedy}"
+    return (
+        f"note: no recordings of {name}, so no copies of them to train on, which costs accuracy; "
+        f"{remedy}"
+    )
+
+
+def put_together(materials, test_data) -> Material:
+    """Join data sets, those to test on without emotions that are not trained on.
+
+    Parameters
+    ----------
+    materials : dict of str to Material
+        By what the command line calls them.
+    test_data : sequence of str
+        Which of them are tested on; if any, the others are trained on.
+    """
+    import numpy as np
+
+    if not all(material.copies for name, material in materials.items() if name not in test_data):
+        materials = {name: part._replace(copies=[]) for name, part in materials.items()}
+    if not test_data:
+        return join({corpus_path(name).name: part for name, part in materials.items()})
+    trained = {
+        emotion
+        for name, part in materials.items()
+        if name not in test_data
+        for emotion in part.corpus.emotions
+    }
+    parts = {}
+    for name, part in materials.items():
+        corpus = part.corpus
+        known = np.isin(corpus.emotion, sorted(trained))
+        if not known.all():
+            report("train.py", f"note: {(~known).sum()} of {name} are of emotions not trained on")
+        role = "test" if name in test_data else "train"
+        part = part._replace(corpus=replace(corpus, split=np.full(len(corpus), role)))
+        if name in test_data:
+            # Copies are for training; what is only tested stands in for its own.
+            count = max((len(other.copies) for other in materials.values()), default=0)
+            part = part._replace(copies=[corpus.frames] * count)
+        parts[corpus_path(name).name] = part.take(np.flatnonzero(known))
+    return join(parts)
 
 
 def evaluate(tasks, plan, quiet) -> list[dict]:
@@ -186,8 +251,9 @@ def build_parser() -> Parser:
         "--evaluate",
         choices=SPLITS,
         help="only evaluate, save no weights: a random 30 %% is set aside as in 2018 (holdout), "
-        "each speaker in turn (loso), each text in turn (loto), or a random tenth in turn "
-        "(kfold); if not given, evaluate on holdout, then train with everything and save",
+        "each speaker in turn (loso), each text in turn (loto), a random tenth in turn (kfold), "
+        "or what a manifest calls test (split); if not given, evaluate on holdout, then train with "
+        "everything and save",
     )
     parser.add_argument(
         "--max-evals",
@@ -242,7 +308,18 @@ def build_parser() -> Parser:
         "telephone, 20 dB quieter, or in a room",
     )
     parser.add_argument(
-        "--data", type=Path, default=ROOT, metavar="DIR", help="folder of the three pickles"
+        "--data",
+        nargs="+",
+        metavar="NAME",
+        help="data sets of dataset.py: a name, a path that ends with it, or a folder with EmoDB's "
+        f"pickles (default: {BERLIN.name})",
+    )
+    parser.add_argument(
+        "--test-data",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="only evaluate: train with --data, test with these",
     )
     parser.add_argument(
         "--audio",
@@ -277,6 +354,13 @@ def build_parser() -> Parser:
         metavar="DIR",
         help="only compute the metrics and the report of a run anew from its predictions",
     )
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar="DIR",
+        help="only compare two runs on the recordings that both have tested",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
     add_debug_option(parser)
     return parser
@@ -306,8 +390,16 @@ def check(arguments) -> None:
     folder = arguments.output.parent
     if not os.access(folder, os.W_OK) or not folder.is_dir() or arguments.output.is_dir():
         raise UsageError(f"--output {arguments.output}: give a file in a folder to write to")
-    if not arguments.data.is_dir():
-        raise UsageError(f"--data {arguments.data}: give a folder that exists")
+    for name in (*arguments.data, *arguments.test_data):
+        if not corpus_path(name).parent.is_dir():
+            raise UsageError(f"--data {name}: give a name, or a path in a folder that exists")
+    names = [corpus_path(name).name for name in (*arguments.data, *arguments.test_data)]
+    if len(set(names)) < len(names):
+        raise UsageError("--data and --test-data: give data sets of different names")
+    if arguments.audio is not None and len(names) > 1:
+        raise UsageError("--audio: goes with a single data set; extract each with its own")
+    if arguments.test_data and arguments.evaluate not in (None, "split"):
+        raise UsageError(f"--test-data: leave --evaluate {arguments.evaluate} away")
     if arguments.run is not None and arguments.run.exists():
         raise UsageError(f"--run {arguments.run}: exists; give a new folder, or --resume it")
 
@@ -353,6 +445,7 @@ KEPT_ARGUMENTS = (
     "calibrate",
     "conditions",
     "data",
+    "test_data",
     "output",
 )
 
@@ -366,7 +459,7 @@ def make_config(arguments, hyperparameters, max_evals, copies) -> dict:
         "arguments": kept
         | {
             "max_evals": max_evals,
-            "data": shown(arguments.data.resolve()),
+            "data": [str(name) for name in arguments.data],
             "output": shown(arguments.output.resolve()),
         },
         "versions": {name: version(name) for name in packages}
@@ -387,7 +480,7 @@ def resume(arguments) -> dict:
     config = read_config(arguments.resume)
     for name in KEPT_ARGUMENTS:
         setattr(arguments, name, config["arguments"][name])
-    arguments.data, arguments.output = Path(arguments.data), Path(arguments.output)
+    arguments.output = Path(arguments.output)
     return config
 
 
@@ -432,7 +525,7 @@ def save(results, material, metrics, arguments) -> dict:
     )
     weights, _ = train_weights(experiment, hyperparameters, epochs)
     scores = [brief(metrics)]
-    if arguments.data.resolve() == ROOT:
+    if [corpus_path(name).resolve() for name in arguments.data] == [BERLIN]:
         scores += scores_of_recipe(hyperparameters, len(material.copies))
     write_weights(arguments.output, replace(weights, scores=scores))
     return {"saved_hyperparameters": asdict(hyperparameters), "saved_epochs": epochs}
@@ -440,7 +533,7 @@ def save(results, material, metrics, arguments) -> dict:
 
 def brief(metrics) -> dict:
     """Return the part of metrics that a weights file carries."""
-    names = ("protocol", "preset", "changed", "copies", "seeds", "measures", "tests")
+    names = ("protocol", "data", "preset", "changed", "copies", "seeds", "measures", "tests")
     return {name: metrics[name] for name in names}
 
 
@@ -460,11 +553,17 @@ def main(arguments) -> None:
     """Carry out the command line."""
     from utility.evaluation import write_json
 
-    begun = resume(arguments) if arguments.resume else {}
-    check(arguments)
     if arguments.report:
-        report_again(arguments)
+        report_again(arguments.report)
         return
+    if arguments.compare:
+        compare_runs(arguments.compare)
+        return
+    begun = resume(arguments) if arguments.resume else {}
+    arguments.data = arguments.data or [BERLIN.name]
+    check(arguments)
+    if arguments.test_data:
+        arguments.evaluate = "split"
     hyperparameters = changed(PRESETS[arguments.preset], arguments.set)
     max_evals = arguments.max_evals
     if arguments.epochs is not None:
@@ -499,18 +598,36 @@ def main(arguments) -> None:
     print(f"report: {shown(folder / 'report.md')}")
 
 
-def report_again(arguments) -> None:
+def report_again(folder) -> None:
     """Compute the metrics and the report of a run anew from its predictions."""
-    config = read_config(arguments.report)
-    print_metrics(write_report(arguments.report, load_corpus(arguments), about(config)))
+    config = read_config(folder)
+    arguments = config["arguments"]
+    names = (*arguments["data"], *arguments["test_data"])
+    parts = {corpus_path(name).name: Material(load_corpus(name), [], {}) for name in names}
+    print_metrics(write_report(folder, join(parts).corpus, about(config)))
+
+
+def compare_runs(folders) -> None:
+    """Print how two runs differ, test by test."""
+    from utility.evaluation import CLEAN, compare, read_tests
+    from utility.report import describe_comparison
+
+    names = [shown(folder) for folder in folders]
+    first, second = map(read_tests, folders)
+    for test in (test for test in first if test in second):
+        labels = [name if test == CLEAN else f"{name}, {test}" for name in names]
+        print(describe_comparison(compare(first[test], second[test]), labels), end="\n\n")
 
 
 def about(config) -> dict:
     """Return what metrics and report say of how a run was made."""
     preset = config["arguments"]["preset"]
     usual = asdict(PRESETS[preset])
+    arguments = config["arguments"]
     return {
         "protocol": config["protocol"],
+        "data": [corpus_path(name).name for name in arguments["data"]],
+        "test_data": [corpus_path(name).name for name in arguments["test_data"]],
         "preset": preset,
         "changed": {k: v for k, v in config["hyperparameters"].items() if usual.get(k) != v},
         "copies": config["copies"],

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.measuring import cost_of, interleave, seconds_of
-from utility.globalvars import COPIES, DATA_DIRECTORY, FRAMES, PRESETS, ROOT, VERSIONS_NAME
+from utility.globalvars import BERLIN, COPIES, DATA_DIRECTORY, FRAMES, PRESETS, ROOT, VERSIONS_NAME
 
 DEMO = DATA_DIRECTORY / "demo.wav"
 RATE = FRAMES.sample_rate_hz
@@ -158,7 +158,7 @@ def training(audio) -> list[Row]:
 
     corpus = read_corpus()
     # Made here if they are not there yet, so that no training below has to.
-    copies = load_versions(corpus, COPIES, ROOT / VERSIONS_NAME, lambda: audio)
+    copies = load_versions(corpus, COPIES, ROOT / VERSIONS_NAME / BERLIN.name, lambda: audio)
     rows = holdout(corpus)[0].train
     material = Material(corpus, copies, {})
 

@@ -1,5 +1,6 @@
 """Measures against closed forms and scikit-learn, tables that round-trip, a report that reads."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from utility.evaluation import (
     COLUMNS,
     MEASURES,
     Predictions,
+    compare,
     measure,
     predictions_name,
     read_predictions,
@@ -243,3 +245,63 @@ def test_tables_of_another_kind_are_refused(content, tmp_path):
     path.write_text(content)
     with pytest.raises(DataError, match="not a table of predictions"):
         read_predictions(path)
+
+
+# Two runs
+
+
+def answers(classes, predictions):
+    return replace(predictions, probabilities=0.4 * one_hot(classes) + 0.6 / 7)
+
+
+def test_a_run_does_not_differ_from_itself():
+    comparison = compare(made_up(), made_up())
+    assert comparison["utterances"] == 300
+    assert (comparison["only_first"], comparison["only_second"]) == (0, 0)
+    assert comparison["p_value"] == 1
+    for measured in comparison["measures"].values():
+        assert measured["difference"] == 0
+        assert measured["interval"] == [0, 0]
+
+
+def test_mcnemar_counts_what_one_run_alone_got_right():
+    truth = made_up(100, seeds=1)
+    wrong = truth.labels.copy()
+    wrong[:10] = (wrong[:10] + 1) % 7
+    comparison = compare(answers(wrong, truth), answers(truth.labels, truth))
+    assert (comparison["only_first"], comparison["only_second"]) == (0, 10)
+    assert comparison["p_value"] == pytest.approx(2 * 0.5**10)
+    accuracy = comparison["measures"]["weighted_accuracy"]
+    assert accuracy["difference"] == pytest.approx(0.1)
+    low, high = accuracy["interval"]
+    assert 0 <= low < 0.1 < high < 0.3
+
+
+def test_runs_are_compared_on_what_both_have_tested_in_any_order():
+    whole = made_up()
+    order = np.random.default_rng(0).permutation(len(whole.file))
+    part = whole.take(order[np.isin(whole.file[order], [f"{n}.wav" for n in range(50, 120)])])
+    comparison = compare(whole, part)
+    assert comparison["utterances"] == 70
+    assert comparison["p_value"] == 1
+    for measured in comparison["measures"].values():
+        assert measured["difference"] == pytest.approx(0)
+
+
+def test_runs_that_cannot_be_compared_say_so():
+    one = made_up(10)
+    with pytest.raises(DataError, match="no recording in common"):
+        compare(one, replace(one, file=np.char.add("other/", one.file)))
+    with pytest.raises(DataError, match="other classes"):
+        compare(one, replace(one, emotions=one.emotions[::-1]))
+
+
+def test_two_runs_on_the_command_line(tmp_path, run_command):
+    done = run_command("train.py", "--compare", "results/seed2018", "results/holdout")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("# results/seed2018 and results/holdout, on 161 utterances")
+    accuracy = done.stdout.splitlines()[4].split(" | ")
+    assert accuracy[3].startswith("+")
+    missing = run_command("train.py", "--compare", "results/holdout", tmp_path)
+    assert missing.returncode == 1
+    assert "name the folder of a run" in missing.stderr

@@ -131,7 +131,7 @@ def test_metrics_can_be_recomputed_from_the_predictions(tuned, data, run_command
     before = (run / "report.md").read_text()
     assert "listeners recognised" in before
     (run / "report.md").unlink()
-    done = run_command("train.py", "--report", run, "--data", data)
+    done = run_command("train.py", "--report", run)
     assert done.stdout == tuned[0].stdout.splitlines(keepends=True)[0]
     assert (run / "report.md").read_text() == before
     assert json.loads((run / "metrics.json").read_text()) == metrics
@@ -408,18 +408,18 @@ def test_hyperparameters_can_be_set():
 def test_missing_pickles_are_extracted_where_there_is_audio(tmp_path, monkeypatch):
     audio = write_corpus(tmp_path / "audio", speakers=("03",))
     monkeypatch.setattr(dataset, "AUDIO_DIRECTORIES", (tmp_path / "nowhere", audio))
-    assert len(train.load_corpus(arguments_of("--data", tmp_path))) == 14
+    assert len(train.load_corpus(tmp_path)) == 14
     assert (tmp_path / "berlin_further_features.p").exists()
     # A folder that holds something is nobody's to overwrite.
     (tmp_path / "berlin_further_features.p").unlink()
     with pytest.raises(DataError, match=r"berlin_further_features\.p: no such file"):
-        train.load_corpus(arguments_of("--data", tmp_path))
+        train.load_corpus(tmp_path)
 
 
 def test_without_pickles_and_audio_the_command_to_run_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "AUDIO_DIRECTORIES", (tmp_path / "nowhere",))
     with pytest.raises(DataError, match=r"python dataset\.py download"):
-        train.load_corpus(arguments_of("--data", tmp_path))
+        train.load_corpus(tmp_path)
 
 
 def test_one_speaker_cannot_decide_and_train(tmp_path):
@@ -449,7 +449,10 @@ def test_one_speaker_cannot_decide_and_train(tmp_path):
         (["--audio", "/no/such/folder"], "folder that exists"),
         (["--set", "nothing=1"], "give one of"),
         (["--output", "/no/such/folder/w.h5"], "folder to write to"),
-        (["--data", "/no/such/folder"], "folder that exists"),
+        (["--data", "/no/such/folder/berlin"], "folder that exists"),
+        (["--data", "berlin", "berlin"], "of different names"),
+        (["--data", "berlin", "my", "--audio", "tests"], "goes with a single data set"),
+        (["--test-data", "my", "--evaluate", "loso"], "leave --evaluate loso away"),
         (["--run", "tests"], "exists"),
         (["--no-such-option"], "unrecognized"),
     ],

@@ -39,6 +39,8 @@ class Predictions:
     file, speaker, emotion, fold, seed : np.ndarray of str, shape (rows,)
         `emotion` is the true one.
     probabilities : np.ndarray, shape (rows, emotions)
+    emotions : tuple of str
+        The classes, in the order of the probabilities.
     """
 
     file: np.ndarray
@@ -47,11 +49,17 @@ class Predictions:
     fold: np.ndarray
     seed: np.ndarray
     probabilities: np.ndarray
+    emotions: tuple = EMOTION_LABELS
 
     @property
     def labels(self) -> np.ndarray:
         """Class number of each row."""
-        return np.array([EMOTION_LABELS.index(emotion) for emotion in self.emotion])
+        return np.array([self.emotions.index(emotion) for emotion in self.emotion])
+
+    def take(self, rows) -> "Predictions":
+        """Return some of the rows."""
+        columns = [getattr(self, name)[rows] for name in COLUMNS]
+        return Predictions(*columns, self.probabilities[rows], self.emotions)
 
 
 def prediction_rows(corpus, fold, seed, probabilities) -> list[dict]:
@@ -63,7 +71,7 @@ def prediction_rows(corpus, fold, seed, probabilities) -> list[dict]:
             "emotion": corpus.emotion[i],
             "fold": fold.name,
             "seed": str(seed),
-            **{emotion: f"{p:.6f}" for emotion, p in zip(EMOTION_LABELS, row, strict=True)},
+            **{emotion: f"{p:.6f}" for emotion, p in zip(corpus.emotions, row, strict=True)},
         }
         for i, row in zip(fold.test, probabilities, strict=True)
     ]
@@ -79,12 +87,12 @@ def read_predictions(path) -> Predictions:
     """
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        probabilities = np.array(
-            [[float(row[emotion]) for emotion in EMOTION_LABELS] for row in rows]
-        )
+            table = csv.DictReader(file)
+            rows = list(table)
+        emotions = tuple(name for name in table.fieldnames or () if name not in COLUMNS)
+        probabilities = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
         columns = [np.array([row[name] for row in rows]) for name in COLUMNS]
-        predictions = Predictions(*columns, probabilities)
+        predictions = Predictions(*columns, probabilities, emotions)
         if not len(predictions.labels):
             raise ValueError("no rows")
     except OSError as error:
@@ -172,14 +180,14 @@ def summed(tallies, rows) -> dict:
 
 
 def bootstrap(tallies, predictions) -> dict:
-    """Draw speakers anew, with replacement, and give the middle 95 % of each measure.
+    """Draw speakers anew, with replacement, and measure each draw.
 
-    The mean over seeds is taken within each draw, so that the interval is that
-    of the mean: what other ten speakers like these would have given.
+    The mean over seeds is taken within each draw: what other ten speakers like these
+    would have given. Equal speakers are drawn alike each time.
 
     Returns
     -------
-    dict of [float, float]
+    dict of np.ndarray, shape (draws,)
         By the names of `MEASURES`.
     """
     speakers, seeds = np.unique(predictions.speaker), np.unique(predictions.seed)
@@ -197,10 +205,79 @@ def bootstrap(tallies, predictions) -> dict:
         name: np.tensordot(draws, np.array([[part[name] for part in row] for row in parts]), axes=1)
         for name in tallies
     }
+    return {name: values.mean(axis=1) for name, values in measure(samples).items()}
+
+
+def interval_of(values) -> list[float]:
+    """Return the middle 95 % of what was drawn."""
+    return np.quantile(values, [0.025, 0.975]).tolist()
+
+
+def compare(first, second) -> dict:
+    """Compare two runs on the utterances that both have tested.
+
+    Parameters
+    ----------
+    first, second : Predictions
+
+    Returns
+    -------
+    dict
+        utterances; measures by name, each with first and second (means over seeds),
+        difference and its 95 % interval over speakers; and of the first seed of each,
+        only_first and only_second, how many utterances one of them alone got right,
+        with p_value, how often chance divides so many as unevenly (the exact test of
+        McNemar).
+
+    Raises
+    ------
+    DataError
+        If they have no utterance in common, or not the same classes.
+    """
+    from scipy.stats import binomtest
+
+    if first.emotions != second.emotions:
+        raise DataError("the runs have other classes; compare runs on the same data")
+    common = np.intersect1d(first.file, second.file)
+    if not len(common):
+        raise DataError("the runs have tested no recording in common")
+    parts = [part.take(np.isin(part.file, common)) for part in (first, second)]
+    tallies = [tally(part.labels, part.probabilities) for part in parts]
+    means = [mean_measures(*pair) for pair in zip(tallies, parts, strict=True)]
+    draws = [bootstrap(*pair) for pair in zip(tallies, parts, strict=True)]
+    right = [right_of_first_seed(part) for part in parts]
+    only_first, only_second = (int(np.sum(a & ~b)) for a, b in (right, right[::-1]))
+    uneven = only_first + only_second
     return {
-        name: np.quantile(values.mean(axis=1), [0.025, 0.975]).tolist()
-        for name, values in measure(samples).items()
+        "utterances": len(common),
+        "measures": {
+            name: {
+                "first": means[0][name],
+                "second": means[1][name],
+                "difference": means[1][name] - means[0][name],
+                "interval": interval_of(draws[1][name] - draws[0][name]),
+            }
+            for name in MEASURES
+        },
+        "only_first": only_first,
+        "only_second": only_second,
+        "p_value": float(binomtest(only_first, uneven).pvalue) if uneven else 1.0,
     }
+
+
+def mean_measures(tallies, predictions) -> dict:
+    """Return the mean of each measure over seeds."""
+    seeds = np.unique(predictions.seed)
+    rows = [measure(summed(tallies, predictions.seed == seed)) for seed in seeds]
+    return {name: float(np.mean([row[name] for row in rows])) for name in MEASURES}
+
+
+def right_of_first_seed(predictions) -> np.ndarray:
+    """Tell which utterances the first seed got right, in the order of their files."""
+    seed = min(predictions.seed.tolist(), key=int)
+    part = predictions.take(predictions.seed == seed)
+    right = part.probabilities.argmax(axis=1) == part.labels
+    return right[np.argsort(part.file)]
 
 
 def summarise(predictions) -> dict:
@@ -218,7 +295,7 @@ def summarise(predictions) -> dict:
     tallies = tally(predictions.labels, predictions.probabilities)
     seeds = np.unique(predictions.seed)
     of_seeds = [measure(summed(tallies, predictions.seed == seed)) for seed in seeds]
-    intervals = bootstrap(tallies, predictions)
+    draws = bootstrap(tallies, predictions)
     confusion = tallies["confusion"].sum(axis=0)
     speakers = {
         str(speaker): measure(summed(tallies, predictions.speaker == speaker))
@@ -235,13 +312,13 @@ def summarise(predictions) -> dict:
                     if len(seeds) > 1
                     else None
                 ),
-                "interval": intervals[name],
+                "interval": interval_of(draws[name]),
             }
             for name in MEASURES
         },
         "class_recalls": {
             emotion: float(row[k] / row.sum()) if row.sum() else None
-            for k, (emotion, row) in enumerate(zip(EMOTION_LABELS, confusion, strict=True))
+            for k, (emotion, row) in enumerate(zip(predictions.emotions, confusion, strict=True))
         },
         "speakers": {
             speaker: {

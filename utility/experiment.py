@@ -3,14 +3,15 @@
 Nothing here imports TensorFlow, so that a process can be handed its work before it does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from utility.calibration import Statistics, baseline, statistics
 from utility.errors import DataError
-from utility.globalvars import Hyperparameters
+from utility.globalvars import EMOTION_LABELS, Hyperparameters
 
 # Share of the training speakers that decide (rounded up): 3 of 10.
 VALIDATION_SHARE = 0.25
@@ -27,11 +28,14 @@ class TrainingSet:
         the others copies of them.
     labels : np.ndarray of int, shape (utterances,)
     speakers : np.ndarray of str, shape (utterances,)
+    emotions : tuple of str
+        The classes that labels count.
     """
 
     versions: list
     labels: np.ndarray
     speakers: np.ndarray
+    emotions: tuple = EMOTION_LABELS
 
     def __len__(self):
         return len(self.labels)
@@ -39,12 +43,13 @@ class TrainingSet:
     def take(self, rows) -> "TrainingSet":
         """Return some of the utterances."""
         versions = [[tables[i] for i in rows] for tables in self.versions]
-        return TrainingSet(versions, self.labels[rows], self.speakers[rows])
+        labels, speakers = self.labels[rows], self.speakers[rows]
+        return replace(self, versions=versions, labels=labels, speakers=speakers)
 
     def columns(self, count) -> "TrainingSet":
         """Return the first columns of all frames, which are what a network reads."""
         versions = [[table[:, :count] for table in tables] for tables in self.versions]
-        return TrainingSet(versions, self.labels, self.speakers)
+        return replace(self, versions=versions)
 
     def statistics(self) -> Statistics:
         """Measure the recordings, without their copies."""
@@ -92,12 +97,11 @@ class Experiment:
         """
         everything = self.everything.columns(hyperparameters.features)
         deciding = everything.take(self.deciding)
-        recordings = TrainingSet(deciding.versions[:1], deciding.labels, deciding.speakers)
-        return everything.take(self.learning), recordings
+        return everything.take(self.learning), replace(deciding, versions=deciding.versions[:1])
 
 
 class Material(NamedTuple):
-    """What experiments are made of.
+    """What experiments are made of: utterances, and other versions of them.
 
     Attributes
     ----------
@@ -111,6 +115,57 @@ class Material(NamedTuple):
     corpus: object
     copies: list
     conditions: dict
+
+    def take(self, rows) -> "Material":
+        """Return some of the utterances."""
+        columns = {
+            field.name: getattr(self.corpus, field.name)[rows]
+            for field in fields(self.corpus)
+            if field.name not in ("frames", "audio")
+        }
+        frames, *copies = ([table[i] for i in rows] for table in (self.corpus.frames, *self.copies))
+        return Material(
+            replace(self.corpus, **columns, frames=frames),
+            copies,
+            {name: [table[i] for i in rows] for name, table in self.conditions.items()},
+        )
+
+
+def join(materials) -> Material:
+    """Put several data sets together, whose speakers, files and texts keep apart.
+
+    Parameters
+    ----------
+    materials : dict of str to Material
+        By the name of the data set.
+    """
+    if len(materials) == 1:
+        return next(iter(materials.values()))
+    corpora = {name: material.corpus for name, material in materials.items()}
+
+    def chained(lists):
+        return list(chain.from_iterable(lists))
+
+    columns = {}
+    for field in fields(next(iter(corpora.values()))):
+        values = {name: getattr(corpus, field.name) for name, corpus in corpora.items()}
+        if field.name in ("file", "speaker", "text"):
+            values = {
+                name: np.array([f"{name}/{value}" for value in own]) for name, own in values.items()
+            }
+        if field.name == "frames":
+            columns[field.name] = chained(values.values())
+        elif field.name != "audio":
+            columns[field.name] = np.concatenate(list(values.values()))
+    parts = materials.values()
+    return Material(
+        type(next(iter(corpora.values())))(**columns),
+        [chained(copies) for copies in zip(*(part.copies for part in parts), strict=True)],
+        {
+            name: chained(part.conditions[name] for part in parts)
+            for name in next(iter(parts)).conditions
+        },
+    )
 
 
 def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Experiment:
@@ -139,5 +194,7 @@ def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Exper
         raise DataError("a part to train on has one speaker; give two or more, so that one decides")
     splitter = GroupShuffleSplit(n_splits=1, test_size=VALIDATION_SHARE, random_state=seed)
     learning, deciding = next(splitter.split(rows, groups=speakers))
-    everything = TrainingSet([corpus.frames, *material.copies], corpus.labels, corpus.speaker)
+    everything = TrainingSet(
+        [corpus.frames, *material.copies], corpus.labels, corpus.speaker, corpus.emotions
+    )
     return Experiment(everything.take(rows), learning, deciding, hyperparameters, seed, quiet)

@@ -4,7 +4,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utility.globalvars import EMOTION_LABELS
 from utility.report import percent
 
 
@@ -18,9 +17,9 @@ def draw_confusion(path, metrics) -> None:
     for row, column in np.ndindex(*confusion.shape):
         colour = "white" if shares[row, column] < 0.5 else "black"
         axes.text(column, row, confusion[row, column], ha="center", va="center", color=colour)
-    numbers = range(len(EMOTION_LABELS))
-    axes.set_xticks(numbers, EMOTION_LABELS, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(numbers, EMOTION_LABELS)
+    labels, numbers = list(metrics["class_recalls"]), range(len(confusion))
+    axes.set_xticks(numbers, labels, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(numbers, labels)
     axes.set_xlabel("predicted emotion")
     axes.set_ylabel("true emotion")
     axes.set_title(

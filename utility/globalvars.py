@@ -198,9 +198,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA_DIRECTORY = ROOT / "data"
 PRESETS_PATH = DATA_DIRECTORY / "presets.json"
 VERSIONS_NAME = "versions"
-DATABASE_PATH = ROOT / "berlin_db.p"
-FEATURES_PATH = ROOT / "berlin_features.p"
-FURTHER_FEATURES_PATH = ROOT / "berlin_further_features.p"
+# A data set is named by the path that its three pickles begin with.
+BERLIN = ROOT / "berlin"
+PICKLE_ENDINGS = ("_db.p", "_features.p", "_further_features.p")
 WEIGHTS_PATH = ROOT / "weights_blstm_hyperas_1.h5"
 
 # Ours, with the best hyperparameters known, and the network of the 2018 project.

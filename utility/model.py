@@ -13,27 +13,28 @@ import tensorflow as tf
 from keras import layers, ops
 
 from utility.errors import WeightsError
-from utility.globalvars import EMOTIONS, LARGEST_DEVIATION, VARIANCE_FLOOR
+from utility.globalvars import LARGEST_DEVIATION, VARIANCE_FLOOR
 
 
-def build_model(hyperparameters) -> keras.Model:
+def build_model(hyperparameters, class_count) -> keras.Model:
     """Build a network, untrained.
 
     Parameters
     ----------
     hyperparameters : Hyperparameters
         Its `network` chooses between `attention_network` and `seed2018_network`.
+    class_count : int
 
     Returns
     -------
     keras.Model
-        From (clips, frames, 36) to probabilities of the emotions, (clips, 7).
+        From (clips, frames, features) to probabilities of the emotions, (clips, class_count).
     """
     make_steps, make_network = NETWORKS[hyperparameters.network]
     frames = keras.Input((None, hyperparameters.features), name="frames")
     steps = make_steps(frames, not_padding(frames), hyperparameters)
     pooled = make_network(steps, not_padding(steps), hyperparameters)
-    probabilities = layers.Dense(len(EMOTIONS), "softmax", name="emotion")(pooled)
+    probabilities = layers.Dense(class_count, "softmax", name="emotion")(pooled)
     return keras.Model(frames, probabilities, name=hyperparameters.network)
 
 
@@ -76,7 +77,7 @@ def load_members(weights) -> list[keras.Model]:
     models = []
     try:
         for arrays in weights.members:
-            model = build_model(weights.hyperparameters)
+            model = build_model(weights.hyperparameters, len(weights.emotions))
             for weight in model.trainable_weights:
                 weight.assign(arrays[weight.path])
             set_statistics(model, weights.statistics)

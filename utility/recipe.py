@@ -190,7 +190,8 @@ def train_weights(experiment, hyperparameters, epochs, processes=None):
         for rows in zip(*histories, strict=True)
     ]
     statistics = experiment.everything.columns(hyperparameters.features).statistics()
-    return Weights(hyperparameters, list(members), statistics, temperature), history
+    emotions = experiment.everything.emotions
+    return Weights(hyperparameters, list(members), statistics, temperature, emotions), history
 
 
 def import_tensorflow() -> None:

@@ -3,13 +3,14 @@
 import numpy as np
 
 from utility.evaluation import CLEAN, MEASURES
-from utility.globalvars import CONDITIONS, EMOTION_LABELS
+from utility.globalvars import CONDITIONS
 
 PROTOCOLS = {
     "holdout": "a random 30 % was set aside, the split of 2018; every speaker is on both sides, "
     "which flatters",
     "loso": "each speaker in turn was left out, so every voice was unheard when it was tested",
     "loto": "each text in turn was left out; the speakers are on both sides",
+    "split": "what was set aside for testing was given, as a data set or a column of a manifest",
     "kfold": "ten random folds with the classes in equal shares, as most papers do; every speaker "
     "is on both sides, which flatters",
 }
@@ -37,7 +38,8 @@ def describe_run(metrics, corpus) -> str:
             f"# {metrics['protocol'].upper()}: "
             f"UAR {percent(metrics['measures']['unweighted_average_recall'])}",
             "",
-            f"{count} utterances, {len(metrics['speakers'])} speakers, "
+            f"{count} utterances of {' and '.join(metrics['test_data'] or metrics['data'])}, "
+            f"{len(metrics['speakers'])} speakers, "
             f"{network_text(metrics)}, {counted(len(seeds), 'seed')} "
             f"({', '.join(map(str, seeds))}): {PROTOCOLS[metrics['protocol']]}.",
             "No label of the utterances that are tested decided anything about their fold.",
@@ -60,9 +62,7 @@ def describe_run(metrics, corpus) -> str:
             "| --- | --- | --- | --- |",
             *emotion_rows(metrics, corpus),
             "",
-            "The listeners are the twenty of the perception test that comes with EmoDB, whose "
-            "every utterance was recognised by 80 % of them or more.",
-            "",
+            *listeners_note(corpus),
             "Most often mistaken:",
             "",
             *confusion_rows(metrics),
@@ -79,11 +79,63 @@ def describe_run(metrics, corpus) -> str:
     )
 
 
+def describe_comparison(comparison, names) -> str:
+    """Write what `utility.evaluation.compare` found.
+
+    Parameters
+    ----------
+    comparison : dict
+    names : pair of str
+        Of the two runs.
+
+    Returns
+    -------
+    str
+        In Markdown.
+    """
+    first, second = names
+    rows = []
+    for name, text in MEASURES.items():
+        measured = comparison["measures"][name]
+        shares = [f"{100 * measured[key]:.1f}" for key in ("first", "second")]
+        difference = f"{100 * measured['difference']:+.1f}"
+        low, high = (f"{100 * end:+.1f}" for end in measured["interval"])
+        rows.append(f"| {text} | {' | '.join(shares)} | {difference} | {low} to {high} |")
+    return "\n".join(
+        [
+            f"# {first} and {second}, on {comparison['utterances']} utterances of both",
+            "",
+            f"| measure, % | {first} | {second} | difference | 95 % over speakers |",
+            "| --- | --- | --- | --- | --- |",
+            *rows,
+            "",
+            "Means over seeds. An interval without 0 is a difference that other speakers like "
+            "these would hardly undo.",
+            "",
+            f"Of the first seeds, {first} alone is right on {comparison['only_first']} utterances, "
+            f"{second} alone on {comparison['only_second']}: p = {comparison['p_value']:.2g} "
+            "(exact McNemar test).",
+        ]
+    )
+
+
+def listeners_note(corpus) -> list[str]:
+    """Say who the listeners are, if there were any."""
+    if np.isnan(corpus.recognition).all():
+        return []
+    return [
+        "The listeners are the twenty of the perception test that comes with EmoDB, whose "
+        "every utterance was recognised by 80 % of them or more.",
+        "",
+    ]
+
+
 def network_text(metrics) -> str:
     """Say which networks were trained, and on what."""
     changes = "".join(f", {name} {value}" for name, value in metrics["changed"].items())
     copies = f"{metrics['copies']} kinds of copies" if metrics["copies"] else "without copies"
-    return f"network `{metrics['preset']}`{changes}, {copies}"
+    trained = f" trained on {' and '.join(metrics['data'])}" if metrics["test_data"] else ""
+    return f"network `{metrics['preset']}`{trained}{changes}, {copies}"
 
 
 def test_section(metrics) -> list[str]:
@@ -184,7 +236,7 @@ def emotion_rows(metrics, corpus) -> list[str]:
 
 def confusion_rows(metrics) -> list[str]:
     """List the largest entries off the diagonal."""
-    confusion = np.array(metrics["confusion_matrix"])
+    confusion, emotions = np.array(metrics["confusion_matrix"]), list(metrics["class_recalls"])
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(shares, 0)
     rows = []
@@ -192,8 +244,7 @@ def confusion_rows(metrics) -> list[str]:
         truth, answer = np.unravel_index(place, shares.shape)
         if shares[truth, answer]:
             rows.append(
-                f"- {EMOTION_LABELS[truth]} for {EMOTION_LABELS[answer]}: "
-                f"{100 * shares[truth, answer]:.1f} %"
+                f"- {emotions[truth]} for {emotions[answer]}: {100 * shares[truth, answer]:.1f} %"
             )
     return rows or ["- nothing"]
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from utility.calibration import calibrate
-from utility.globalvars import EMOTIONS, MOST_MEMBERS, Hyperparameters
+from utility.globalvars import MOST_MEMBERS, Hyperparameters
 from utility.inference import at_temperature
 from utility.model import build_model, set_statistics, split
 
@@ -249,7 +249,7 @@ def fit(
     make_deterministic(seed)
     random = np.random.default_rng(seed)
     training_set = training_set.columns(hyperparameters.features)
-    model = build_model(hyperparameters)
+    model = build_model(hyperparameters, len(training_set.emotions))
     set_statistics(model, training_set.statistics())
     step_maker, network = split(model)
     steps = make_steps(step_maker, training_set, hyperparameters)
@@ -257,7 +257,7 @@ def fit(
     batch_count = -(-count // hyperparameters.batch_size)
     optimizer = make_optimizer(hyperparameters, hyperparameters.epochs * batch_count)
     update = make_update(network, optimizer, hyperparameters.label_smoothing)
-    targets = np.eye(len(EMOTIONS), dtype=np.float32)[training_set.labels]
+    targets = np.eye(len(training_set.emotions), dtype=np.float32)[training_set.labels]
 
     history = []
     epoch_numbers = range(1, 1 + (epochs or hyperparameters.epochs))
