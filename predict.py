@@ -4,7 +4,6 @@ As a library: `weights = load(); predict("clip.wav", weights).label`.
 """
 
 import contextlib
-import io
 import os
 import sys
 from functools import partial
@@ -15,11 +14,8 @@ from utility.command_line import Parser, add_debug_option, report, run
 from utility.errors import SignalError, UsageError, WeightsError
 from utility.globalvars import VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.parallel import in_processes
+from utility.recordings import STANDARD_INPUT, are_few, find_recordings, group, sound_of
 
-# Recordings that a process takes at a time.
-GROUP_FILES = 16
-GROUP_BYTES = 2**24
-STANDARD_INPUT = "-"
 SHORTEST_WINDOW_SECONDS = 0.1
 
 
@@ -30,51 +26,6 @@ def __getattr__(name):
 
         return getattr(prediction, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def find_recordings(arguments) -> list:
-    """List the recordings: files as they are named, folders searched for all but hidden files.
-
-    A folder without any stands for itself, so that it is reported like a bad recording.
-    """
-    recordings = []
-    for path in arguments:
-        if not os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises for too long a name
-            recordings.append(path)
-            continue
-        found = [
-            file
-            for file in sorted(Path(path).rglob("*"))
-            if file.is_file()
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        ]
-        recordings += found or [path]
-    return recordings
-
-
-def size_of(sound) -> int:
-    """Return the bytes of a file, 0 if there is none."""
-    try:
-        return os.stat(sound).st_size  # noqa: PTH116, sound may be text
-    except (OSError, TypeError):
-        return 0
-
-
-def group(sounds) -> list[list]:
-    """Divide recordings, in order, into groups of a few files, or of one that is large."""
-    groups, total = [], 0
-    for sound in sounds:
-        total += size_of(sound)
-        if not groups or len(groups[-1]) == GROUP_FILES or total > GROUP_BYTES:
-            groups.append([])
-            total = size_of(sound)
-        groups[-1].append(sound)
-    return groups
-
-
-def sound_of(recording):
-    """Return what can be read: the path itself, or all that standard input holds."""
-    return io.BytesIO(sys.stdin.buffer.read()) if recording == STANDARD_INPUT else recording
 
 
 def make_writer(arguments, emotions, several):
@@ -204,7 +155,7 @@ def check(arguments) -> None:
         if value is not None and value < least:
             raise UsageError(f"--{name} {value}: give {least} or more")
     if arguments.hop is None:
-        arguments.hop = 1.0 if arguments.stream else arguments.window
+        arguments.hop = min(1.0, arguments.window) if arguments.stream else arguments.window
     if not SHORTEST_WINDOW_SECONDS <= arguments.window <= WINDOW_SECONDS:
         raise UsageError(
             f"--window {arguments.window}: give {SHORTEST_WINDOW_SECONDS} to {WINDOW_SECONDS} s"
@@ -258,7 +209,7 @@ def destination(path):
 def predict_recordings(arguments, names, sounds, weights, voice) -> bool:
     """Predict recordings and write what was heard; return whether one failed."""
     function = prediction_function(arguments, weights, voice)
-    few = sum(map(size_of, sounds)) < GROUP_BYTES and len(sounds) <= 4 * GROUP_FILES
+    few = are_few(sounds)
     processes = arguments.processes
     if arguments.debug or (processes is None and few):
         processes = 1  # which keeps the traceback; few are done before processes have started
