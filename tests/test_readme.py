@@ -1,7 +1,9 @@
 """What the README says is so: its commands, its output, its figures, its files."""
 
+import importlib
 import json
 import re
+import shlex
 
 import pytest
 
@@ -49,6 +51,22 @@ def test_the_shown_commands_print_what_is_shown(name, run_command):
             done = run_command(*command.split()[1:], stdin=file)
     assert done.stdout.strip("\n") == block(f"{name} output")
     assert done.returncode == ("missing" in code)
+
+
+def commands_of_the_readme():
+    """Return the words of every command of the project, a pipe's last, without what starts it."""
+    blocks = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
+    lines = [line.split(" | ")[-1] for text in blocks for line in text.splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line[:1] == ["python"]]
+
+
+@pytest.mark.parametrize("words", commands_of_the_readme(), ids=" ".join)
+def test_every_command_is_one_that_the_program_knows(words):
+    program, *options = words[1:] if words[0] == "-m" else words
+    parser = importlib.import_module(program.removesuffix(".py")).build_parser()
+    # Nothing is carried out: other tests do that, with small data.
+    parser.parse_args(options[: options.index("<")] if "<" in options else options)
 
 
 def test_the_speed_table_is_that_of_the_results():
@@ -109,6 +127,15 @@ def results_row(run):
 def test_the_table_follows_from_the_metrics():
     shown = re.findall(r"^\| (?:ours|2018 network).*$", README, re.MULTILINE)
     assert sorted(shown) == sorted(map(results_row, RUNS))
+
+
+def test_the_peer_is_as_it_was_measured():
+    measured = read_json(RESULTS / "svm.json")["ComParE_2016"]
+    uar = "unweighted_average_recall"
+    row = [measured["as recorded"][name] for name in ("weighted_accuracy", uar)]
+    cells = " | ".join(f"{100 * share:.1f}" for share in row)
+    assert f"| linear SVM, ComParE 2016 | loso | | {cells} | | | |" in README
+    assert f"a UAR of {100 * measured['of own speaker'][uar]:.1f} %" in README
 
 
 def test_the_other_tests_follow_from_the_metrics():

@@ -116,6 +116,9 @@ class Hyperparameters:
     calibrated_share : float
         Share of what is drawn that is shifted and scaled to its speaker's own
         baseline, see `utility.calibration`.
+    balanced : bool
+        Whether probabilities are those for classes that are equally frequent, whatever
+        their shares among the training utterances.
     scaled : bool
         Whether a temperature is fitted to the probabilities, on speakers not trained on.
     frames_per_step : int
@@ -148,6 +151,7 @@ class Hyperparameters:
     members: int
     copies: int
     calibrated_share: float
+    balanced: bool
     scaled: bool
     frames_per_step: int
     dense_units: int

@@ -159,10 +159,15 @@ def make_optimizer(hyperparameters, planned_updates) -> keras.optimizers.Optimiz
     )
 
 
-def make_update(model, optimizer, label_smoothing):
-    """Return a function that learns from a batch: clips and targets in, probabilities out.
+def make_update(model, optimizer, label_smoothing, class_shares):
+    """Return a function that learns from a batch: clips and targets in, loss and probabilities out.
 
-    Its signature leaves the shapes open, so that TensorFlow traces it once and
+    What the loss compares with the targets is the probabilities times the shares of the
+    classes, so that the network need not learn what is frequent, and its own probabilities
+    are those for classes that are equally frequent. After A. K. Menon et al., "Long-tail
+    learning via logit adjustment", ICLR 2021.
+
+    The signature leaves the shapes open, so that TensorFlow traces it once and
     not anew for other lengths. XLA would compile for longer than all epochs take.
     """
     loss_of = keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
@@ -174,7 +179,8 @@ def make_update(model, optimizer, label_smoothing):
     def update(clips, targets):
         with tf.GradientTape() as tape:
             probabilities = model(clips, training=True)
-            loss = loss_of(targets, probabilities)
+            frequent = probabilities * class_shares
+            loss = loss_of(targets, frequent / tf.reduce_sum(frequent, axis=1, keepdims=True))
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
         return loss, probabilities
@@ -256,8 +262,12 @@ def fit(
     count = len(training_set) * (1 + hyperparameters.copies)
     batch_count = -(-count // hyperparameters.batch_size)
     optimizer = make_optimizer(hyperparameters, hyperparameters.epochs * batch_count)
-    update = make_update(network, optimizer, hyperparameters.label_smoothing)
     targets = np.eye(len(training_set.emotions), dtype=np.float32)[training_set.labels]
+    class_shares = np.ones_like(targets[0])
+    if hyperparameters.balanced:
+        # A class that is in no training utterance must be unlearned, too.
+        class_shares = np.maximum(targets.mean(axis=0), 0.5 / len(targets))
+    update = make_update(network, optimizer, hyperparameters.label_smoothing, class_shares)
 
     history = []
     epoch_numbers = range(1, 1 + (epochs or hyperparameters.epochs))

@@ -1,0 +1,145 @@
+"""Measure what each part of the recipe is worth, leaving one speaker out at a time.
+
+python -m benchmarks.ablation [--seeds N]
+
+Each row is a run of train.py with other hyperparameters, kept in runs/ablation and
+continued where it was stopped; what it measured goes to results/ablation, and all of
+that into one table. A row takes about five minutes a seed on two cores, all some hours.
+"""
+
+import json
+import subprocess
+import sys
+
+from utility.command_line import Parser, add_debug_option, report, run
+from utility.errors import DataError
+from utility.evaluation import write_json
+from utility.functions import replaced_when_done
+from utility.globalvars import ROOT
+from utility.report import percent
+
+RESULTS = ROOT / "results" / "ablation"
+RUNS = ROOT / "runs" / "ablation"
+# A single network tells the parts apart at a third of the time that three take.
+ONE = ("members=1", "scaled=false")
+UNBALANCED = (*ONE, "balanced=false")
+UNCALIBRATED = (*UNBALANCED, "calibrated_share=0")
+KEPT = {
+    "36 features": (*UNCALIBRATED, "features=36", "copies=0"),
+    "and copies": (*UNCALIBRATED, "features=36"),
+    "and 30 further features": UNCALIBRATED,
+    "and half of it calibrated": UNBALANCED,
+    "and balanced classes": ONE,
+    "and three networks, scaled": (),
+}
+DROPPED = {
+    "5 frames a step": (*ONE, "frames_per_step=5"),
+    "20 frames a step": (*ONE, "frames_per_step=20"),
+    "dense layer of 64": (*ONE, "dense_units=64"),
+    "dense layer of 256": (*ONE, "dense_units=256"),
+    "one attention head": (*ONE, "attention_heads=1"),
+    "less dropout": (*ONE, "input_dropout=0.1", "dropout=0.35"),
+    "no label smoothing": (*ONE, "label_smoothing=0"),
+    "40 epochs": (*ONE, "epochs=40"),
+    "2 copies": (*ONE, "copies=2"),
+}
+TITLES = {
+    "Kept, one after the other": KEPT,
+    "Tried with one balanced network, and dropped": DROPPED,
+}
+
+
+def measure(name, settings, seeds) -> None:
+    """Make the run of a row, as far as it is not made, and keep what it measured."""
+    folder = RUNS / name
+    if (folder / "config.json").exists():
+        options = ("--resume", folder)
+    else:
+        options = ("--evaluate", "loso", "--seeds", seeds, "--conditions", "room", "--run", folder)
+        if "calibrated_share=0" not in settings:
+            options += ("--calibrate", "speaker")
+        if settings:
+            options += ("--set", *settings)
+    command = [sys.executable, "train.py", *map(str, options)]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        raise DataError(f"{folder}: the run failed, see above; what it did is kept")
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    names = ("changed", "seeds", "measures", "tests")
+    RESULTS.mkdir(exist_ok=True)
+    write_json(RESULTS / f"{name}.json", {name: metrics[name] for name in names})
+
+
+def table(title, rows) -> list[str]:
+    """Lay out what is measured of some rows."""
+    lines = [
+        f"## {title}",
+        "",
+        "| recipe | seeds | UAR % | calibrated, UAR % | in a room, UAR % | top 2 % |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in rows:
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            row = json.loads(path.read_text(encoding="utf-8"))
+            lines.append(f"| {name} | {len(row['seeds'])} | {' | '.join(cells(row))} |")
+    return [*lines, ""]
+
+
+def cells(row) -> list[str]:
+    """Write the figures of a row."""
+    uar = "unweighted_average_recall"
+    tests = [row["tests"].get(test) for test in ("calibrated_speaker", "room")]
+    return [
+        percent(row["measures"][uar], ""),
+        *(percent(test[uar], "") if test else "" for test in tests),
+        percent(row["measures"]["top_2_accuracy"], ""),
+    ]
+
+
+def build_parser() -> Parser:
+    """Describe the command line."""
+    parser = Parser(
+        prog="benchmarks.ablation",
+        description="Measure what each part of the recipe is worth on speakers left out.",
+        examples=("python -m benchmarks.ablation", "python -m benchmarks.ablation --seeds 1"),
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="of rows that are not begun"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[*KEPT, *DROPPED],
+        metavar="NAME",
+        help="a row by its name in the table; all, if none is given",
+    )
+    add_debug_option(parser)
+    return parser
+
+
+def main(arguments) -> None:
+    """Carry out the command line."""
+    rows = KEPT | DROPPED
+    for name in arguments.only or rows:
+        report("benchmarks.ablation", name)
+        measure(name, rows[name], arguments.seeds)
+        write_table()
+    print((RESULTS / "README.md").read_text(encoding="utf-8"))
+
+
+def write_table() -> None:
+    """Write the table of all rows that are measured."""
+    lines = ["# What each part of the recipe is worth", ""]
+    for title, rows in TITLES.items():
+        lines += table(title, rows)
+    lines += [
+        "Each speaker left out in turn; mean ± standard deviation over seeds. From",
+        "`python -m benchmarks.ablation`, which says what each row sets.",
+        "",
+    ]
+    with replaced_when_done(RESULTS / "README.md") as temporary:
+        temporary.write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(run(build_parser(), main))
