@@ -344,6 +344,9 @@ def find_rows(audio, name, manifest=None, further=(), note=lambda message: None)
         raise DataError(f"{audio}: no file is named as in {name}, such as {foreign[0]}; see --help")
     if foreign:
         note(f"left out {len(foreign)} files not named as in {name}, such as {foreign[0]}")
+    for emotion in further:
+        if all(row["emotion"] != emotion for row in rows):
+            note(f"--classes {emotion}: no recording is of that")
     rows, left_out = of_classes(rows, further)
     for emotion, count in sorted(left_out.items()):
         note(f"left out {count} of {emotion}; to keep them: --classes {emotion}")
@@ -691,8 +694,13 @@ def extract_as_asked(arguments) -> Corpus:
         raise UsageError(f"--corpus {arguments.corpus}: name its recordings with --audio DIR")
     audio = (arguments.audio or arguments.manifest.parent).resolve()
     name = arguments.name or (arguments.manifest.stem if arguments.manifest else arguments.corpus)
+    if name == BERLIN.name or "/" in name:
+        raise UsageError(f"--name {name}: give another, without /; berlin is EmoDB")
     rows = find_rows(audio, arguments.corpus, arguments.manifest, arguments.classes, note)
-    return extract_rows(rows, audio, arguments.output / name, arguments.processes, str(audio))
+    path = arguments.output / name
+    corpus = extract_rows(rows, audio, path, arguments.processes, str(audio))
+    note(f"wrote {', '.join(shown(written) for written in pickle_paths(path.resolve()))}")
+    return corpus
 
 
 def main(arguments) -> None:

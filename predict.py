@@ -4,6 +4,7 @@ As a library: `weights = load(); predict("clip.wav", weights).label`.
 """
 
 import contextlib
+import io
 import os
 import sys
 from functools import partial
@@ -17,11 +18,12 @@ from utility.parallel import in_processes
 from utility.recordings import STANDARD_INPUT, are_few, find_recordings, group, sound_of
 
 SHORTEST_WINDOW_SECONDS = 0.1
+LONGEST_PLOT_SECONDS = 30
 
 
 def __getattr__(name):
-    """Give `load` and `predict` to other programs, without NumPy where only --help is wanted."""
-    if name in ("load", "predict"):
+    """Give `load`, `predict` and `learn_voice` to programs; NumPy is not needed for --help."""
+    if name in ("load", "predict", "learn_voice"):
         from utility import prediction
 
         return getattr(prediction, name)
@@ -170,12 +172,23 @@ def check(arguments) -> None:
         if arguments.audio != [STANDARD_INPUT]:
             raise UsageError(f"--stream: give {STANDARD_INPUT}, standard input, and nothing else")
         if arguments.timeline or arguments.plot or arguments.csv or arguments.output:
-            raise UsageError("--stream: goes with --json, --window, --hop and --rate only")
+            raise UsageError("--stream: leave --timeline, --plot, --csv and --output away")
     for path in filter(None, (arguments.output, arguments.plot)):
         if path.is_dir() or not path.parent.is_dir():
-            raise UsageError(f"{path}: give a file in a folder that exists")
+            raise UsageError(f"{path}: give a file, in a folder that exists")
+        if path.resolve() in [Path(name).resolve() for name in arguments.audio]:
+            raise UsageError(f"{path}: is a recording; give another file to write to")
     if arguments.plot and arguments.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise UsageError(f"--plot {arguments.plot}: give a name that ends in .png, .svg or .pdf")
+
+
+def check_length(sound) -> None:
+    """Raise a `UsageError` if a recording is too long to see attention in its picture."""
+    from utility.functions import seconds_of
+
+    with contextlib.suppress(SignalError):  # which the prediction will report
+        if (seconds := seconds_of(sound)) > LONGEST_PLOT_SECONDS:
+            raise UsageError(f"--plot: {seconds:.0f} s are too long for that; give --timeline, too")
 
 
 def learn_voice_of(paths, weights) -> tuple:
@@ -191,34 +204,28 @@ def learn_voice_of(paths, weights) -> tuple:
     return learn_voice(find_recordings(paths), weights, leave_out), left_out
 
 
-@contextlib.contextmanager
-def destination(path):
-    """Give the file that results go to: a new one, which is there when all is done, or stdout."""
-    if path is None:
-        yield sys.stdout
-        return
+def keep(path, text) -> None:
+    """Write results in one step, so that what a file held is there until then."""
     from utility.functions import replaced_when_done
 
-    with (
-        replaced_when_done(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        yield file
+    content = text.encode("utf-8", "surrogateescape")
+    if path.exists() and not path.is_file():  # a pipe or device, which nothing may replace
+        path.write_bytes(content)
+        return
+    with replaced_when_done(path) as temporary:
+        temporary.write_bytes(content)
 
 
-def predict_recordings(arguments, names, sounds, weights, voice) -> bool:
-    """Predict recordings and write what was heard; return whether one failed."""
+def predict_recordings(arguments, names, sounds, weights, voice) -> list:
+    """Predict recordings, write what was heard, and return it."""
     function = prediction_function(arguments, weights, voice)
     few = are_few(sounds)
     processes = arguments.processes
     if arguments.debug or (processes is None and few):
         processes = 1  # which keeps the traceback; few are done before processes have started
     header, write = make_writer(arguments, weights.emotions, len(names) > 1)
-    failed = False
-    with (
-        destination(arguments.output) as file,
-        in_processes(function, group(sounds), processes) as groups,
-    ):
+    file, heard = io.StringIO() if arguments.output else sys.stdout, []
+    with in_processes(function, group(sounds), processes) as groups:
         results, put = chain.from_iterable(groups), file.write
         if not few:
             from tqdm import tqdm
@@ -231,16 +238,18 @@ def predict_recordings(arguments, names, sounds, weights, voice) -> bool:
                 if arguments.debug:
                     raise result
                 report("predict.py", f"{name}: {result}")
-                failed = True
             put(write(name, result))
             file.flush()
             if getattr(result, "windows", 1) > 1:
                 report(
                     "predict.py",
                     f"note: {name}: the mean of {result.windows} windows, as it lasts "
-                    f"{result.seconds:.0f} s; --timeline shows them one by one",
+                    f"{result.seconds:.0f} s; --timeline tells its parts",
                 )
-    return failed
+            heard.append(result)
+    if arguments.output and not (len(heard) == 1 and isinstance(heard[0], SignalError)):
+        keep(arguments.output, file.getvalue())
+    return heard
 
 
 def prediction_function(arguments, weights, voice):
@@ -280,11 +289,19 @@ def main(arguments) -> int:
             listen(sys.stdin.buffer, sys.stdout, weights, voice, arguments)
             return int(bool(left_out))
         sounds = [sound_of(name) for name in names]
-        failed = predict_recordings(arguments, names, sounds, weights, voice)
+        if arguments.plot and not arguments.timeline:
+            check_length(sounds[0])
+        heard = predict_recordings(arguments, names, sounds, weights, voice)
+        failed = any(isinstance(result, SignalError) for result in heard)
         if arguments.plot and not failed:
-            from utility.plot import draw
+            from utility.plot import draw_attention, draw_timeline, write
 
-            draw(arguments.plot, names[0], sounds[0], weights, voice, arguments)
+            figure = (
+                draw_timeline(heard[0], weights.emotions)
+                if arguments.timeline
+                else draw_attention(sounds[0], weights, voice)
+            )
+            write(figure, Path(names[0]).name, arguments.plot)
         return int(failed or bool(left_out))
     except WeightsError as error:
         raise WeightsError(f"{arguments.weights}: {error}") from error

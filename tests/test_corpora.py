@@ -86,7 +86,7 @@ def test_every_wrong_row_is_named_with_its_line(tmp_path):
     with pytest.raises(DataError) as raised:
         rows_of_manifest(path, tmp_path)
     first, *lines = str(raised.value).splitlines()
-    assert first == "nothing was written, because of"
+    assert first.startswith(f"nothing was written, because of (files are looked for in {tmp_path}")
     assert [line.removeprefix(f"{path}, line ").split(":")[0] for line in lines] == list("345678")
     for line, reason in zip(
         lines,
@@ -100,7 +100,8 @@ def test_every_wrong_row_is_named_with_its_line(tmp_path):
     ("content", "message"),
     [
         (b"", "has no column file and emotion"),
-        (b"file;emotion\n", "has no column file and emotion"),
+        (b"path;feeling\n", "has no column file and emotion"),
+        (b"file;emotion\n", "has no rows"),
         (b"file\na.wav\n", "has no column emotion"),
         (b"file,emotion\n\xff,anger\n", "not a table in CSV"),
     ],
@@ -109,6 +110,24 @@ def test_what_is_no_manifest_says_so(content, message, tmp_path):
     (tmp_path / "my.csv").write_bytes(content)
     with pytest.raises(DataError, match=message):
         rows_of_manifest(tmp_path / "my.csv", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["File;Emotion\na.wav;Angry\n", "emotion\tfile\nanger\ta.wav\n"]
+)
+def test_tables_of_spreadsheets_are_read(content, tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "my.csv").write_text(content, encoding="utf-8-sig")
+    (row,) = rows_of_manifest(tmp_path / "my.csv", tmp_path)
+    assert (row["file"], row["emotion"], row["speaker"]) == ("a.wav", "anger", "a.wav")
+
+
+def test_the_pickles_of_emodb_are_not_overwritten(tmp_path, run_command):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "berlin.csv").write_text("file,emotion\na.wav,anger\n")
+    done = run_command("dataset.py", "extract", "--manifest", tmp_path / "berlin.csv")
+    assert done.returncode == 2
+    assert "berlin is EmoDB" in done.stderr
 
 
 def test_a_manifest_that_is_missing_says_so(tmp_path, run_command):

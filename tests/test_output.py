@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -66,7 +67,7 @@ def test_a_long_recording_comes_with_a_note(tmp_path, run_command):
     assert len(done.stdout.splitlines()) == 2
     assert done.stderr == (
         f"predict.py: note: {path}: the mean of 2 windows, as it lasts 16 s; "
-        "--timeline shows them one by one\n"
+        "--timeline tells its parts\n"
     )
 
 
@@ -90,6 +91,37 @@ def test_wrong_options_say_what_is_right(options, message, run_command):
     done = run_command("predict.py", *options, DEMO)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
+
+
+def test_what_is_written_to_is_no_recording(tmp_path, run_command):
+    path = tmp_path / "clip.wav"
+    path.write_bytes(DEMO.read_bytes())
+    for options in (["--output", path], ["--plot", tmp_path / "x.png", "--output", path]):
+        done = run_command("predict.py", *options, path)
+        assert done.returncode == 2
+        assert "is a recording" in done.stderr
+    assert path.read_bytes() == DEMO.read_bytes()
+
+
+def test_a_failure_leaves_the_older_result(tmp_path, run_command):
+    path = tmp_path / "heard.srt"
+    path.write_text("what was there before")
+    done = run_command(
+        "predict.py", "--subtitles", "srt", "--output", path, tmp_path / "missing.wav"
+    )
+    assert done.returncode == 1
+    assert path.read_text() == "what was there before"
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    command = subprocess.Popen(
+        [sys.executable, "predict.py", "--json", "--output", str(path), str(DEMO)], cwd=ROOT
+    )
+    assert json.loads(path.read_text())["path"] == str(DEMO)
+    assert command.wait(timeout=20) == 0
+    assert path.is_fifo()
 
 
 def test_version(run_command):
@@ -136,6 +168,8 @@ def test_a_path_a_file_and_an_array_are_the_same(weights):
         (np.zeros(16_000), None, "say its sample_rate"),
         (np.zeros(16_000), 0, "has a sample rate of 0"),
         ("missing.wav", None, "no such file"),
+        ("missing.wav", 8000, "leave yours away"),
+        (None, None, "is of type NoneType"),
         (io.BytesIO(b"nothing"), None, "cannot be read as audio"),
     ],
 )

@@ -131,7 +131,8 @@ def test_windows_of_a_timeline_are_predicted_like_clips(joined, weights):
     for start, end, ranking in voiced:
         part = signal_[round(start * RATE) : round(end * RATE)]
         expected = predict(part, weights, sample_rate=RATE).probabilities
-        assert dict(ranking) == pytest.approx(expected, abs=0.01)
+        # Resampled apart, the edges differ by a little.
+        assert dict(ranking) == pytest.approx(expected, abs=0.03)
     assert result.whole.seconds == pytest.approx(len(signal_) / RATE, abs=1e-3)
 
 
@@ -323,6 +324,22 @@ def test_ctrl_c_ends_a_stream_cleanly():
     command.send_signal(signal.SIGINT)
     output, errors = command.communicate(timeout=20)
     assert (command.returncode, output, errors) == (0, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", b"anything to hear"),
+        (bytes(100), b"anything to hear"),
+        (b"fLaC" + bytes(99_999), b"decode it"),
+        (b"OggS" + bytes(99_999), b"decode it"),
+    ],
+)
+def test_what_is_no_raw_sound_says_so(content, message):
+    command = start_stream()
+    output, errors = command.communicate(content, timeout=60)
+    assert (command.returncode, output) == (1, b"")
+    assert message in errors
 
 
 def test_a_stream_that_is_no_16_bit_sound_says_so():

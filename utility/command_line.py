@@ -39,8 +39,9 @@ class Parser(argparse.ArgumentParser):
 
         options = [option for action in self._actions for option in action.option_strings]
         words = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
-        close = [get_close_matches(word, options, 1) for word in words if word not in options]
-        meant = " ".join(match[0] for match in close if match)
+        close = [get_close_matches(word, options, 1, cutoff=0.7) for word in words]
+        unknown = message.startswith("unrecognized")
+        meant = " ".join(match[0] for match in close if match and unknown)
         super().error(f"{message}; did you mean {meant}?" if meant else message)
 
     def format_help(self):

@@ -14,6 +14,18 @@ from utility.globalvars import EMOTION_LABELS, EMOTIONS
 
 COLUMNS = ("file", "emotion", "speaker", "text", "split")
 SPLIT_NAMES = ("train", "test")
+# What tables call the seven.
+SYNONYMS = {
+    "angry": "anger",
+    "bored": "boredom",
+    "disgusted": "disgust",
+    "anxiety": "anxiety/fear",
+    "fear": "anxiety/fear",
+    "fearful": "anxiety/fear",
+    "happy": "happiness",
+    "joy": "happiness",
+    "sad": "sadness",
+}
 
 
 class Naming(NamedTuple):
@@ -187,8 +199,13 @@ def rows_of_manifest(path, audio) -> list[dict]:
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file, strict=True)
-            columns = table.fieldnames or []
+            header = file.readline()
+            # As spreadsheets of some countries write it.
+            delimiter = max(",;\t", key=header.count)
+            file.seek(0)
+            table = csv.DictReader(file, delimiter=delimiter, strict=True)
+            columns = [name.strip().lower() for name in table.fieldnames or []]
+            table.fieldnames = columns
             rows = [(table.line_num, row) for row in table]
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; check the path") from error
@@ -197,15 +214,19 @@ def rows_of_manifest(path, audio) -> list[dict]:
     missing = [name for name in COLUMNS[:2] if name not in columns]
     if missing:
         raise DataError(f"{path}: has no column {' and '.join(missing)}; name it in the first line")
+    if not rows:
+        raise DataError(f"{path}: has no rows; list recordings below the first line")
     seen, problems, read = {}, [], []
     for line, row in rows:
         cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
         if wrong := problem_of(cells, audio, seen, surplus=None in row):
             problems.append(f"{path}, line {line}: {wrong}")
         seen.setdefault(cells["file"], line)
+        cells["emotion"] = SYNONYMS.get(cells["emotion"].lower(), cells["emotion"].lower())
         read.append(cells | {"speaker": cells["speaker"] or cells["file"], "version": ""})
     if problems:
-        raise DataError("\n".join(["nothing was written, because of", *problems]))
+        place = f"files are looked for in {audio}, or in --audio DIR"
+        raise DataError("\n".join([f"nothing was written, because of ({place})", *problems]))
     return read
 
 

@@ -97,6 +97,8 @@ def opened(sound):
     with contextlib.ExitStack() as stack:
         if isinstance(sound, tuple):
             recording = Samples(*sound)
+        elif not (isinstance(sound, str | os.PathLike) or hasattr(sound, "read")):
+            raise SignalError(f"is of type {type(sound).__name__}; give a path, a file or an array")
         else:
             import soundfile
 
@@ -108,6 +110,18 @@ def opened(sound):
                     file.seek(0)
                 recording = stack.enter_context(soundfile.SoundFile(file))
         yield recording
+
+
+def seconds_of(sound) -> float:
+    """Return the length of what `read_windows` reads, as it says itself.
+
+    Raises
+    ------
+    SignalError
+        If the recording is missing or cannot be read.
+    """
+    with opened(sound) as recording:
+        return recording.frames / recording.samplerate
 
 
 def read_channels(recording, length) -> np.ndarray:

@@ -5,64 +5,38 @@ import librosa.display
 import numpy as np
 from matplotlib.figure import Figure
 
-from utility.errors import UsageError
 from utility.functions import is_silent, read_windows, without_silence
 from utility.globalvars import FRAMES, WINDOW_SECONDS
 from utility.inference import predict
 from utility.prediction import frames_of, rank
-from utility.timeline import timelines
 
 # After M. Okabe and K. Ito, told apart by the colour-blind, too.
 COLOURS = ("#d55e00", "#f0e442", "#009e73", "#56b4e9", "#e69f00", "#0072b2", "#999999")
+# For classes beside the seven, after P. Tol.
+COLOURS += ("#cc79a7", "#332288", "#117733", "#882255", "#44aa99", "#000000", "#aa4499")
 RATE = FRAMES.sample_rate_hz
-LONGEST_SECONDS = 30
 SPECTRUM_LENGTH = 1024
 
 
-def draw(path, name, sound, weights, voice, options) -> None:
-    """Draw a recording that has been predicted before, so that it can be read.
-
-    Parameters
-    ----------
-    path : path-like
-        Ends in .png, .svg or .pdf.
-    name : path-like
-        For the title.
-    sound
-        As for `utility.functions.read_windows`.
-    weights : Weights
-    voice : Statistics or None
-    options
-        timeline : bool; window, hop : float, in seconds.
-
-    Raises
-    ------
-    UsageError
-        If it is too long to be seen without a timeline.
-    """
-    if options.timeline:
-        (result,) = timelines([sound], weights, options.window, options.hop, voice)
-        figure = draw_timeline(result, weights.emotions)
-    else:
-        figure = draw_attention(list(read_windows(sound, WINDOW_SECONDS)), weights, voice)
-    figure.suptitle(str(name).rpartition("/")[2])
+def write(figure, title, path) -> None:
+    """Write a picture, in the format that the ending of its path names."""
+    figure.suptitle(title)
     figure.savefig(path, dpi=150)
 
 
-def draw_attention(signals, weights, voice) -> Figure:
+def draw_attention(sound, weights, voice) -> Figure:
     """Draw waveform and spectrogram with the attention over both, and the probabilities beside.
 
     Parameters
     ----------
-    signals : list of np.ndarray, shape (samples,)
-        The windows of a recording at 16 kHz.
+    sound
+        As for `utility.functions.read_windows`; a few seconds, not all silent.
     weights : Weights
     voice : Statistics or None
     """
+    signals = list(read_windows(sound, WINDOW_SECONDS))
     signal = np.concatenate(signals)
     seconds = len(signal) / RATE
-    if seconds > LONGEST_SECONDS:
-        raise UsageError(f"--plot: {seconds:.0f} s are too long for that; give --timeline, too")
     times, attention, probabilities = listen(signals, weights, voice)
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1), height_ratios=(1, 1.4))
@@ -74,7 +48,9 @@ def draw_attention(signals, weights, voice) -> Figure:
     wave.tick_params(labelbottom=False)
     over_wave = wave.twinx()
     over_wave.fill_between(times, attention, color="#d55e00", alpha=0.35, linewidth=0)
-    over_wave.set_ylim(0, 1.15 * attention.max())
+    # The last step of a window can hold a frame or two, which then stand out.
+    highest = 1.3 * np.percentile(attention, 98)
+    over_wave.set_ylim(0, highest)
     over_wave.set_ylabel("attention (% a frame)", color="#a04000")
 
     spectrum = figure.add_subplot(grid[1, 0], sharex=wave)
@@ -92,7 +68,7 @@ def draw_attention(signals, weights, voice) -> Figure:
     spectrum.set(xlim=(0, seconds), xlabel="time (s)", ylabel="frequency (Hz)")
     over_spectrum = spectrum.twinx()
     over_spectrum.plot(times, attention, color="#d55e00", linewidth=1.4)
-    over_spectrum.set_ylim(0, 1.15 * attention.max())
+    over_spectrum.set_ylim(0, highest)
     over_spectrum.set_yticks([])
     figure.colorbar(image, ax=spectrum, location="bottom", label="power (dB)", shrink=0.5)
 
@@ -133,21 +109,26 @@ def listen(signals, weights, voice):
 
 
 def draw_timeline(result, emotions) -> Figure:
-    """Draw the probabilities over time as a stacked area, with gaps where there are pauses."""
+    """Draw the probabilities over time as a stacked area, with gaps where there are pauses.
+
+    Parameters
+    ----------
+    result : Timeline
+    emotions : sequence of str
+    """
+    windows = [segment for segment in result.segments if segment.ranking is not None]
+    starts = np.array([segment.start for segment in windows])
+    # Of windows that overlap, up to the next.
+    ends = np.minimum([segment.end for segment in windows], [*starts[1:], np.inf])
+    shares = [dict(segment.ranking) for segment in windows]
     figure = Figure(figsize=(10, 4), layout="constrained")
     axes = figure.add_subplot()
-    colours = COLOURS * len(emotions)
-    for number, segment in enumerate(result.segments):
-        if segment.ranking is None:
-            continue
-        following = result.segments[number + 1 : number + 2]
-        end = min([segment.end, *(other.start for other in following)])
-        shares = 100 * np.array([dict(segment.ranking)[emotion] for emotion in emotions])
-        axes.stackplot(
-            [segment.start, end], np.stack([shares, shares], axis=1), colors=colours, linewidth=0
-        )
-    for emotion, colour in zip(emotions, colours, strict=False):
-        axes.fill_between([], [], color=colour, label=emotion)
+    below = np.zeros(len(windows))
+    for emotion, colour in zip(emotions, COLOURS * len(emotions), strict=False):
+        heights = 100 * np.array([share[emotion] for share in shares])
+        options = {"align": "edge", "linewidth": 0, "color": colour, "label": emotion}
+        axes.bar(starts, heights, ends - starts, below, **options)
+        below += heights
     length = result.whole.seconds
     axes.set(xlim=(0, length), ylim=(0, 100), xlabel="time (s)", ylabel="probability (%)")
     figure.legend(loc="outside right center", frameon=False, reverse=True)

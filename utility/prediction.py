@@ -1,5 +1,6 @@
 """From a recording to emotions: what predict.py, a timeline and other programs are made of."""
 
+import os
 from dataclasses import dataclass
 from itertools import islice
 
@@ -88,6 +89,8 @@ def predict(sound, weights, *, sample_rate=None, voice=None) -> Prediction:
         If the sound cannot be used: missing, unreadable, too short, silent, not finite.
     """
     if sample_rate is not None:
+        if isinstance(sound, str | os.PathLike) or hasattr(sound, "read"):
+            raise SignalError("is a file, which says its sample rate itself; leave yours away")
         sound = (sound, sample_rate)
     elif isinstance(sound, np.ndarray):
         raise SignalError("is an array; say its sample_rate, too")

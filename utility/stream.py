@@ -13,6 +13,9 @@ from utility.output import clock, shares_text
 from utility.prediction import frames_of, rank
 
 FULL_SCALE = 2**15
+SHORTEST_HOP_SECONDS = 0.01
+# What files begin with that are no raw samples: FLAC, Ogg, MP3, AIFF, Matroska.
+OTHER_FILES = (b"fLaC", b"OggS", b"ID3", b"FORM", b"\x1aE\xdf\xa3")
 
 
 def listen(source, output, weights, voice, options) -> None:
@@ -35,6 +38,7 @@ def listen(source, output, weights, voice, options) -> None:
     """
     try:
         rate, hops = open_stream(source, options.rate, options.hop)
+        heard = False
         for end, signal in rolling(hops, rate, options.window):
             ranking = None
             if not is_silent(signal):
@@ -46,6 +50,9 @@ def listen(source, output, weights, voice, options) -> None:
                 heard = "pause" if ranking is None else shares_text(ranking, options.top)
                 line = f"{clock(end):>9}  {heard}"
             print(line, file=output, flush=True)
+            heard = True
+        if not heard:
+            raise SignalError("-: ended before there was anything to hear; send it longer sound")
     except KeyboardInterrupt:
         return
 
@@ -69,7 +76,10 @@ def open_stream(source, rate, hop_seconds):
     hops : iterator of np.ndarray, shape (samples,)
         One channel, full scale from -1 to 1; the last may be shorter.
     """
-    if source.peek(4)[:4] != b"RIFF":
+    start = source.peek(4)[:4]
+    if start.startswith(OTHER_FILES):
+        raise SignalError("-: is no raw sound but a file; decode it, or leave --stream away")
+    if start != b"RIFF":
         return rate, read_hops(lambda count: source.read(2 * count), 1, rate, hop_seconds)
     try:
         recording = wave.open(source, "rb")  # noqa: SIM115, standard input stays open
@@ -85,6 +95,8 @@ def read_hops(read, channels, rate, hop_seconds):
     """Read hops of samples until there are no more, each the mean of its channels."""
     while content := read(max(1, round(hop_seconds * rate))):
         whole = len(content) - len(content) % (2 * channels)
+        if whole < 2 * channels * SHORTEST_HOP_SECONDS * rate:  # what is left at the end
+            return
         yield np.frombuffer(content[:whole], "<i2").reshape(-1, channels).mean(axis=1) / FULL_SCALE
 
 
