@@ -40,7 +40,9 @@ def test_the_shown_output_is_real(run_command):
     assert done.stdout.strip() == block("predict output")
 
 
-@pytest.mark.parametrize("name", ["json", "csv", "timeline", "subtitles", "stream", "library"])
+@pytest.mark.parametrize(
+    "name", ["json", "csv", "timeline", "subtitles", "stream", "library", "compare"]
+)
 def test_the_shown_commands_print_what_is_shown(name, run_command):
     code = block(name)
     if name == "library":
