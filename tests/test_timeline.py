@@ -165,6 +165,19 @@ def test_a_timeline_on_the_command_line(joined, tmp_path, run_command):
     assert table.stdout.splitlines()[-1].startswith(f"{tmp_path / 'missing.wav'},,,,")
 
 
+def test_a_short_recording_is_heard_or_named_as_too_short(tmp_path, run_command):
+    samples, rate = soundfile.read(DEMO)
+    path, loudest = tmp_path / "short.wav", np.abs(samples).argmax()
+    soundfile.write(path, samples[loudest:][: round(0.15 * rate)], rate)
+    done = run_command("predict.py", "--timeline", path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 2
+    soundfile.write(path, samples[loudest:][: round(0.01 * rate)], rate)
+    done = run_command("predict.py", "--timeline", path)
+    assert done.returncode == 1
+    assert "is too short" in done.stderr
+
+
 def test_silence_has_no_timeline(tmp_path, run_command):
     soundfile.write(tmp_path / "silent.wav", np.zeros(5 * RATE), RATE)
     done = run_command("predict.py", "--timeline", tmp_path / "silent.wav")

@@ -156,7 +156,9 @@ def find_segments(power, window, hop) -> list[tuple[int, int, bool]]:
         stretch overlap where `hop` is smaller than `window`.
     """
     segments, place = [], 0
-    for start, end in find_voice(power):
+    # A recording that is shorter than any voice should be is given a hearing all the same.
+    whole = [(0, len(power))] if 0 < len(power) <= window else []
+    for start, end in find_voice(power) or whole:
         if start > place:
             segments.append((place, start, False))
         count = max(1, 1 + round((end - start - window) / hop))
