@@ -621,9 +621,9 @@ def compare_runs(folders) -> None:
 
 def about(config) -> dict:
     """Return what metrics and report say of how a run was made."""
-    preset = config["arguments"]["preset"]
-    usual = asdict(PRESETS[preset])
     arguments = config["arguments"]
+    preset = arguments["preset"]
+    usual = asdict(PRESETS[preset])
     return {
         "protocol": config["protocol"],
         "data": [corpus_path(name).name for name in arguments["data"]],
@@ -631,6 +631,7 @@ def about(config) -> dict:
         "preset": preset,
         "changed": {k: v for k, v in config["hyperparameters"].items() if usual.get(k) != v},
         "copies": config["copies"],
+        "max_evals": arguments["max_evals"],
     }
 
 

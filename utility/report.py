@@ -135,7 +135,9 @@ def network_text(metrics) -> str:
     changes = "".join(f", {name} {value}" for name, value in metrics["changed"].items())
     copies = f"{metrics['copies']} kinds of copies" if metrics["copies"] else "without copies"
     trained = f" trained on {' and '.join(metrics['data'])}" if metrics["test_data"] else ""
-    return f"network `{metrics['preset']}`{trained}{changes}, {copies}"
+    trials = metrics["max_evals"]
+    searched = f", hyperparameters searched in {trials} trials inside each fold" if trials else ""
+    return f"network `{metrics['preset']}`{trained}{changes}, {copies}{searched}"
 
 
 def test_section(metrics) -> list[str]:
