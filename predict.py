@@ -13,11 +13,12 @@ from pathlib import Path
 
 from utility.command_line import Parser, add_debug_option, report, run
 from utility.errors import SignalError, UsageError, WeightsError
-from utility.globalvars import VERSION, WEIGHTS_PATH, WINDOW_SECONDS
+from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.parallel import in_processes
 from utility.recordings import STANDARD_INPUT, are_few, find_recordings, group, sound_of
 
 SHORTEST_WINDOW_SECONDS = 0.1
+USUAL_WINDOW_SECONDS = 3.0
 LONGEST_PLOT_SECONDS = 30
 
 
@@ -102,9 +103,9 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--window",
         type=float,
-        default=3.0,
         metavar="S",
-        help="seconds of a window of a timeline or stream",
+        help="seconds of a window of a timeline or stream; "
+        f"{USUAL_WINDOW_SECONDS:.0f} if not given",
     )
     parser.add_argument(
         "--hop",
@@ -125,7 +126,10 @@ def build_parser() -> Parser:
         help="listen to standard input as it comes, WAV or raw 16-bit samples of one channel",
     )
     parser.add_argument(
-        "--rate", type=int, default=16_000, metavar="HZ", help="sample rate of a raw stream"
+        "--rate",
+        type=int,
+        metavar="HZ",
+        help=f"sample rate of a raw stream; {FRAMES.sample_rate_hz} if not given",
     )
     parser.add_argument(
         "--calibrate",
@@ -156,6 +160,14 @@ def check(arguments) -> None:
         value = getattr(arguments, name)
         if value is not None and value < least:
             raise UsageError(f"--{name} {value}: give {least} or more")
+    arguments.timeline = arguments.timeline or bool(arguments.subtitles)
+    if not (arguments.timeline or arguments.stream) and (arguments.window or arguments.hop):
+        raise UsageError("--window and --hop: give --timeline or --stream, too")
+    if arguments.rate and not arguments.stream:
+        raise UsageError("--rate: is for a raw stream; a recording says its own")
+    arguments.rate = arguments.rate or FRAMES.sample_rate_hz
+    if arguments.window is None:
+        arguments.window = USUAL_WINDOW_SECONDS
     if arguments.hop is None:
         arguments.hop = min(1.0, arguments.window) if arguments.stream else arguments.window
     if not SHORTEST_WINDOW_SECONDS <= arguments.window <= WINDOW_SECONDS:
@@ -167,7 +179,6 @@ def check(arguments) -> None:
             f"--hop {arguments.hop}: give {SHORTEST_WINDOW_SECONDS} s to a window's length, "
             f"{arguments.window}"
         )
-    arguments.timeline = arguments.timeline or bool(arguments.subtitles)
     if arguments.stream:
         if arguments.audio != [STANDARD_INPUT]:
             raise UsageError(f"--stream: give {STANDARD_INPUT}, standard input, and nothing else")
