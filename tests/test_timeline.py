@@ -17,6 +17,7 @@ import soundfile
 from utility.functions import load_audio
 from utility.globalvars import DATA_DIRECTORY, ROOT, WINDOW_SECONDS
 from utility.output import audacity, clock, srt, vtt
+from utility.plot import columns, listen
 from utility.prediction import Prediction, load, predict
 from utility.timeline import (
     Segment,
@@ -265,8 +266,6 @@ def test_a_picture_of_a_long_recording_wants_a_timeline(tmp_path, run_command):
 
 
 def test_attention_lies_where_the_voice_is(weights):
-    from utility.plot import listen
-
     samples = load_audio(DEMO)
     later = np.concatenate([np.zeros(2 * RATE), samples])
     times, attention, probabilities = listen([later], weights, None)
@@ -275,6 +274,23 @@ def test_attention_lies_where_the_voice_is(weights):
     assert times[0] > 1.5
     expected = predict(later, weights, sample_rate=RATE).probabilities
     assert dict(zip(weights.emotions, probabilities, strict=True)) == pytest.approx(expected)
+
+
+def test_columns_of_a_long_picture_are_means_of_what_was_said():
+    def heard(start, end, share):
+        return Segment(start, end, [("anger", share), ("neutral", 1 - share)])
+
+    segments = [
+        heard(0, 3, 1.0), Segment(3, 6, None), heard(6, 7, 0.2), Segment(7, 21, None),
+        heard(21, 24, 0.5), heard(23, 26, 0.0),
+    ]  # fmt: skip
+    starts, ends, shares = columns(segments, ("anger", "neutral"), 10)
+    assert starts.tolist() == [0, 20]  # and nothing from 10 to 20, which is a pause
+    assert ends.tolist() == [10, 30]
+    # Of windows that overlap, the first counts up to the second: two seconds, then three.
+    assert shares[:, 0] == pytest.approx([(3 * 1.0 + 1 * 0.2) / 4, 2 * 0.5 / 5])
+    starts, ends, _ = columns(segments, ("anger", "neutral"), 0)
+    assert list(zip(starts, ends, strict=True)) == [(0, 3), (6, 7), (21, 23), (23, 26)]
 
 
 # Live sound

@@ -1,9 +1,12 @@
 """Pictures of a recording: where the networks listened, and emotion over time."""
 
+import math
+
 import librosa
 import librosa.display
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from utility.functions import is_silent, read_windows, without_silence
 from utility.globalvars import FRAMES, WINDOW_SECONDS
@@ -16,6 +19,9 @@ COLOURS = ("#d55e00", "#f0e442", "#009e73", "#56b4e9", "#e69f00", "#0072b2", "#9
 COLOURS += ("#cc79a7", "#332288", "#117733", "#882255", "#44aa99", "#000000", "#aa4499")
 RATE = FRAMES.sample_rate_hz
 SPECTRUM_LENGTH = 1024
+# What is longer gets columns that are means, or it would look like a bar code.
+LONGEST_DETAILED_SECONDS = 300
+MOST_COLUMNS = 120
 
 
 def write(figure, title, path) -> None:
@@ -116,20 +122,52 @@ def draw_timeline(result, emotions) -> Figure:
     result : Timeline
     emotions : sequence of str
     """
-    windows = [segment for segment in result.segments if segment.ranking is not None]
+    length = result.whole.seconds
+    seconds = 0 if length <= LONGEST_DETAILED_SECONDS else math.ceil(length / MOST_COLUMNS)
+    starts, ends, shares = columns(result.segments, emotions, seconds)
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.add_subplot()
+    below = np.zeros(len(starts))
+    for emotion, colour, heights in zip(emotions, COLOURS * len(emotions), shares.T, strict=False):
+        options = {"align": "edge", "linewidth": 0, "color": colour, "label": emotion}
+        axes.bar(starts, 100 * heights, ends - starts, below, **options)
+        below += 100 * heights
+    means = f", means of {seconds} s" if seconds else ""
+    axes.set(xlim=(0, length), ylim=(0, 100), xlabel="time (min:s)")
+    axes.set_ylabel(f"probability (%){means}")
+    axes.xaxis.set_major_locator(MaxNLocator(9, steps=(1, 1.5, 3, 6, 10), integer=True))
+    axes.xaxis.set_major_formatter(lambda time, _: f"{time // 60:.0f}:{time % 60:02.0f}")
+    figure.legend(loc="outside right center", frameon=False, reverse=True)
+    return figure
+
+
+def columns(segments, emotions, seconds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lay out what a picture of a timeline shows.
+
+    Parameters
+    ----------
+    segments : sequence of Segment
+    emotions : sequence of str
+    seconds : int
+        Length of a column, which is the mean of what was said in it; 0 for a column a window.
+
+    Returns
+    -------
+    starts, ends : np.ndarray, shape (columns,)
+        In seconds.
+    shares : np.ndarray, shape (columns, emotions)
+        Probabilities.
+    """
+    windows = [segment for segment in segments if segment.ranking is not None]
     starts = np.array([segment.start for segment in windows])
     # Of windows that overlap, up to the next.
     ends = np.minimum([segment.end for segment in windows], [*starts[1:], np.inf])
-    shares = [dict(segment.ranking) for segment in windows]
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    axes = figure.add_subplot()
-    below = np.zeros(len(windows))
-    for emotion, colour in zip(emotions, COLOURS * len(emotions), strict=False):
-        heights = 100 * np.array([share[emotion] for share in shares])
-        options = {"align": "edge", "linewidth": 0, "color": colour, "label": emotion}
-        axes.bar(starts, heights, ends - starts, below, **options)
-        below += heights
-    length = result.whole.seconds
-    axes.set(xlim=(0, length), ylim=(0, 100), xlabel="time (s)", ylabel="probability (%)")
-    figure.legend(loc="outside right center", frameon=False, reverse=True)
-    return figure
+    heard = [dict(segment.ranking) for segment in windows]
+    shares = np.array([[share[emotion] for emotion in emotions] for share in heard])
+    if not seconds:
+        return starts, ends, shares
+    numbers, of_window = np.unique((starts + ends) / 2 // seconds, return_inverse=True)
+    totals, times = np.zeros((len(numbers), len(emotions))), np.zeros((len(numbers), 1))
+    np.add.at(totals, of_window, shares * (ends - starts)[:, np.newaxis])
+    np.add.at(times, of_window, (ends - starts)[:, np.newaxis])
+    return numbers * seconds, (numbers + 1) * seconds, totals / times
