@@ -1,31 +1,35 @@
-"""Data sets of emotional speech: fetch EmoDB, extract features, read them, split them.
+"""Data sets of emotional speech: fetch EmoDB, extract features of it and others, read them.
 
 `berlin_db.p` says who said what and how, a row an utterance; `berlin_features.p`
 holds the 36 features of the frames of each, `berlin_further_features.p` the further
 ones. All come from `python dataset.py extract`, and so do those of other data sets.
 """
 
-import csv
-import hashlib
 import os
-import shutil
 import sys
 from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION
 from utility.command_line import Parser, add_debug_option, report, run, shown
 from utility.corpora import CORPORA, of_classes, rows_by_name, rows_of_manifest
+from utility.emodb import (
+    AUDIO_DIRECTORIES,
+    AUDIO_DIRECTORY,
+    SOURCES,
+    Source,
+    download,
+    find_audio_directory,
+    read_manifest,
+)
 from utility.errors import DataError, SignalError, UsageError
 from utility.functions import load_audio, read_pickle, write_pickle
 from utility.furtherFeatures import ALL_NAMES, FURTHER_NAMES, extract_all_features
 from utility.globalvars import (
     BERLIN,
-    DATA_DIRECTORY,
     EMOTION_LABELS,
     FRAMES,
     PICKLE_ENDINGS,
@@ -36,32 +40,7 @@ from utility.parallel import in_processes
 FORMAT_VERSION = 1
 REMEDY = "make all anew with: python dataset.py extract"
 
-# File name, SHA-256 and listeners' judgement of each of the 535 recordings.
-MANIFEST_PATH = DATA_DIRECTORY / "emodb.csv"
-AUDIO_DIRECTORY = DATA_DIRECTORY / "wav"
-AUDIO_DIRECTORIES = (AUDIO_DIRECTORY, ROOT.parent / "shared" / "emodb" / "wav")
-
 FEMALE_SPEAKERS = frozenset({"08", "09", "13", "14", "16"})
-
-HOLDOUT_SHARE = 0.30
-HOLDOUT_SEED = 2018
-FOLD_COUNT = 10
-
-
-class Source(NamedTuple):
-    """Where an archive of the recordings is published, and its checksum if one is known."""
-
-    url: str
-    checksum: str | None
-
-
-SOURCES = (
-    Source("http://emodb.bilderbar.info/download/download.zip", None),
-    Source(
-        "https://zenodo.org/records/7447302/files/emodb.zip",
-        "md5:9d21362dbc5676ef3ab4745d83ced0db",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -205,102 +184,6 @@ def read_features(path, names, database) -> tuple[np.ndarray, list[int]]:
     if not sound:
         raise DataError(f"{path}: has frames that are missing or not finite; {REMEDY}")
     return frames, counts
-
-
-class Fold(NamedTuple):
-    """One division of a corpus: utterance numbers to train on and to report on."""
-
-    name: str
-    train: np.ndarray
-    test: np.ndarray
-
-
-def holdout(corpus, seed=0) -> list[Fold]:
-    """Put a random 30 % aside, as the 2018 project did, whatever the seed.
-
-    Every speaker is on both sides, so the figure flatters; `loso` does not.
-    """
-    from sklearn.model_selection import train_test_split
-
-    if len(corpus) < 2:
-        raise DataError("a corpus of one utterance cannot be split; extract more recordings")
-    train, test = train_test_split(
-        np.arange(len(corpus)), test_size=HOLDOUT_SHARE, random_state=HOLDOUT_SEED
-    )
-    return [Fold("holdout", train, test)]
-
-
-def loso(corpus, seed=0) -> list[Fold]:
-    """Leave one speaker out: a fold a speaker, tested on a voice never heard."""
-    return leave_one_out("speaker", corpus.speaker)
-
-
-def loto(corpus, seed=0) -> list[Fold]:
-    """Leave one text out: a fold a sentence, since the same ones recur on both sides of `loso`."""
-    return leave_one_out("text", corpus.text)
-
-
-def leave_one_out(name, groups) -> list[Fold]:
-    """Make a fold of each group, in the order of their names."""
-    return [
-        Fold(f"{name} {group}", np.flatnonzero(groups != group), np.flatnonzero(groups == group))
-        for group in np.unique(groups)
-    ]
-
-
-def kfold(corpus, seed=0) -> list[Fold]:
-    """Shuffle into ten folds with the emotions in equal shares, anew with each seed.
-
-    What most papers report; speakers are on both sides, so the figure flatters.
-    """
-    from sklearn.model_selection import StratifiedKFold
-
-    if min(Counter(corpus.emotion.tolist()).values()) < FOLD_COUNT:
-        raise DataError(f"kfold needs {FOLD_COUNT} utterances of each emotion; use loso")
-    splitter = StratifiedKFold(FOLD_COUNT, shuffle=True, random_state=seed)
-    return [
-        Fold(f"fold {number}", train, test)
-        for number, (train, test) in enumerate(splitter.split(corpus.file, corpus.emotion), 1)
-    ]
-
-
-def split(corpus, seed=0) -> list[Fold]:
-    """Test on what a manifest says is for that, and train on everything else."""
-    test = corpus.split == "test"
-    if test.all() or not test.any():
-        raise DataError("--evaluate split: give the manifest a column split, train and test")
-    return [Fold("split", np.flatnonzero(~test), np.flatnonzero(test))]
-
-
-SPLITS = {"holdout": holdout, "loso": loso, "loto": loto, "kfold": kfold, "split": split}
-
-
-def read_manifest() -> dict:
-    """Read the 535 published recordings: file name to its row of the manifest."""
-    with MANIFEST_PATH.open(newline="", encoding="utf-8") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
-
-
-def known_audio_directory() -> Path | None:
-    """Return the first known folder that has recordings, None if none has."""
-    folders = (folder for folder in AUDIO_DIRECTORIES if any(folder.glob("*.wav")))
-    return next(folders, None)
-
-
-def find_audio_directory() -> Path:
-    """Return the first known folder that has recordings.
-
-    Raises
-    ------
-    DataError
-        If none has.
-    """
-    if folder := known_audio_directory():
-        return folder
-    raise DataError(
-        f"{AUDIO_DIRECTORY}: no recordings; get them with: python dataset.py download, "
-        "or name their folder with --audio DIR"
-    )
 
 
 def extract_file(path) -> tuple[float, np.ndarray] | SignalError:
@@ -447,108 +330,6 @@ def refuse(problems) -> None:
     problems = list(problems)
     if problems:
         raise DataError("\n".join(["nothing was written, because of", *problems]))
-
-
-def download(destination=AUDIO_DIRECTORY, sources=SOURCES, note=lambda message: None) -> None:
-    """Fetch the recordings, check each one, and put them into a folder.
-
-    Parameters
-    ----------
-    destination : path-like
-        Recordings that are there already and whole are not fetched again.
-    sources : sequence of Source
-        Tried in turn.
-    note : callable
-        Takes a message for the user when a source fails.
-
-    Raises
-    ------
-    DataError
-        If no source gives all of the recordings. The folder then holds what it held.
-    """
-    destination = Path(destination)
-    manifest = read_manifest()
-    missing = [
-        name
-        for name, row in manifest.items()
-        if not (destination / name).is_file()
-        or sha256((destination / name).read_bytes()) != row["sha256"]
-    ]
-    if not missing:
-        return
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the destination, so that moving is renaming; what a killed run left is cleared.
-    staging = destination.parent / f".{destination.name}.download"
-    try:
-        for source in sources:
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir()
-            try:
-                unpack(fetch(source, staging), missing, manifest, staging)
-            except DataError as error:
-                note(f"{source.url}: {error}")
-                continue
-            destination.mkdir(exist_ok=True)
-            for name in missing:
-                (staging / name).replace(destination / name)
-            return
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    raise DataError(
-        f"{destination}: no source gave the recordings; run the command again, "
-        "name another address with --source, or put the .wav files there by hand"
-    )
-
-
-def fetch(source, folder) -> Path:
-    """Download an archive into a folder.
-
-    Raises
-    ------
-    DataError
-        If it cannot be fetched whole or has another checksum.
-    """
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("ERROR")
-    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
-    try:
-        archive = pooch.retrieve(
-            source.url, source.checksum, fname="archive.zip", path=folder, downloader=downloader
-        )
-    except (requests.RequestException, OSError, ValueError) as error:
-        raise DataError(f"cannot be fetched ({error})") from error
-    return Path(archive)
-
-
-def unpack(archive, names, manifest, folder) -> None:
-    """Take recordings out of an archive, wherever they lie in it, and check each.
-
-    Raises
-    ------
-    DataError
-        If the archive is damaged or lacks a recording, or one has another checksum.
-    """
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(archive) as content:
-            members = {Path(member).name: member for member in content.namelist()}
-            recordings = {name: content.read(members[name]) for name in names if name in members}
-    except Exception as error:  # a damaged archive can raise anything at all
-        raise DataError(f"the archive is damaged ({error})") from error
-    for name in names:
-        if name not in recordings:
-            raise DataError(f"the archive lacks {name}")
-        if sha256(recordings[name]) != manifest[name]["sha256"]:
-            raise DataError(f"{name} in the archive is not the published recording")
-        (folder / name).write_bytes(recordings[name])
-
-
-def sha256(content) -> str:
-    """Return the SHA-256 of some bytes in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def describe_corpus(corpus) -> str:

@@ -19,23 +19,9 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from dataset import (
-    AUDIO_DIRECTORIES,
-    SPLITS,
-    corpus_path,
-    extract,
-    find_audio_directory,
-    known_audio_directory,
-    pickle_paths,
-    read_corpus,
-)
-from utility.command_line import (
-    Parser,
-    add_debug_option,
-    report,
-    run,
-    shown,
-)
+from dataset import corpus_path, extract, pickle_paths, read_corpus
+from utility.command_line import Parser, add_debug_option, report, run, shown
+from utility.emodb import AUDIO_DIRECTORIES, find_audio_directory, known_audio_directory
 from utility.errors import DataError, UsageError
 from utility.experiment import Material, join, make_experiment
 from utility.functions import replaced_when_done
@@ -52,6 +38,7 @@ from utility.globalvars import (
 )
 from utility.parallel import in_processes
 from utility.recipe import Plan, evaluate_fold, fold_name, train_weights
+from utility.splits import SPLITS
 from utility.testing import WHOLE_VOICE, check_calibration
 from utility.versions import load_versions, missing_versions
 

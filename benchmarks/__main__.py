@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.table import as_table
-from dataset import find_audio_directory
 from utility.command_line import Parser, add_debug_option, report, run
+from utility.emodb import find_audio_directory
 from utility.errors import UsageError
 from utility.parallel import core_count
 

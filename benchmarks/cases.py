@@ -151,8 +151,9 @@ def training(audio) -> list[Row]:
     from utility.recipe import import_tensorflow
 
     import_tensorflow()
-    from dataset import holdout, read_corpus
+    from dataset import read_corpus
     from utility.experiment import Material, make_experiment
+    from utility.splits import holdout
     from utility.training import fit
     from utility.versions import load_versions
 

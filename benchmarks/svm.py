@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset import SPLITS, find_audio_directory, read_corpus
+from dataset import read_corpus
 from utility.command_line import Parser, add_debug_option, run
+from utility.emodb import find_audio_directory
 from utility.evaluation import write_json
 from utility.globalvars import ROOT
 from utility.parallel import in_processes
+from utility.splits import SPLITS
 
 RESULTS_PATH = ROOT / "results" / "svm.json"
 FEATURE_SETS = ("eGeMAPSv02", "ComParE_2016")

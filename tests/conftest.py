@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import dataset
+from utility.emodb import AUDIO_DIRECTORIES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def emodb_audio():
     """Return the folder of EmoDB recordings, or skip the test where there is none."""
-    for folder in dataset.AUDIO_DIRECTORIES:
+    for folder in AUDIO_DIRECTORIES:
         if (folder / "03a01Fa.wav").exists():
             return folder
     pytest.skip("needs the EmoDB recordings; get them with: python dataset.py download")

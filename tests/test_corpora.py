@@ -12,6 +12,7 @@ from utility.corpora import CORPORA, rows_by_name, rows_of_manifest
 from utility.errors import DataError
 from utility.experiment import Material, join
 from utility.globalvars import EMOTION_LABELS
+from utility.splits import loso
 from utility.weights import read_weights
 
 RATE = 16_000
@@ -255,7 +256,7 @@ def test_joined_corpora_keep_speakers_apart(own):
     joined = join({"a": part, "b": part})
     assert len(joined.corpus) == 72
     assert len(set(joined.corpus.speaker)) == 8
-    assert len(dataset.loso(joined.corpus)) == 8
+    assert len(loso(joined.corpus)) == 8
     assert joined.corpus.emotions == corpus.emotions
     np.testing.assert_array_equal(joined.corpus.labels, np.tile(corpus.labels, 2))
     np.testing.assert_array_equal(joined.corpus.frames[36], corpus.frames[0])

@@ -14,7 +14,8 @@ import pytest
 import soundfile
 
 import dataset
-from dataset import Source
+from utility import emodb, splits
+from utility.emodb import Source, download, read_manifest
 from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
 
@@ -88,7 +89,7 @@ def manifest(tmp_path, monkeypatch):
     path.write_text(
         "\n".join(["file,sha256,recognition_percent,naturalness_percent", *rows]) + "\n"
     )
-    monkeypatch.setattr(dataset, "MANIFEST_PATH", path)
+    monkeypatch.setattr(emodb, "MANIFEST_PATH", path)
 
 
 def assert_nothing_left_over(folder):
@@ -98,10 +99,10 @@ def assert_nothing_left_over(folder):
 def test_download_unpacks_and_checks_and_does_not_fetch_twice(server, manifest, tmp_path):
     server.files["/a.zip"] = archive_of(RECORDINGS, tmp_path / "a.zip")
     folder = tmp_path / "data" / "wav"
-    dataset.download(folder, [Source(server.url("/a.zip"), None)])
+    download(folder, [Source(server.url("/a.zip"), None)])
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == RECORDINGS
     assert_nothing_left_over(folder)
-    dataset.download(folder, [Source(server.url("/a.zip"), None)])
+    download(folder, [Source(server.url("/a.zip"), None)])
     assert server.requests == 1
 
 
@@ -110,7 +111,7 @@ def test_the_mirror_is_tried_when_the_original_fails(server, manifest, tmp_path)
     checksum = "md5:" + hashlib.md5(content).hexdigest()
     notes = []
     folder = tmp_path / "data" / "wav"
-    dataset.download(
+    download(
         folder,
         [Source(server.url("/gone.zip"), None), Source(server.url("/b.zip"), checksum)],
         notes.append,
@@ -147,25 +148,25 @@ def test_a_bad_download_leaves_all_as_it_was_and_can_be_repeated(
     (folder / "mine.wav").write_bytes(b"mine")
     notes = []
     with pytest.raises(DataError, match="run the command again"):
-        dataset.download(folder, [Source(server.url("/a.zip"), checksum)], notes.append)
+        download(folder, [Source(server.url("/a.zip"), checksum)], notes.append)
     assert reason in notes[0]
     assert [path.name for path in folder.iterdir()] == ["mine.wav"]
     assert_nothing_left_over(folder)
 
     server.files["/a.zip"], server.cut_after = archive_of(RECORDINGS, tmp_path / "a.zip"), None
-    dataset.download(folder, [Source(server.url("/a.zip"), None)])
+    download(folder, [Source(server.url("/a.zip"), None)])
     assert len(list(folder.iterdir())) == 4
 
 
 def test_a_damaged_recording_is_fetched_again_and_leftovers_are_cleared(server, manifest, tmp_path):
     server.files["/a.zip"] = archive_of(RECORDINGS, tmp_path / "a.zip")
     folder = tmp_path / "data" / "wav"
-    dataset.download(folder, [Source(server.url("/a.zip"), None)])
+    download(folder, [Source(server.url("/a.zip"), None)])
     (folder / "00a01Wa.wav").write_bytes(b"cut short")
     leftover = folder.parent / ".wav.download"
     leftover.mkdir()
     (leftover / "archive.zip").write_bytes(b"half")
-    dataset.download(folder, [Source(server.url("/a.zip"), None)])
+    download(folder, [Source(server.url("/a.zip"), None)])
     assert (folder / "00a01Wa.wav").read_bytes() == RECORDINGS["00a01Wa.wav"]
     assert_nothing_left_over(folder)
 
@@ -268,7 +269,7 @@ def test_shipped_pickles_come_from_the_recordings(emodb_audio, corpus, tmp_path)
 
 def test_shipped_corpus_is_the_published_one(corpus):
     assert len(corpus) == 535
-    assert corpus.file.tolist() == list(dataset.read_manifest())
+    assert corpus.file.tolist() == list(read_manifest())
     assert corpus.seconds.sum() == pytest.approx(1487.09, abs=0.01)
     assert Counter(corpus.emotion.tolist()) == {
         "anger": 127,
@@ -298,7 +299,7 @@ def test_info_prints_counts_and_format(run_command):
 
 
 def test_holdout_is_the_split_of_2018(corpus):
-    ((name, train, test),) = dataset.holdout(corpus)
+    ((name, train, test),) = splits.holdout(corpus)
     assert name == "holdout"
     assert (len(train), len(test)) == (374, 161)
     assert sorted([*train, *test]) == list(range(535))
@@ -306,7 +307,7 @@ def test_holdout_is_the_split_of_2018(corpus):
 
 
 def test_no_speaker_is_on_both_sides_of_a_loso_fold(corpus):
-    folds = dataset.loso(corpus)
+    folds = splits.loso(corpus)
     assert len(folds) == 10
     for fold in folds:
         assert len(set(corpus.speaker[fold.test])) == 1
@@ -316,7 +317,7 @@ def test_no_speaker_is_on_both_sides_of_a_loso_fold(corpus):
 
 
 def test_no_text_is_on_both_sides_of_a_loto_fold(corpus):
-    folds = dataset.loto(corpus)
+    folds = splits.loto(corpus)
     assert len(folds) == 10
     for fold in folds:
         assert not set(corpus.text[fold.train]) & set(corpus.text[fold.test])
@@ -324,14 +325,14 @@ def test_no_text_is_on_both_sides_of_a_loto_fold(corpus):
 
 
 def test_kfold_has_all_emotions_in_equal_shares_and_follows_the_seed(corpus):
-    folds = dataset.kfold(corpus, seed=1)
+    folds = splits.kfold(corpus, seed=1)
     assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(535))
     for fold in folds:
         assert sorted([*fold.train, *fold.test]) == list(range(535))
         for emotion in set(corpus.emotion):
             share = np.mean(corpus.emotion[fold.test] == emotion)
             assert share == pytest.approx(np.mean(corpus.emotion == emotion), abs=0.02)
-    others = dataset.kfold(corpus, seed=2)
+    others = splits.kfold(corpus, seed=2)
     assert {tuple(fold.test) for fold in folds} != {tuple(fold.test) for fold in others}
 
 

@@ -14,6 +14,7 @@ from utility.evaluation import CLEAN, MEASURES, read_predictions, read_tests, su
 from utility.globalvars import ROOT
 from utility.report import describe_run, interval, percent
 from utility.report import test_section as section_of_tests
+from utility.splits import SPLITS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODEL_CARD = (ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")
@@ -113,7 +114,7 @@ def test_every_utterance_was_tested_in_its_fold(run):
     expected = sorted(
         (str(seed), corpus.file[row], fold.name)
         for seed in metrics["seeds"]
-        for fold in dataset.SPLITS[metrics["protocol"]](corpus, seed)
+        for fold in SPLITS[metrics["protocol"]](corpus, seed)
         for row in fold.test
     )
     assert sorted(rows) == expected

@@ -13,6 +13,7 @@ import soundfile
 
 import dataset
 import train
+from utility import emodb, splits
 from utility.calibration import baseline
 from utility.errors import DataError, UsageError
 from utility.evaluation import read_predictions, summarise
@@ -120,7 +121,7 @@ def test_metrics_can_be_recomputed_from_the_predictions(tuned, data, run_command
     run = tuned[1] / "run"
     rows = rows_of(run / "predictions.csv")
     corpus = dataset.read_corpus(data)
-    (fold,) = dataset.holdout(corpus)
+    (fold,) = splits.holdout(corpus)
     assert [row["file"] for row in rows] == sorted(corpus.file[fold.test])
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics.items() >= summarise(read_predictions(run / "predictions.csv")).items()
@@ -243,7 +244,7 @@ def test_an_interrupted_run_keeps_the_old_weights(data, tmp_path, start_command)
 
 def test_deciding_speakers_come_from_the_training_part_alone():
     corpus = dataset.read_corpus()
-    for fold in [*dataset.holdout(corpus), *dataset.loso(corpus), *dataset.loto(corpus)]:
+    for fold in [*splits.holdout(corpus), *splits.loso(corpus), *splits.loto(corpus)]:
         material = Material(corpus, [corpus.frames[::-1]], {})
         experiment = make_experiment(material, fold.train, PRESETS["default"], seed=0)
         learning, deciding = experiment.divide(PRESETS["seed2018"])
@@ -303,7 +304,7 @@ def test_a_voice_is_measured_in_each_version_by_itself():
 
 def test_nothing_of_the_tested_part_decides_anything(data, tmp_path):
     corpus = dataset.read_corpus(data)
-    fold = dataset.loso(corpus)[0]
+    fold = splits.loso(corpus)[0]
     tested = fold.test
     emotion = corpus.emotion.copy()
     emotion[tested] = emotion[tested][::-1]
@@ -353,7 +354,7 @@ def material_of(*options):
 def test_without_recordings_a_note_says_that_there_are_no_copies(tmp_path, monkeypatch, capsys):
     audio = write_corpus(tmp_path / "audio", speakers=("03",))
     dataset.extract(audio, tmp_path)
-    monkeypatch.setattr(dataset, "AUDIO_DIRECTORIES", (tmp_path / "nowhere",))
+    monkeypatch.setattr(emodb, "AUDIO_DIRECTORIES", (tmp_path / "nowhere",))
     material = material_of("--data", tmp_path)
     assert (material.copies, material.conditions) == ([], {})
     assert "no copies of them to train on" in capsys.readouterr().err
@@ -407,7 +408,7 @@ def test_hyperparameters_can_be_set():
 
 def test_missing_pickles_are_extracted_where_there_is_audio(tmp_path, monkeypatch):
     audio = write_corpus(tmp_path / "audio", speakers=("03",))
-    monkeypatch.setattr(dataset, "AUDIO_DIRECTORIES", (tmp_path / "nowhere", audio))
+    monkeypatch.setattr(emodb, "AUDIO_DIRECTORIES", (tmp_path / "nowhere", audio))
     assert len(train.load_corpus(tmp_path)) == 14
     assert (tmp_path / "berlin_further_features.p").exists()
     # A folder that holds something is nobody's to overwrite.
@@ -417,7 +418,7 @@ def test_missing_pickles_are_extracted_where_there_is_audio(tmp_path, monkeypatc
 
 
 def test_without_pickles_and_audio_the_command_to_run_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "AUDIO_DIRECTORIES", (tmp_path / "nowhere",))
+    monkeypatch.setattr(emodb, "AUDIO_DIRECTORIES", (tmp_path / "nowhere",))
     with pytest.raises(DataError, match=r"python dataset\.py download"):
         train.load_corpus(tmp_path)
 
