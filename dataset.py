@@ -334,7 +334,6 @@ def refuse(problems) -> None:
 
 def describe_corpus(corpus) -> str:
     """Tell in a few lines what a corpus holds."""
-    emotions, speakers = Counter(corpus.emotion.tolist()), Counter(corpus.speaker.tolist())
     sex = dict(zip(corpus.speaker.tolist(), corpus.sex.tolist(), strict=True))
     judged = (
         ""
@@ -347,14 +346,19 @@ def describe_corpus(corpus) -> str:
             f"(shortest {corpus.seconds.min():.2f} s, longest {corpus.seconds.max():.2f} s), "
             f"{sum(map(len, corpus.frames))} frames of {len(ALL_NAMES)} features{judged}",
             f"format version {FORMAT_VERSION}, feature version {FEATURE_VERSION}",
-            "",
-            "emotion         utterances",
-            *(f"{label:<14}  {emotions[label]:10d}" for label in corpus.emotions),
-            "",
-            "speaker         utterances",
-            *(f"{name} {sex[name]:<11}  {speakers[name]:10d}" for name in sorted(speakers)),
+            *counted("emotion", corpus.emotion, corpus.emotions),
+            *counted("speaker", [f"{name} {sex[name]}" for name in corpus.speaker]),
+            *(counted("text", corpus.text) if any(corpus.text) else ()),
+            *(counted("split", corpus.split) if any(corpus.split) else ()),
         ]
     )
+
+
+def counted(title, values, order=None) -> list[str]:
+    """Lay out how many utterances have each value."""
+    counts = Counter(map(str, values))
+    rows = (f"{value or 'not given':<14}  {counts[value]:10d}" for value in order or sorted(counts))
+    return ["", f"{title:<14}  utterances", *rows]
 
 
 def build_parser() -> Parser:

@@ -259,7 +259,7 @@ def build_parser() -> Parser:
         "--epochs",
         type=int,
         metavar="N",
-        help="most epochs of a training; if not given, "
+        help="epochs of a training, the most where it stops early; if not given, "
         + ", ".join(f"{PRESETS[name].epochs} ({name})" for name in PRESETS),
     )
     parser.add_argument(

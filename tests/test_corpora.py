@@ -184,6 +184,7 @@ def test_a_manifest_becomes_a_corpus(own, run_command):
     assert np.isnan(corpus.recognition).all()
     info = run_command("dataset.py", "info", "--data", own / "own")
     assert "surprise                12" in info.stdout
+    assert "split           utterances\ntest                     9" in info.stdout
 
 
 def train_on(run_command, folder, *options):
