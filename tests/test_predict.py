@@ -95,7 +95,7 @@ def test_recordings_without_a_voice_say_why(samples, message, tmp_path, run_comm
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"not audio at all", b"RIFF\x10\0\0\0WAVEfmt "])
+@pytest.mark.parametrize("content", [b"not audio at all", b"RIFF\x10\0\0\0WAVEfmt "])
 def test_files_that_are_no_audio_say_so(content, tmp_path, run_command):
     path = tmp_path / "clip.wav"
     path.write_bytes(content)
@@ -108,11 +108,12 @@ def test_files_that_are_no_audio_say_so(content, tmp_path, run_command):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        ("a.wav", b"", "a.wav: is empty; use a recording"),
         ("a.raw", bytes(1000), "cannot be read as audio"),
         ("x" * 300, None, "cannot be opened"),
         ("nul\udcff.wav", None, "no such file"),
     ],
-    ids=["raw samples", "long name", "name that is no text"],
+    ids=["no bytes", "raw samples", "long name", "name that is no text"],
 )
 def test_odd_names_stop_no_other_recording(name, content, message, tmp_path, run_command):
     if content is not None:

@@ -50,6 +50,7 @@ EPSILON = 1e-8
 ENTROPY_BLOCKS = 10
 BLOCK_FRAMES = 256
 KEPT_BYTES = 2**24
+EMPTY = "is empty; use a recording that holds sound"
 
 
 def extract_features(signal, sample_rate) -> np.ndarray:
@@ -148,7 +149,7 @@ def valid_signal(signal) -> np.ndarray:
             "mixing several channels down first"
         )
     if signal.size == 0:
-        raise SignalError("is empty; use a recording that holds sound")
+        raise SignalError(EMPTY)
     signal = signal.astype(np.float64, copy=False)
     if not np.isfinite(signal).all():
         raise SignalError("is not finite: it holds NaN or infinite samples; repair the recording")

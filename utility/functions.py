@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from utility.audioFeatureExtraction import (
+    EMPTY,
     check_sample_rate,
     largest_magnitude,
     resample,
@@ -108,6 +109,9 @@ def opened(sound):
                 else:
                     file = sound
                     file.seek(0)
+                if not file.read(1):
+                    raise SignalError(EMPTY)
+                file.seek(0)
                 recording = stack.enter_context(soundfile.SoundFile(file))
         yield recording
 
@@ -162,6 +166,8 @@ def errors_of_reading():
     """Turn what can go wrong with a file into a `SignalError` that says what to do."""
     try:
         yield
+    except SignalError:
+        raise
     except FileNotFoundError as error:
         raise SignalError("no such file; check the path") from error
     except IsADirectoryError as error:
