@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 
@@ -98,9 +99,9 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
 
 
 def fold_name(task) -> str:
-    """Name the files of a fold."""
+    """Name the files of a fold, whatever its speaker is called."""
     seed, fold = task
-    return f"seed {seed}, {fold.name}"
+    return f"seed {seed}, {quote(fold.name, safe=' ')}"
 
 
 def make_trials(experiment, max_evals, trials_path) -> list:
