@@ -143,6 +143,17 @@ def test_the_peer_is_as_it_was_measured():
     assert f"a UAR of {100 * measured['of own speaker'][uar]:.1f} %" in README
 
 
+def test_the_windows_of_a_timeline_are_as_they_were_measured():
+    total = read_json(RESULTS / "timeline.json")["total"]
+    text = " ".join(README.split())
+    for kind, shown in (
+        ("windows", "{right} of {all} windows"),
+        ("clips", "{right} of {all} right"),
+    ):
+        right, count = total[f"{kind}_right"], total[kind]
+        assert f"{shown.format(right=right, all=count)} ({100 * right / count:.1f} %)" in text
+
+
 def test_the_other_tests_follow_from_the_metrics():
     metrics = read_json(RESULTS / "loso" / "metrics.json")
     rows = [line for line in section_of_tests(metrics) if line.startswith("|")]

@@ -19,8 +19,13 @@ from utility.globalvars import DATA_DIRECTORY, EMOTIONS, ROOT
 
 DEMO = DATA_DIRECTORY / "demo.wav"
 RATE = 16_000
-# These want the internet, and openSMILE. Other tests download, from a server of their own.
-ELSEWHERE = {"python dataset.py download", "python -m benchmarks.svm"}
+# These want the internet, openSMILE, and the real recordings. Other tests download, from a
+# server of their own.
+ELSEWHERE = {
+    "python dataset.py download",
+    "python -m benchmarks.svm",
+    "python -m benchmarks.timeline",
+}
 # What makes a training short. A fold still begins and ends as it does with the real ones.
 SHORT = {
     "epochs": 1,
