@@ -24,6 +24,7 @@ from utility.evaluation import (
     write_csv,
 )
 from utility.globalvars import EMOTION_LABELS
+from utility.report import describe_comparison, interval
 from utility.report import test_section as section_on_tests
 from utility.testing import check_calibration, clips_of_voice, make_tests
 
@@ -125,10 +126,17 @@ def test_deviations_are_over_seeds_and_intervals_over_speakers():
     low, high = summary["measures"]["weighted_accuracy"]["interval"]
     accuracies = [speaker["weighted_accuracy"] for speaker in summary["speakers"].values()]
     assert min(accuracies) < low < np.mean(accuracies) < high < max(accuracies)
-    # Speakers who are all alike leave nothing to draw.
-    alike = {**vars(predictions), "speaker": np.full(600, "03")}
-    low, high = summarise(Predictions(**alike))["measures"]["macro_f1"]["interval"]
-    assert low == pytest.approx(high)
+
+
+def test_one_speaker_says_nothing_of_others():
+    predictions = made_up()
+    predictions = replace(predictions, speaker=np.full(len(predictions.speaker), "03"))
+    measured = summarise(predictions)["measures"]["macro_f1"]
+    assert measured["interval"] is None
+    assert interval(measured) == "one speaker only"
+    comparison = compare(predictions, predictions)
+    assert comparison["measures"]["macro_f1"]["interval"] is None
+    assert "| +0.0 | one speaker only |" in describe_comparison(comparison, ("a", "b"))
 
 
 def test_one_seed_has_no_deviation():

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "python dataset.py download",
     "python -m benchmarks.svm",
     "python -m benchmarks.timeline",
+    "python -m benchmarks.ablation",
 }
 # What makes a training short. A fold still begins and ends as it does with the real ones.
 SHORT = {

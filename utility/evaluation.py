@@ -208,8 +208,10 @@ def bootstrap(tallies, predictions) -> dict:
     return {name: values.mean(axis=1) for name, values in measure(samples).items()}
 
 
-def interval_of(values) -> list[float]:
-    """Return the middle 95 % of what was drawn."""
+def interval_of(values, predictions) -> list[float] | None:
+    """Return the middle 95 % of what was drawn; None if there is one speaker only to draw."""
+    if len(np.unique(predictions.speaker)) < 2:
+        return None
     return np.quantile(values, [0.025, 0.975]).tolist()
 
 
@@ -255,7 +257,7 @@ def compare(first, second) -> dict:
                 "first": means[0][name],
                 "second": means[1][name],
                 "difference": means[1][name] - means[0][name],
-                "interval": interval_of(draws[1][name] - draws[0][name]),
+                "interval": interval_of(draws[1][name] - draws[0][name], parts[0]),
             }
             for name in MEASURES
         },
@@ -312,7 +314,7 @@ def summarise(predictions) -> dict:
                     if len(seeds) > 1
                     else None
                 ),
-                "interval": interval_of(draws[name]),
+                "interval": interval_of(draws[name], predictions),
             }
             for name in MEASURES
         },

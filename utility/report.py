@@ -39,7 +39,7 @@ def describe_run(metrics, corpus) -> str:
             f"UAR {percent(metrics['measures']['unweighted_average_recall'])}",
             "",
             f"{count} utterances of {' and '.join(metrics['test_data'] or metrics['data'])}, "
-            f"{len(metrics['speakers'])} speakers, "
+            f"{counted(len(metrics['speakers']), 'speaker')}, "
             f"{network_text(metrics)}, {counted(len(seeds), 'seed')} "
             f"({', '.join(map(str, seeds))}): {PROTOCOLS[metrics['protocol']]}.",
             "No label of the utterances that are tested decided anything about their fold.",
@@ -99,8 +99,7 @@ def describe_comparison(comparison, names) -> str:
         measured = comparison["measures"][name]
         shares = [f"{100 * measured[key]:.1f}" for key in ("first", "second")]
         difference = f"{100 * measured['difference']:+.1f}"
-        low, high = (f"{100 * end:+.1f}" for end in measured["interval"])
-        rows.append(f"| {text} | {' | '.join(shares)} | {difference} | {low} to {high} |")
+        rows.append(f"| {text} | {' | '.join(shares)} | {difference} | {interval(measured, '+')} |")
     return "\n".join(
         [
             f"# {first} and {second}, on {comparison['utterances']} utterances of both",
@@ -213,10 +212,12 @@ def percent(measured, unit=" %") -> str:
     return f"{100 * measured['mean']:.1f}{spread}{unit}"
 
 
-def interval(measured) -> str:
-    """Write an interval in percent."""
+def interval(measured, sign="") -> str:
+    """Write an interval in percent, if there is one."""
+    if measured["interval"] is None:
+        return "one speaker only"
     low, high = measured["interval"]
-    return f"{100 * low:.1f} to {100 * high:.1f}"
+    return f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f}"
 
 
 def emotion_rows(metrics, corpus) -> list[str]:
