@@ -128,6 +128,21 @@ def test_deviations_are_over_seeds_and_intervals_over_speakers():
     assert min(accuracies) < low < np.mean(accuracies) < high < max(accuracies)
 
 
+def test_recalls_of_classes_have_a_deviation_and_an_interval():
+    predictions = made_up()
+    right = predictions.probabilities.argmax(axis=1) == predictions.labels
+    recalls = summarise(predictions)["class_recalls"]
+    for k, emotion in enumerate(predictions.emotions):
+        own = predictions.labels == k
+        each = [right[own & (predictions.seed == seed)].mean() for seed in "01"]
+        assert recalls[emotion]["mean"] == pytest.approx(np.mean(each))
+        assert recalls[emotion]["deviation"] == pytest.approx(np.std(each, ddof=1))
+        low, high = recalls[emotion]["interval"]
+        assert low < np.mean(each) < high
+    absent = predictions.take(predictions.labels != 2)
+    assert summarise(absent)["class_recalls"][predictions.emotions[2]] is None
+
+
 def test_one_speaker_says_nothing_of_others():
     predictions = made_up()
     predictions = replace(predictions, speaker=np.full(len(predictions.speaker), "03"))

@@ -179,16 +179,22 @@ def summed(tallies, rows) -> dict:
     return {name: values[rows].sum(axis=0) for name, values in tallies.items()}
 
 
-def bootstrap(tallies, predictions) -> dict:
-    """Draw speakers anew, with replacement, and measure each draw.
+def recalls_of(tallies) -> np.ndarray:
+    """Compute the recall of each class, the last axis; NaN where a class has no utterances."""
+    truth = tallies["confusion"].sum(axis=-1)
+    right = np.diagonal(tallies["confusion"], axis1=-2, axis2=-1)
+    return np.divide(right, truth, out=np.full(truth.shape, np.nan), where=truth > 0)
 
-    The mean over seeds is taken within each draw: what other ten speakers like these
-    would have given. Equal speakers are drawn alike each time.
+
+def bootstrap(tallies, predictions) -> dict:
+    """Draw speakers anew, with replacement: other ten like these, as often as not.
+
+    Equal speakers are drawn alike each time.
 
     Returns
     -------
-    dict of np.ndarray, shape (draws,)
-        By the names of `MEASURES`.
+    dict of np.ndarray, first axes draws and seeds
+        The tallies of each draw, summed over its utterances.
     """
     speakers, seeds = np.unique(predictions.speaker), np.unique(predictions.seed)
     parts = [
@@ -201,18 +207,29 @@ def bootstrap(tallies, predictions) -> dict:
     draws = np.random.default_rng(0).multinomial(
         len(speakers), np.full(len(speakers), 1 / len(speakers)), BOOTSTRAP_SAMPLES
     )
-    samples = {
+    return {
         name: np.tensordot(draws, np.array([[part[name] for part in row] for row in parts]), axes=1)
         for name in tallies
     }
-    return {name: values.mean(axis=1) for name, values in measure(samples).items()}
 
 
-def interval_of(values, predictions) -> list[float] | None:
-    """Return the middle 95 % of what was drawn; None if there is one speaker only to draw."""
+def interval_of(draws, predictions) -> list[float] | None:
+    """Return the middle 95 % of what was drawn; None if there is one speaker only to draw.
+
+    The mean over seeds is taken within each draw, `draws` being (draws, seeds).
+    """
     if len(np.unique(predictions.speaker)) < 2:
         return None
-    return np.quantile(values, [0.025, 0.975]).tolist()
+    return np.nanquantile(draws.mean(axis=1), [0.025, 0.975]).tolist()
+
+
+def spread(of_seeds, draws, predictions) -> dict:
+    """Describe a measure by its mean and deviation over seeds, and its interval over speakers."""
+    return {
+        "mean": float(np.mean(of_seeds)),
+        "deviation": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
+        "interval": interval_of(draws, predictions),
+    }
 
 
 def compare(first, second) -> dict:
@@ -246,7 +263,7 @@ def compare(first, second) -> dict:
     parts = [part.take(np.isin(part.file, common)) for part in (first, second)]
     tallies = [tally(part.labels, part.probabilities) for part in parts]
     means = [mean_measures(*pair) for pair in zip(tallies, parts, strict=True)]
-    draws = [bootstrap(*pair) for pair in zip(tallies, parts, strict=True)]
+    draws = [mean_draws(*pair) for pair in zip(tallies, parts, strict=True)]
     right = [right_of_first_seed(part) for part in parts]
     only_first, only_second = (int(np.sum(a & ~b)) for a, b in (right, right[::-1]))
     uneven = only_first + only_second
@@ -265,6 +282,12 @@ def compare(first, second) -> dict:
         "only_second": only_second,
         "p_value": float(binomtest(only_first, uneven).pvalue) if uneven else 1.0,
     }
+
+
+def mean_draws(tallies, predictions) -> dict:
+    """Return the mean of each measure over seeds, for speakers drawn anew; (draws, 1) each."""
+    draws = measure(bootstrap(tallies, predictions))
+    return {name: values.mean(axis=1, keepdims=True) for name, values in draws.items()}
 
 
 def mean_measures(tallies, predictions) -> dict:
@@ -288,16 +311,18 @@ def summarise(predictions) -> dict:
     Returns
     -------
     dict
-        utterances; seeds; measures by name, each with mean and deviation (None
-        for a single seed) over seeds and the 95 % interval over speakers;
-        class_recalls by emotion (None where there was no utterance) and speakers,
-        with WA and UAR of each, as means over seeds; confusion_matrix (rows: the
-        truth), summed over seeds.
+        utterances; seeds; measures by name and class_recalls by emotion (None where
+        there was no utterance), each with mean and deviation (None for a single seed)
+        over seeds and the 95 % interval over speakers (None for a single one);
+        speakers, with WA and UAR of each, as means over seeds; confusion_matrix (rows:
+        the truth), summed over seeds.
     """
     tallies = tally(predictions.labels, predictions.probabilities)
     seeds = np.unique(predictions.seed)
-    of_seeds = [measure(summed(tallies, predictions.seed == seed)) for seed in seeds]
+    of_seeds = [summed(tallies, predictions.seed == seed) for seed in seeds]
     draws = bootstrap(tallies, predictions)
+    measures, drawn_measures = [measure(each) for each in of_seeds], measure(draws)
+    recalls, drawn_recalls = np.array([recalls_of(each) for each in of_seeds]), recalls_of(draws)
     confusion = tallies["confusion"].sum(axis=0)
     speakers = {
         str(speaker): measure(summed(tallies, predictions.speaker == speaker))
@@ -307,20 +332,14 @@ def summarise(predictions) -> dict:
         "utterances": len(np.unique(predictions.file)),
         "seeds": [int(seed) for seed in seeds],
         "measures": {
-            name: {
-                "mean": float(np.mean([each[name] for each in of_seeds])),
-                "deviation": (
-                    float(np.std([each[name] for each in of_seeds], ddof=1))
-                    if len(seeds) > 1
-                    else None
-                ),
-                "interval": interval_of(draws[name], predictions),
-            }
+            name: spread([each[name] for each in measures], drawn_measures[name], predictions)
             for name in MEASURES
         },
         "class_recalls": {
-            emotion: float(row[k] / row.sum()) if row.sum() else None
-            for k, (emotion, row) in enumerate(zip(predictions.emotions, confusion, strict=True))
+            emotion: spread(recalls[:, k], drawn_recalls[..., k], predictions)
+            if confusion[k].any()
+            else None
+            for k, emotion in enumerate(predictions.emotions)
         },
         "speakers": {
             speaker: {

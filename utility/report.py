@@ -58,8 +58,9 @@ def describe_run(metrics, corpus) -> str:
             *test_section(metrics),
             "## Emotions",
             "",
-            "| emotion | utterances in all | model recalls | listeners recognised |",
-            "| --- | --- | --- | --- |",
+            "| emotion | utterances in all | model recalls % | 95 % over speakers "
+            "| listeners recognised % |",
+            "| --- | --- | --- | --- | --- |",
             *emotion_rows(metrics, corpus),
             "",
             *listeners_note(corpus),
@@ -230,8 +231,8 @@ def emotion_rows(metrics, corpus) -> list[str]:
         cells = [
             emotion,
             str(of_emotion.sum()),
-            "" if recall is None else f"{100 * recall:.1f} %",
-            f"{100 * heard.mean():.1f} %" if len(heard) else "",
+            *(("", "") if recall is None else (percent(recall, ""), interval(recall))),
+            f"{100 * heard.mean():.1f}" if len(heard) else "",
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
