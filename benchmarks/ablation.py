@@ -138,7 +138,8 @@ def write_table() -> None:
         lines += table(title, rows)
     lines += [
         "Each speaker left out in turn; mean ± standard deviation over seeds. From",
-        "`python -m benchmarks.ablation`, which says what each row sets.",
+        "`python -m benchmarks.ablation`, which says what each row sets. The last row kept is",
+        "that of [loso](../loso/report.md); [tried.md](../tried.md) has what was tried by hand.",
         "",
     ]
     with replaced_when_done(RESULTS / "README.md") as temporary:
