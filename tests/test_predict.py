@@ -290,6 +290,21 @@ def test_wrong_usage_ends_with_2(options, run_command):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("package", ["numpy", "soundfile", "h5py"])
+def test_a_package_that_is_missing_is_named(package, run_command):
+    code = (
+        "import runpy, sys; "
+        f"sys.modules[{package!r}] = None; "
+        "sys.argv = ['predict.py', 'data/demo.wav']; "
+        "runpy.run_path('predict.py', run_name='__main__')"
+    )
+    done = run_command("-c", code)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"the package {package} is not installed" in done.stderr
+    assert "requirements.txt" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_debug_shows_a_traceback(tmp_path, run_command):
     done = run_command("predict.py", "--debug", tmp_path / "missing.wav")
     assert done.returncode == 1

@@ -122,6 +122,12 @@ def run(parser, main) -> int:
         place = f"{error.filename}: " if error.filename else ""
         report(parser.prog, f"{place}{error.strerror or error}; check the path and the disk")
         return 1
+    except ModuleNotFoundError as error:
+        if arguments.debug:
+            raise
+        hint = "pip install -r requirements.txt brings what is needed"
+        report(parser.prog, f"the package {error.name} is not installed; {hint}")
+        return 1
     except Exception as error:
         if arguments.debug:
             raise
