@@ -14,7 +14,7 @@ from utility.calibration import (
 )
 from utility.errors import DataError
 from utility.inference import at_temperature
-from utility.training import best_temperature
+from utility.recipe import best_temperature
 
 TRAINING = Statistics(np.array([0.0, 5.0, -300.0]), np.array([1.0, 0.1, 20.0]))
 

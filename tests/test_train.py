@@ -247,10 +247,12 @@ def test_deciding_speakers_come_from_the_training_part_alone():
     for fold in [*splits.holdout(corpus), *splits.loso(corpus), *splits.loto(corpus)]:
         material = Material(corpus, [corpus.frames[::-1]], {})
         experiment = make_experiment(material, fold.train, PRESETS["default"], seed=0)
-        learning, deciding = experiment.divide(PRESETS["seed2018"])
+        learning, deciding = experiment.divide(PRESETS["seed2018"], experiment.deciding)
         assert not set(learning.speakers) & set(deciding.speakers)
         assert len(set(deciding.speakers)) == 3
-        assert sorted([*experiment.learning, *experiment.deciding]) == [*range(len(fold.train))]
+        rows = np.arange(len(fold.train))
+        others = np.setdiff1d(rows, experiment.deciding)
+        assert len(learning) + len(deciding) == len(rows)
         everything = experiment.everything
         np.testing.assert_array_equal(everything.labels, corpus.labels[fold.train])
         np.testing.assert_array_equal(everything.speakers, corpus.speaker[fold.train])
@@ -259,9 +261,21 @@ def test_deciding_speakers_come_from_the_training_part_alone():
             assert copy is corpus.frames[::-1][row]
         # What decides are recordings, not copies of them.
         assert (len(learning.versions), len(deciding.versions)) == (2, 1)
-        for part, numbers in ((learning, experiment.learning), (deciding, experiment.deciding)):
+        for part, numbers in ((learning, others), (deciding, experiment.deciding)):
             for frames, number in zip(part.versions[0], numbers, strict=True):
                 np.testing.assert_array_equal(frames, everything.versions[0][number][:, :36])
+
+
+def test_a_temperature_hears_every_training_speaker_left_out_once():
+    corpus = dataset.read_corpus()
+    for fold in [*splits.holdout(corpus), *splits.loso(corpus)]:
+        material = Material(corpus, [], {})
+        experiment = make_experiment(material, fold.train, PRESETS["default"], seed=0)
+        groups = experiment.speaker_groups()
+        assert sorted(np.concatenate(groups)) == [*range(len(fold.train))]
+        speakers = [set(experiment.everything.speakers[rows]) for rows in groups]
+        assert sum(map(len, speakers)) == len(set.union(*speakers))
+        assert {len(group) for group in speakers} <= {3, 4}
 
 
 def training_set(versions):

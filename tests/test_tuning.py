@@ -31,7 +31,7 @@ def trained(monkeypatch):
 def experiment(seed=0):
     clips = [np.zeros((5, 66), np.float32)] * 2
     everything = TrainingSet([clips], np.array([0, 1]), np.array(["03", "08"]))
-    return Experiment(everything, np.array([0]), np.array([1]), KNOWN, seed, quiet=True)
+    return Experiment(everything, np.array([1]), KNOWN, seed, quiet=True)
 
 
 def test_a_stopped_search_goes_on_and_ends_as_if_it_had_not_been(trained, tmp_path):

@@ -17,7 +17,10 @@ import numpy as np
 from utility.command_line import native_stderr_silenced
 from utility.experiment import Material, make_experiment
 from utility.globalvars import Hyperparameters
+from utility.inference import at_temperature
 from utility.parallel import in_processes
+
+TEMPERATURE_RANGE = (0.25, 4)
 
 
 class Plan(NamedTuple):
@@ -128,29 +131,34 @@ def train_part(part, experiment, hyperparameters, epochs):
 
     Parameters
     ----------
-    part : int or None
-        The number of a member, or None for the network that the temperature needs.
+    part : int or np.ndarray of int
+        The number of a member, or the utterances that a network for the temperature
+        is trained without.
     experiment : Experiment
     hyperparameters : Hyperparameters
     epochs : int
 
     Returns
     -------
-    (dict of str to np.ndarray, list of dict) or float
-        The arrays of a member and its history, or the temperature.
+    (dict of str to np.ndarray, list of dict) or (np.ndarray, np.ndarray)
+        The arrays of a member and its history, or the labels of those utterances and
+        their probabilities.
     """
     import_tensorflow()
     from utility.model import model_arrays
-    from utility.training import find_temperature, fit_member
+    from utility.training import fit_member, predict_unheard
 
-    if part is None:
-        return find_temperature(experiment, hyperparameters, epochs)
+    if isinstance(part, np.ndarray):
+        return predict_unheard(experiment, hyperparameters, epochs, part)
     model, history = fit_member(experiment, hyperparameters, epochs, part)
     return model_arrays(model), history
 
 
 def train_weights(experiment, hyperparameters, epochs, processes=None):
     """Train all members and fit the temperature.
+
+    The temperature is fitted to single networks, each trained without a third of the
+    speakers, whom it predicts: means of several would take as many trainings.
 
     Parameters
     ----------
@@ -170,7 +178,8 @@ def train_weights(experiment, hyperparameters, epochs, processes=None):
 
     from utility.weights import Weights
 
-    parts = [*range(hyperparameters.members), *([None] if hyperparameters.scaled else [])]
+    members = hyperparameters.members
+    parts = [*range(members), *(experiment.speaker_groups() if hyperparameters.scaled else [])]
     quiet = experiment.quiet
     several = len(parts) > 1 and processes != 1
     work = partial(
@@ -183,8 +192,10 @@ def train_weights(experiment, hyperparameters, epochs, processes=None):
     with in_processes(work, parts, processes) as results:
         bar = tqdm(results, "networks", len(parts), unit="network", disable=disable)
         trained = list(bar)
-    temperature = trained.pop() if hyperparameters.scaled else 1.0
-    members, histories = zip(*trained, strict=True)
+    temperature = 1.0
+    if unheard := trained[members:]:
+        temperature = best_temperature(*map(np.concatenate, zip(*unheard, strict=True)))
+    arrays, histories = zip(*trained[:members], strict=True)
     history = [
         {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         | {"epoch": rows[0]["epoch"]}
@@ -192,7 +203,20 @@ def train_weights(experiment, hyperparameters, epochs, processes=None):
     ]
     statistics = experiment.everything.columns(hyperparameters.features).statistics()
     emotions = experiment.everything.emotions
-    return Weights(hyperparameters, list(members), statistics, temperature, emotions), history
+    return Weights(hyperparameters, list(arrays), statistics, temperature, emotions), history
+
+
+def best_temperature(labels, probabilities) -> float:
+    """Return the temperature at which probabilities have the lowest cross-entropy."""
+    from scipy.optimize import minimize_scalar
+    from sklearn.metrics import log_loss
+
+    classes = np.arange(probabilities.shape[1])
+
+    def loss(temperature):
+        return log_loss(labels, at_temperature(probabilities, temperature), labels=classes)
+
+    return float(minimize_scalar(loss, bounds=TEMPERATURE_RANGE, method="bounded").x)
 
 
 def import_tensorflow() -> None:

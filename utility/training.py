@@ -10,11 +10,9 @@ from tqdm import tqdm
 
 from utility.calibration import calibrate
 from utility.globalvars import MOST_MEMBERS, Hyperparameters
-from utility.inference import at_temperature
 from utility.model import build_model, set_statistics, split
 
 WARM_UP_SHARE = 0.2
-TEMPERATURE_RANGE = (0.25, 4)
 
 
 def make_deterministic(seed) -> None:
@@ -339,7 +337,7 @@ class Trial:
 def validate(experiment, hyperparameters) -> Trial:
     """Train without the deciding speakers and measure every epoch on them."""
     started = time.monotonic()
-    learning, deciding = experiment.divide(hyperparameters)
+    learning, deciding = experiment.divide(hyperparameters, experiment.deciding)
     _, history = fit(
         learning,
         hyperparameters,
@@ -361,13 +359,25 @@ def fit_member(experiment, hyperparameters, epochs, member) -> tuple[keras.Model
     )
 
 
-def find_temperature(experiment, hyperparameters, epochs) -> float:
-    """Train without the deciding speakers, and fit the temperature on them.
+def predict_unheard(experiment, hyperparameters, epochs, rows):
+    """Train without some speakers, and predict them, for a temperature to be fitted to.
 
-    Half of what it is fitted on is calibrated to the voice, as a user may do. It is
-    fitted to a single network, for the mean of all members would take as many trainings.
+    Half of the predictions are of frames calibrated to the voice, as a user may do.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    hyperparameters : Hyperparameters
+    epochs : int
+    rows : np.ndarray of int
+        All utterances of these speakers.
+
+    Returns
+    -------
+    labels : np.ndarray of int, shape (predictions,)
+    probabilities : np.ndarray, shape (predictions, emotions)
     """
-    learning, deciding = experiment.divide(hyperparameters)
+    learning, unheard = experiment.divide(hyperparameters, rows)
     model, _ = fit(
         learning,
         hyperparameters,
@@ -375,23 +385,13 @@ def find_temperature(experiment, hyperparameters, epochs) -> float:
         epochs=epochs,
         progress=None if experiment.quiet else "temperature",
     )
-    (tables,), labels = deciding.versions, deciding.labels
+    (tables,), labels = unheard.versions, unheard.labels
     if hyperparameters.calibrated_share:
         reference = learning.statistics()
-        (voices,) = deciding.baselines(reference)
+        (voices,) = unheard.baselines(reference)
         tables = tables + [
             calibrate(table, voices[speaker], reference)
-            for table, speaker in zip(tables, deciding.speakers, strict=True)
+            for table, speaker in zip(tables, unheard.speakers, strict=True)
         ]
         labels = np.tile(labels, 2)
-    return best_temperature(labels, predict(model, tables, hyperparameters))
-
-
-def best_temperature(labels, probabilities) -> float:
-    """Return the temperature at which probabilities have the lowest cross-entropy."""
-    from scipy.optimize import minimize_scalar
-
-    def loss(temperature):
-        return cross_entropy(labels, at_temperature(probabilities, temperature))
-
-    return float(minimize_scalar(loss, bounds=TEMPERATURE_RANGE, method="bounded").x)
+    return labels, predict(model, tables, hyperparameters)
