@@ -64,6 +64,7 @@ def load_material(arguments, hyperparameters, max_evals) -> Material:
     there are no copies to train on, which a note says.
     """
     materials, copied = {}, hyperparameters.copies or max_evals
+    kinds = COPIES[: hyperparameters.copy_kinds]
     for name in (*arguments.data, *arguments.test_data):
         corpus = load_corpus(name, arguments.audio)
         folder = corpus_path(name).parent / VERSIONS_NAME / corpus_path(name).name
@@ -73,8 +74,8 @@ def load_material(arguments, hyperparameters, max_evals) -> Material:
         conditions = load(names=arguments.conditions, find_audio=find_audio)
         copies = []
         if copied and name in arguments.data:
-            if audio or not missing_versions(corpus, COPIES, folder):
-                copies = load(names=COPIES, find_audio=find_audio)
+            if audio or not missing_versions(corpus, kinds, folder):
+                copies = load(names=kinds, find_audio=find_audio)
             else:
                 report("train.py", no_copies_note(name))
         materials[name] = Material(

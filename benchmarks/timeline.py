@@ -120,7 +120,8 @@ def main(arguments) -> None:
     corpus = read_corpus(ROOT)
     audio = arguments.audio or find_audio_directory()
     folder = ROOT / VERSIONS_NAME / "berlin"
-    copies = load_versions(corpus, COPIES, folder=folder, find_audio=lambda: audio)
+    kinds = COPIES[: HYPERPARAMETERS.copy_kinds]
+    copies = load_versions(corpus, kinds, folder=folder, find_audio=lambda: audio)
     work = partial(measure, material=Material(corpus, copies, {}), audio=audio)
     rows = []
     with in_processes(work, SPLITS["loso"](corpus, 0)) as results:

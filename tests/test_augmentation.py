@@ -40,8 +40,16 @@ def test_a_version_is_finite_and_no_copy_of_the_original_and_comes_out_the_same_
 def test_what_is_random_follows_from_the_seed_and_the_name():
     for name in ("noise", "room", "channel 1"):
         assert not np.array_equal(make_version(VOICE, name, 0), make_version(VOICE, name, 1))
-    channels = [make_version(VOICE, name, 0) for name in COPIES if name.startswith("channel")]
-    assert len({(len(channel), channel.sum()) for channel in channels}) == len(channels)
+    copies = [make_version(VOICE, name, 0) for name in COPIES]
+    assert len({(len(copy), copy.sum()) for copy in copies}) == len(copies)
+
+
+@pytest.mark.parametrize("name", [name for name in COPIES if name.startswith("hall")])
+def test_a_hall_goes_on_after_the_sound(name):
+    burst = VOICE * (SECONDS < 0.25)
+    version = make_version(burst, name, 0) ** 2
+    # The slowest copy of the burst ends after 0.3 s.
+    assert version[4800:5600].mean() > 3 * version[-2000:].mean()
 
 
 @pytest.mark.parametrize("slope", [0, 1, 2])

@@ -365,6 +365,20 @@ def material_of(*options):
     return train.load_material(arguments_of(*options), PRESETS["default"], 0)
 
 
+def test_copies_are_of_the_first_kinds_only(tmp_path):
+    audio = write_corpus(tmp_path / "audio", speakers=("03",))
+    dataset.extract(audio, tmp_path)
+    arguments = arguments_of("--data", tmp_path, "--audio", audio)
+    one, two = (
+        train.load_material(arguments, replace(PRESETS["default"], copy_kinds=count), 0).copies
+        for count in (1, 2)
+    )
+    assert (len(one), len(two)) == (1, 2)
+    assert all(map(np.array_equal, one[0], two[0]))
+    kept = {path.stem for path in (tmp_path / "versions" / "berlin").iterdir()}
+    assert kept == set(COPIES[:2])
+
+
 def test_without_recordings_a_note_says_that_there_are_no_copies(tmp_path, monkeypatch, capsys):
     audio = write_corpus(tmp_path / "audio", speakers=("03",))
     dataset.extract(audio, tmp_path)
@@ -391,6 +405,7 @@ def test_without_recordings_a_note_says_that_there_are_no_copies(tmp_path, monke
         ("members=many", "members cannot be 'many'"),
         ("features=40", "features cannot be 40"),
         ("copies=-1", "copies cannot be -1"),
+        ("copy_kinds=21", "copy_kinds cannot be 21"),
         ("scaled=1", "scaled cannot be 1"),
         ("epochs=0", "epochs cannot be 0"),
         ("epochs=null", "epochs cannot be None"),

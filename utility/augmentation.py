@@ -36,6 +36,8 @@ def make_version(samples, name, seed) -> np.ndarray:
         return change_speed(samples, float(detail))
     if kind == "channel":
         return another_channel(samples, random)
+    if kind == "hall":
+        return another_hall(samples, random)
     return CONDITION_MAKERS[kind](samples, random)
 
 
@@ -52,6 +54,21 @@ def another_channel(samples, random) -> np.ndarray:
         samples = np.pad(samples, random.integers(0, RATE // 2, 2))
     if random.random() < 0.5:
         samples = add_noise(samples, random.uniform(10, 35), random, random.choice([0, 1, 2]))
+    return samples
+
+
+def another_hall(samples, random) -> np.ndarray:
+    """Change the speed, add long reverberation, and at random colour and noise.
+
+    Apart from `another_channel`, where so much room in every second copy would leave
+    fewer clean ones to learn from.
+    """
+    samples = change_speed(samples, np.exp(random.uniform(np.log(0.85), np.log(1.19))))
+    if random.random() < 0.5:
+        samples = colour(samples, random)
+    samples = add_room(samples, random.uniform(0.2, 0.8), random.uniform(0.5, 1.2), random)
+    if random.random() < 0.3:
+        samples = add_noise(samples, random.uniform(15, 40), random, random.choice([0, 1, 2]))
     return samples
 
 

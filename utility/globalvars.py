@@ -84,6 +84,7 @@ VARIANCE_FLOOR = 1e-5
 COPIES = (
     *(f"speed {factor}" for factor in (0.86, 0.93, 1.07, 1.15)),
     *(f"channel {number}" for number in range(1, 9)),
+    *(f"hall {number}" for number in range(1, 9)),
 )
 CONDITIONS = {
     "noise": "with white noise at 20 dB",
@@ -113,6 +114,8 @@ class Hyperparameters:
         Networks that are trained with different seeds, their probabilities averaged.
     copies : int
         Copies of each utterance, drawn anew from those there are, that an epoch adds to it.
+    copy_kinds : int
+        How many of `COPIES` there are to draw from, the first ones.
     calibrated_share : float
         Share of what is drawn that is shifted and scaled to its speaker's own
         baseline, see `utility.calibration`.
@@ -150,6 +153,7 @@ class Hyperparameters:
     features: int
     members: int
     copies: int
+    copy_kinds: int
     calibrated_share: float
     balanced: bool
     scaled: bool
@@ -181,6 +185,7 @@ class Hyperparameters:
             "schedule": self.schedule in ("constant", "cosine"),
             "members": 1 <= self.members <= MOST_MEMBERS,
             "copies": self.copies >= 0,
+            "copy_kinds": 0 <= self.copy_kinds <= len(COPIES),
             "patience": self.patience is None or self.patience >= 1,
             "gradient_norm": self.gradient_norm is None or 0 < self.gradient_norm < float("inf"),
             "padded_frames": self.padded_frames is None
