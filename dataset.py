@@ -15,8 +15,7 @@ import numpy as np
 
 from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION
 from utility.command_line import Parser, add_debug_option, report, run, shown
-from utility.corpora import CORPORA, of_classes, rows_by_name, rows_of_manifest
-from utility.emodb import (
+from utility.corpora.emodb import (
     AUDIO_DIRECTORIES,
     AUDIO_DIRECTORY,
     SOURCES,
@@ -25,6 +24,7 @@ from utility.emodb import (
     find_audio_directory,
     read_manifest,
 )
+from utility.corpora.naming import CORPORA, of_classes, rows_by_name, rows_of_manifest
 from utility.errors import DataError, SignalError, UsageError
 from utility.functions import load_audio, read_pickle, write_pickle
 from utility.furtherFeatures import ALL_NAMES, FURTHER_NAMES, extract_all_features
@@ -205,7 +205,7 @@ def find_rows(audio, name, manifest=None, further=(), note=lambda message: None)
     name : str
         Of `CORPORA`, unless there is a manifest.
     manifest : path-like, optional
-        See `utility.corpora.rows_of_manifest`.
+        See `utility.corpora.naming.rows_of_manifest`.
     further : sequence of str
         Emotions that are classes beside the seven.
     note : callable

@@ -15,7 +15,7 @@ from utility.command_line import Parser, add_debug_option, report, run
 from utility.errors import SignalError, UsageError, WeightsError
 from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.parallel import in_processes
-from utility.recordings import STANDARD_INPUT, are_few, find_recordings, group, sound_of
+from utility.prediction.recordings import STANDARD_INPUT, are_few, find_recordings, group, sound_of
 
 SHORTEST_WINDOW_SECONDS = 0.1
 USUAL_WINDOW_SECONDS = 3.0
@@ -25,9 +25,9 @@ LONGEST_PLOT_SECONDS = 30
 def __getattr__(name):
     """Give `load`, `predict` and `learn_voice` to programs; NumPy is not needed for --help."""
     if name in ("load", "predict", "learn_voice"):
-        from utility import prediction
+        from utility.prediction import clip
 
-        return getattr(prediction, name)
+        return getattr(clip, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -40,7 +40,7 @@ def make_writer(arguments, emotions, several):
     write : callable
         From the name of a recording and its result to text.
     """
-    from utility import output
+    from utility.prediction import output
 
     if arguments.subtitles:
         return "", lambda name, result: output.SUBTITLES[arguments.subtitles](result)
@@ -204,7 +204,7 @@ def check_length(sound) -> None:
 
 def learn_voice_of(paths, weights) -> tuple:
     """Learn what is usual for a voice, and list what could not be used for that."""
-    from utility.prediction import learn_voice
+    from utility.prediction.clip import learn_voice
 
     left_out = []
 
@@ -266,10 +266,10 @@ def predict_recordings(arguments, names, sounds, weights, voice) -> list:
 def prediction_function(arguments, weights, voice):
     """Choose what is done with a group of recordings."""
     if not arguments.timeline:
-        from utility.prediction import predict_all
+        from utility.prediction.clip import predict_all
 
         return partial(predict_all, weights=weights, voice=voice)
-    from utility.timeline import timelines
+    from utility.prediction.timeline import timelines
 
     seconds = {"window_seconds": arguments.window, "hop_seconds": arguments.hop}
     return partial(timelines, weights=weights, voice=voice, **seconds)
@@ -283,7 +283,7 @@ def main(arguments) -> int:
         raise UsageError("--plot and --subtitles: give one recording")
     # Its products are small: another thread would do nothing but wait for them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from utility.prediction import load
+    from utility.prediction.clip import load
 
     weights = load(arguments.weights)
     voice, left_out = None, []
@@ -295,7 +295,7 @@ def main(arguments) -> int:
         voice, left_out = learn_voice_of(arguments.calibrate, weights)
     try:
         if arguments.stream:
-            from utility.stream import listen
+            from utility.prediction.stream import listen
 
             listen(sys.stdin.buffer, sys.stdout, weights, voice, arguments)
             return int(bool(left_out))
@@ -305,7 +305,7 @@ def main(arguments) -> int:
         heard = predict_recordings(arguments, names, sounds, weights, voice)
         failed = any(isinstance(result, SignalError) for result in heard)
         if arguments.plot and not failed:
-            from utility.plot import draw_attention, draw_timeline, write
+            from utility.prediction.picture import draw_attention, draw_timeline, write
 
             figure = (
                 draw_timeline(heard[0], weights.emotions)

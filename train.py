@@ -2,7 +2,7 @@
 
 For each fold of the protocol, what there is to choose is chosen on speakers taken
 out of the training part; the networks are trained anew with all of that part and its
-copies, and predict the part that nothing has looked at before; see `utility.recipe`.
+copies, and predict the part that nothing has looked at before; see `utility.evaluation.fold`.
 The weights that are saved are trained in the same way with every utterance, and carry
 the measures of the folds. Of several folds, the one with the lowest validation loss
 gives them its hyperparameters, and the median its number of epochs.
@@ -21,9 +21,13 @@ from statistics import median
 
 from dataset import corpus_path, extract, pickle_paths, read_corpus
 from utility.command_line import Parser, add_debug_option, report, run, shown
-from utility.emodb import AUDIO_DIRECTORIES, find_audio_directory, known_audio_directory
+from utility.corpora.emodb import AUDIO_DIRECTORIES, find_audio_directory, known_audio_directory
+from utility.corpora.protocols import SPLITS
+from utility.corpora.variants import load_versions, missing_versions
 from utility.errors import DataError, UsageError
-from utility.experiment import Material, join, make_experiment
+from utility.evaluation.conditions import WHOLE_VOICE, check_calibration
+from utility.evaluation.experiment import Material, join, make_experiment
+from utility.evaluation.fold import Plan, evaluate_fold, fold_name, train_weights
 from utility.functions import replaced_when_done
 from utility.globalvars import (
     BERLIN,
@@ -37,10 +41,6 @@ from utility.globalvars import (
     Hyperparameters,
 )
 from utility.parallel import in_processes
-from utility.recipe import Plan, evaluate_fold, fold_name, train_weights
-from utility.splits import SPLITS
-from utility.testing import WHOLE_VOICE, check_calibration
-from utility.versions import load_versions, missing_versions
 
 DEFAULT_MAX_EVALS = 8
 # The seed of a network is a hundred times that of the run, and at most 2^32 - 1.
@@ -197,8 +197,8 @@ def write_fold(path, result) -> None:
 
 def write_results(folder, results, corpus, facts) -> dict:
     """Write the tables, pictures and report of a run, and return its metrics."""
-    from utility.evaluation import predictions_name, write_csv
-    from utility.figures import draw_history
+    from utility.evaluation.figures import draw_history
+    from utility.evaluation.measures import predictions_name, write_csv
 
     history = [row for result in results for row in result["history"]]
     trials = [row for result in results for row in result["trials"]]
@@ -215,9 +215,9 @@ def write_results(folder, results, corpus, facts) -> dict:
 
 def write_report(folder, corpus, facts) -> dict:
     """Compute the metrics from the predictions in a folder, write them and the report on them."""
-    from utility.evaluation import CLEAN, read_tests, summarise, write_json
-    from utility.figures import draw_confusion
-    from utility.report import describe_run
+    from utility.evaluation.figures import draw_confusion
+    from utility.evaluation.measures import CLEAN, read_tests, summarise, write_json
+    from utility.evaluation.report import describe_run
 
     tests = {name: summarise(predictions) for name, predictions in read_tests(folder).items()}
     metrics = facts | tests.pop(CLEAN)
@@ -498,7 +498,7 @@ def save(results, material, metrics, arguments) -> dict:
     """Train with every utterance as the folds did, write the weights, and say what was chosen."""
     import numpy as np
 
-    from utility.weights import write_weights
+    from utility.network.weights import write_weights
 
     corpus = material.corpus
     if not arguments.quiet:
@@ -539,7 +539,7 @@ def scores_of_recipe(hyperparameters, copies) -> list[dict]:
 
 def main(arguments) -> None:
     """Carry out the command line."""
-    from utility.evaluation import write_json
+    from utility.evaluation.measures import write_json
 
     if arguments.report:
         report_again(arguments.report)
@@ -597,8 +597,8 @@ def report_again(folder) -> None:
 
 def compare_runs(folders) -> None:
     """Print how two runs differ, test by test."""
-    from utility.evaluation import CLEAN, compare, read_tests
-    from utility.report import describe_comparison
+    from utility.evaluation.measures import CLEAN, compare, read_tests
+    from utility.evaluation.report import describe_comparison
 
     names = [shown(folder) for folder in folders]
     first, second = map(read_tests, folders)
@@ -625,7 +625,7 @@ def about(config) -> dict:
 
 def print_metrics(metrics) -> None:
     """Print what matters most, in a line."""
-    from utility.report import counted, percent
+    from utility.evaluation.report import counted, percent
 
     measures = metrics["measures"]
     print(

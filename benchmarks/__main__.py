@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.table import as_table
 from utility.command_line import Parser, add_debug_option, report, run
-from utility.emodb import find_audio_directory
+from utility.corpora.emodb import find_audio_directory
 from utility.errors import UsageError
 from utility.parallel import core_count
 

@@ -148,14 +148,14 @@ def folder(audio) -> list[Row]:
 
 def training(audio) -> list[Row]:
     """Train for an epoch, the default network and that of 2018, and for a whole run."""
-    from utility.recipe import import_tensorflow
+    from utility.evaluation.fold import import_tensorflow
 
     import_tensorflow()
     from dataset import read_corpus
-    from utility.experiment import Material, make_experiment
-    from utility.splits import holdout
-    from utility.training import fit
-    from utility.versions import load_versions
+    from utility.corpora.protocols import holdout
+    from utility.corpora.variants import load_versions
+    from utility.evaluation.experiment import Material, make_experiment
+    from utility.network.training import fit
 
     corpus = read_corpus()
     # Made here if they are not there yet, so that no training below has to.

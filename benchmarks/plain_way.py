@@ -14,8 +14,8 @@ import numpy as np
 from utility.functions import trim_silence
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH
-from utility.model import load_members
-from utility.weights import read_weights
+from utility.network.model import load_members
+from utility.network.weights import read_weights
 
 weights = read_weights(WEIGHTS_PATH)
 members = load_members(weights)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from utility.emodb import AUDIO_DIRECTORIES
+from utility.corpora.emodb import AUDIO_DIRECTORIES
 
 ROOT = Path(__file__).resolve().parent.parent
 

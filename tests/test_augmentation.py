@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from utility.augmentation import add_noise, add_room, change_speed, make_version, telephone
+from utility.corpora.augmentation import add_noise, add_room, change_speed, make_version, telephone
 from utility.globalvars import CONDITIONS, COPIES
 
 RATE = 16_000

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from utility.calibration import (
+from utility.errors import DataError
+from utility.evaluation.fold import best_temperature
+from utility.network.inference import at_temperature
+from utility.network.voice import (
     LARGEST_DEVIATION,
     PRIOR_FRAMES,
     SMALLEST_SHARE,
@@ -12,9 +15,6 @@ from utility.calibration import (
     calibrate,
     statistics,
 )
-from utility.errors import DataError
-from utility.inference import at_temperature
-from utility.recipe import best_temperature
 
 TRAINING = Statistics(np.array([0.0, 5.0, -300.0]), np.array([1.0, 0.1, 20.0]))
 

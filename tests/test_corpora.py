@@ -8,12 +8,12 @@ import pytest
 import soundfile
 
 import dataset
-from utility.corpora import CORPORA, rows_by_name, rows_of_manifest
+from utility.corpora.naming import CORPORA, rows_by_name, rows_of_manifest
+from utility.corpora.protocols import loso
 from utility.errors import DataError
-from utility.experiment import Material, join
+from utility.evaluation.experiment import Material, join
 from utility.globalvars import EMOTION_LABELS
-from utility.splits import loso
-from utility.weights import read_weights
+from utility.network.weights import read_weights
 
 RATE = 16_000
 

@@ -14,8 +14,9 @@ import pytest
 import soundfile
 
 import dataset
-from utility import emodb, splits
-from utility.emodb import Source, download, read_manifest
+from utility.corpora import emodb
+from utility.corpora import protocols as splits
+from utility.corpora.emodb import Source, download, read_manifest
 from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
 

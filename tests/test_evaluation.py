@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from utility.calibration import Statistics, baseline, calibrate
 from utility.errors import DataError, UsageError
-from utility.evaluation import (
+from utility.evaluation.conditions import check_calibration, clips_of_voice, make_tests
+from utility.evaluation.measures import (
     COLUMNS,
     MEASURES,
     Predictions,
@@ -23,10 +23,10 @@ from utility.evaluation import (
     tally,
     write_csv,
 )
+from utility.evaluation.report import describe_comparison, interval
+from utility.evaluation.report import test_section as section_on_tests
 from utility.globalvars import EMOTION_LABELS
-from utility.report import describe_comparison, interval
-from utility.report import test_section as section_on_tests
-from utility.testing import check_calibration, clips_of_voice, make_tests
+from utility.network.voice import Statistics, baseline, calibrate
 
 
 def measures_of(labels, probabilities):

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from utility import inference
-from utility.calibration import Statistics, calibrate
 from utility.errors import WeightsError
-from utility.experiment import TrainingSet
+from utility.evaluation.experiment import TrainingSet
 from utility.furtherFeatures import ALL_NAMES, extract_all_features
 from utility.globalvars import PRESETS
-from utility.model import (
+from utility.network import inference
+from utility.network.model import (
     BlockLSTM,
     attention_weights,
     build_model,
@@ -24,8 +23,9 @@ from utility.model import (
     model_arrays,
     split,
 )
-from utility.training import batches, cross_entropy, make_steps, pad, predict
-from utility.weights import Weights, read_weights, write_weights
+from utility.network.training import batches, cross_entropy, make_steps, pad, predict
+from utility.network.voice import Statistics, calibrate
+from utility.network.weights import Weights, read_weights, write_weights
 
 SMALL = dataclasses.replace(
     PRESETS["default"], dense_units=8, lstm_units=6, attention_heads=2, members=2

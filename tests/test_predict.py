@@ -26,9 +26,9 @@ from utility.globalvars import (
     WINDOW_SECONDS,
     Hyperparameters,
 )
-from utility.inference import at_temperature, predict
-from utility.prediction import learn_voice, predict_all
-from utility.weights import read_weights
+from utility.network.inference import at_temperature, predict
+from utility.network.weights import read_weights
+from utility.prediction.clip import learn_voice, predict_all
 
 DEMO = DATA_DIRECTORY / "demo.wav"
 LINE = re.compile(r"the top (\d) emotion is: \('([a-z/]+)', ([01]\.\d{4})\)")
@@ -348,8 +348,8 @@ def test_prediction_imports_no_tensorflow(run_command):
 
 def test_numpy_equals_keras_on_every_utterance_with_the_shipped_weights():
     corpus, weights = dataset.read_corpus(), read_weights(WEIGHTS_PATH)
-    from utility.model import load_members
-    from utility.training import predict as predict_with_keras
+    from utility.network.model import load_members
+    from utility.network.training import predict as predict_with_keras
 
     tables = [table[:, : weights.hyperparameters.features] for table in corpus.frames]
     members = [

@@ -10,11 +10,11 @@ import pytest
 import dataset
 from benchmarks.table import as_table
 from train import about
-from utility.evaluation import CLEAN, MEASURES, read_predictions, read_tests, summarise
+from utility.corpora.protocols import SPLITS
+from utility.evaluation.measures import CLEAN, MEASURES, read_predictions, read_tests, summarise
+from utility.evaluation.report import describe_run, interval, percent
+from utility.evaluation.report import test_section as section_of_tests
 from utility.globalvars import ROOT
-from utility.report import describe_run, interval, percent
-from utility.report import test_section as section_of_tests
-from utility.splits import SPLITS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODEL_CARD = (ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")

@@ -23,9 +23,9 @@ RATE = 16_000
 # server of their own.
 ELSEWHERE = {
     "python dataset.py download",
-    "python -m benchmarks.svm",
-    "python -m benchmarks.timeline",
-    "python -m benchmarks.ablation",
+    "python -m experiments.svm",
+    "python -m experiments.timeline",
+    "python -m experiments.ablation",
 }
 # What makes a training short. A fold still begins and ends as it does with the real ones.
 SHORT = {

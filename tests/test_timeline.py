@@ -16,10 +16,10 @@ import soundfile
 
 from utility.functions import load_audio
 from utility.globalvars import DATA_DIRECTORY, ROOT, WINDOW_SECONDS
-from utility.output import audacity, clock, srt, vtt
-from utility.plot import columns, listen
-from utility.prediction import Prediction, load, predict
-from utility.timeline import (
+from utility.prediction.clip import Prediction, load, predict
+from utility.prediction.output import audacity, clock, srt, vtt
+from utility.prediction.picture import columns, listen
+from utility.prediction.timeline import (
     Segment,
     Timeline,
     find_segments,

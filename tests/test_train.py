@@ -13,15 +13,16 @@ import soundfile
 
 import dataset
 import train
-from utility import emodb, splits
-from utility.calibration import baseline
+from utility.corpora import emodb
+from utility.corpora import protocols as splits
 from utility.errors import DataError, UsageError
-from utility.evaluation import read_predictions, summarise
-from utility.experiment import Material, TrainingSet, make_experiment
+from utility.evaluation.experiment import Material, TrainingSet, make_experiment
+from utility.evaluation.fold import Plan, evaluate_fold
+from utility.evaluation.measures import read_predictions, summarise
 from utility.globalvars import COPIES, EMOTION_LABELS, EMOTIONS, PRESETS, ROOT
-from utility.recipe import Plan, evaluate_fold
-from utility.training import draw
-from utility.weights import read_weights
+from utility.network.training import draw
+from utility.network.voice import baseline
+from utility.network.weights import read_weights
 
 
 def write_corpus(folder, speakers=("03", "08", "09", "10")):

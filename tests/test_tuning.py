@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from utility import training
 from utility.errors import DataError
-from utility.experiment import Experiment, TrainingSet
+from utility.evaluation.experiment import Experiment, TrainingSet
+from utility.evaluation.tuning import tune
 from utility.globalvars import PRESETS
-from utility.tuning import tune
+from utility.network import training
 
 KNOWN = PRESETS["default"]
 

@@ -80,7 +80,7 @@ LARGEST_DEVIATION = 6.0
 VARIANCE_FLOOR = 1e-5
 
 # Copies of the recordings to train on, and what a network can be tested on beside clean
-# recordings; see `utility.augmentation`.
+# recordings; see `utility.corpora.augmentation`.
 COPIES = (
     *(f"speed {factor}" for factor in (0.86, 0.93, 1.07, 1.15)),
     *(f"channel {number}" for number in range(1, 9)),
@@ -107,7 +107,7 @@ class Hyperparameters:
     Parameters
     ----------
     network : str
-        "attention" or "seed2018", see `utility.model`.
+        "attention" or "seed2018", see `utility.network.model`.
     features : int
         How many columns of a frame are read: the 36, or all 66.
     members : int
@@ -118,7 +118,7 @@ class Hyperparameters:
         How many of `COPIES` there are to draw from, the first ones.
     calibrated_share : float
         Share of what is drawn that is shifted and scaled to its speaker's own
-        baseline, see `utility.calibration`.
+        baseline, see `utility.network.voice`.
     balanced : bool
         Whether probabilities are those for classes that are equally frequent, whatever
         their shares among the training utterances.

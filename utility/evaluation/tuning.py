@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from utility.errors import DataError
 from utility.functions import replaced_when_done
-from utility.training import Trial, validate
+from utility.network.training import Trial, validate
 
 # hyperas 0.4.1 imports this name, which Keras 3 has no more and the search never calls.
 if not hasattr(keras.models, "model_from_yaml"):

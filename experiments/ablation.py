@@ -1,6 +1,6 @@
 """Measure what each part of the recipe is worth, leaving one speaker out at a time.
 
-python -m benchmarks.ablation [--seeds N]
+python -m experiments.ablation [--seeds N]
 
 Each row is a run of train.py with other hyperparameters, kept in runs/ablation and
 continued where it was stopped; what it measured goes to results/ablation, and all of
@@ -14,10 +14,10 @@ import sys
 
 from utility.command_line import Parser, add_debug_option, report, run
 from utility.errors import DataError
-from utility.evaluation import write_json
+from utility.evaluation.measures import write_json
+from utility.evaluation.report import percent
 from utility.functions import replaced_when_done
 from utility.globalvars import ROOT
-from utility.report import percent
 
 RESULTS = ROOT / "results" / "ablation"
 RUNS = ROOT / "runs" / "ablation"
@@ -119,9 +119,9 @@ def cells(row) -> list[str]:
 def build_parser() -> Parser:
     """Describe the command line."""
     parser = Parser(
-        prog="benchmarks.ablation",
+        prog="experiments.ablation",
         description="Measure what each part of the recipe is worth on speakers left out.",
-        examples=("python -m benchmarks.ablation", "python -m benchmarks.ablation --seeds 1"),
+        examples=("python -m experiments.ablation", "python -m experiments.ablation --seeds 1"),
     )
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="of rows that are not begun"
@@ -140,7 +140,7 @@ def build_parser() -> Parser:
 def main(arguments) -> None:
     """Carry out the command line."""
     for name in arguments.only or ROWS:
-        report("benchmarks.ablation", name)
+        report("experiments.ablation", name)
         measure(name, ROWS[name], arguments.seeds)
         write_table()
     print((RESULTS / "README.md").read_text(encoding="utf-8"))
@@ -153,7 +153,7 @@ def write_table() -> None:
         lines += table(title, rows)
     lines += [
         "Each speaker left out in turn; mean ± standard deviation over seeds. From",
-        "`python -m benchmarks.ablation`, which says what each row sets. The last row kept is",
+        "`python -m experiments.ablation`, which says what each row sets. The last row kept is",
         "that of [loso](../loso/report.md); [tried.md](../tried.md) has what was tried by hand.",
         "",
     ]

@@ -1,6 +1,6 @@
 """The frames of every version of the recordings, made once and kept.
 
-A version is a copy to train on or a condition to test on, see `utility.augmentation`.
+A version is a copy to train on or a condition to test on, see `utility.corpora.augmentation`.
 """
 
 from functools import partial
@@ -108,7 +108,7 @@ def make_versions(corpus, names, audio, folder, quiet) -> None:
 
 def frames_of_versions(task, names) -> list[np.ndarray] | SignalError:
     """Return the frames of each version of a recording, or what is wrong with it."""
-    from utility.augmentation import make_version
+    from utility.corpora.augmentation import make_version
 
     path, number = task
     try:

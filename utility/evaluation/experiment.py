@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utility.calibration import Statistics, baseline, statistics
 from utility.errors import DataError
 from utility.globalvars import EMOTION_LABELS, Hyperparameters
+from utility.network.voice import Statistics, baseline, statistics
 
 # Share of the training speakers that decide (rounded up): 3 of 10.
 VALIDATION_SHARE = 0.25

@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from utility.functions import is_silent, read_windows, without_silence
 from utility.globalvars import FRAMES, WINDOW_SECONDS
-from utility.inference import predict
-from utility.prediction import frames_of, rank
+from utility.network.inference import predict
+from utility.prediction.clip import frames_of, rank
 
 # After M. Okabe and K. Ito, told apart by the colour-blind, too.
 COLOURS = ("#d55e00", "#f0e442", "#009e73", "#56b4e9", "#e69f00", "#0072b2", "#999999")

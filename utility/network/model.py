@@ -4,7 +4,7 @@ Clips are padded with rows of zeros to a common length. A row of zeros is no fra
 of a signal (even silence has an MFCC 1 of -50), so masks are read off the input:
 padding gets no attention and changes no result.
 
-`utility.inference` repeats both networks in NumPy; this file is the definition.
+`utility.network.inference` repeats both networks in NumPy; this file is the definition.
 """
 
 import keras
@@ -62,7 +62,7 @@ def not_padding(rows):
 
 
 def model_arrays(model) -> dict:
-    """Return the trained weights of a model by their paths, as `utility.weights` stores them."""
+    """Return the trained arrays of a model by their paths, as a weights file stores them."""
     return {weight.path: weight.numpy() for weight in model.trainable_weights}
 
 

@@ -1,6 +1,6 @@
 """Measure what the field's usual peer hears: a linear SVM on openSMILE's functionals.
 
-python -m benchmarks.svm [--audio DIR]
+python -m experiments.svm [--audio DIR]
 
 Each speaker is left out in turn, as with train.py --evaluate loso. C is chosen by
 leaving speakers of the training part out. The functionals are standardised by those of
@@ -16,11 +16,11 @@ import numpy as np
 
 from dataset import read_corpus
 from utility.command_line import Parser, add_debug_option, run
-from utility.emodb import find_audio_directory
-from utility.evaluation import write_json
+from utility.corpora.emodb import find_audio_directory
+from utility.corpora.protocols import SPLITS
+from utility.evaluation.measures import write_json
 from utility.globalvars import ROOT
 from utility.parallel import in_processes
-from utility.splits import SPLITS
 
 RESULTS_PATH = ROOT / "results" / "svm.json"
 FEATURE_SETS = ("eGeMAPSv02", "ComParE_2016")
@@ -73,9 +73,9 @@ def leave_speakers_out(corpus, rows) -> dict:
 def build_parser() -> Parser:
     """Describe the command line."""
     parser = Parser(
-        prog="benchmarks.svm",
+        prog="experiments.svm",
         description="Measure a linear SVM on openSMILE's functionals, each speaker left out once.",
-        examples=("python -m benchmarks.svm", "python -m benchmarks.svm --audio data/wav"),
+        examples=("python -m experiments.svm", "python -m experiments.svm --audio data/wav"),
     )
     parser.add_argument("--audio", type=Path, metavar="DIR", help="folder of the recordings")
     parser.add_argument(

@@ -1,7 +1,7 @@
 """The forward pass of the networks in NumPy, so that prediction starts at once.
 
 Importing TensorFlow takes seconds, a clip through the network milliseconds.
-`utility.model` is the definition. The two networks here repeat those of the same
+`utility.network.model` is the definition. The two networks here repeat those of the same
 name, for clips without padding, and a test holds them together.
 """
 
@@ -103,7 +103,7 @@ def over_frames(shares, frame_count, hyperparameters) -> np.ndarray:
 
 
 def attention_steps(frames, weights):
-    """Repeat `attention_steps` of utility.model."""
+    """Repeat `attention_steps` of utility.network.model."""
     size = weights.hyperparameters.frames_per_step
     standard = (frames - weights.statistics.mean) / weights.statistics.deviation
     standard = standard.astype(np.float32).clip(-LARGEST_DEVIATION, LARGEST_DEVIATION)
@@ -119,12 +119,12 @@ def attention_steps(frames, weights):
 
 
 def attention_inputs(steps, arrays):
-    """Repeat `attention_network` of utility.model up to the LSTM."""
+    """Repeat `attention_network` of utility.network.model up to the LSTM."""
     return relu(dense(steps, arrays, "dense"))
 
 
 def attention_pool(x, arrays):
-    """Repeat `attention_network` of utility.model after the LSTM, for one clip."""
+    """Repeat `attention_network` of utility.network.model after the LSTM, for one clip."""
     weights = softmax(x @ arrays["attention/kernel"], axis=0)
     mean = weights.T @ x
     squares = np.square(x[:, np.newaxis] - mean)
@@ -134,19 +134,19 @@ def attention_pool(x, arrays):
 
 
 def seed2018_steps(frames, weights):
-    """Repeat `seed2018_steps` of utility.model."""
+    """Repeat `seed2018_steps` of utility.network.model."""
     heard = frames[-weights.hyperparameters.padded_frames :].astype(np.float32)
     deviation = heard.std(axis=1, keepdims=True)
     return (heard - heard.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-7)
 
 
 def seed2018_inputs(steps, arrays):
-    """Repeat `seed2018_network` of utility.model up to the LSTM."""
+    """Repeat `seed2018_network` of utility.network.model up to the LSTM."""
     return relu(dense(relu(dense(steps, arrays, "dense_1")), arrays, "dense_2"))
 
 
 def seed2018_pool(x, arrays):
-    """Repeat `seed2018_network` of utility.model after the LSTM, for one clip."""
+    """Repeat `seed2018_network` of utility.network.model after the LSTM, for one clip."""
     width = x.shape[1]
     u = softmax(dense(np.full(width, 1 / width, np.float32), arrays, "attention"), axis=0)
     weights = softmax(x @ u, axis=0)

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from utility.audioFeatureExtraction import FEATURE_VERSION
-from utility.calibration import Statistics
 from utility.errors import WeightsError
 from utility.functions import replaced_when_done
 from utility.furtherFeatures import ALL_NAMES
 from utility.globalvars import EMOTION_LABELS, Hyperparameters
+from utility.network.voice import Statistics
 
 FORMAT_VERSION = 2
 # What reading a damaged file can raise.

@@ -8,9 +8,9 @@ import numpy as np
 from utility.audioFeatureExtraction import resample
 from utility.errors import SignalError
 from utility.functions import is_silent
-from utility.inference import predict
-from utility.output import clock, shares_text
-from utility.prediction import frames_of, rank
+from utility.network.inference import predict
+from utility.prediction.clip import frames_of, rank
+from utility.prediction.output import clock, shares_text
 
 FULL_SCALE = 2**15
 SHORTEST_HOP_SECONDS = 0.01

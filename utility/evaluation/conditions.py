@@ -4,9 +4,9 @@ from collections import Counter
 
 import numpy as np
 
-from utility.calibration import baseline, calibrate
 from utility.errors import UsageError
-from utility.evaluation import CLEAN
+from utility.evaluation.measures import CLEAN
+from utility.network.voice import baseline, calibrate
 
 WHOLE_VOICE = "speaker"
 

@@ -15,9 +15,9 @@ from urllib.parse import quote
 import numpy as np
 
 from utility.command_line import native_stderr_silenced
-from utility.experiment import Material, make_experiment
+from utility.evaluation.experiment import Material, make_experiment
 from utility.globalvars import Hyperparameters
-from utility.inference import at_temperature
+from utility.network.inference import at_temperature
 from utility.parallel import in_processes
 
 TEMPERATURE_RANGE = (0.25, 4)
@@ -34,7 +34,7 @@ class Plan(NamedTuple):
     max_evals : int
         Trials of that search; 0 for none.
     calibrate : sequence of str
-        See `utility.testing.make_tests`.
+        See `utility.evaluation.conditions.make_tests`.
     folder : Path
         Where a search keeps its trials.
     """
@@ -65,9 +65,9 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
         What JSON can hold: fold, seed, predictions (a table for each test) and trials as
         rows of tables, hyperparameters, epochs and temperature, and history, a row an epoch.
     """
-    from utility.evaluation import prediction_rows
-    from utility.inference import predict
-    from utility.testing import make_tests
+    from utility.evaluation.conditions import make_tests
+    from utility.evaluation.measures import prediction_rows
+    from utility.network.inference import predict
 
     (seed, fold), (material, hyperparameters, *_) = task, plan
     place, corpus = {"fold": fold.name, "seed": seed}, material.corpus
@@ -115,12 +115,12 @@ def make_trials(experiment, max_evals, trials_path) -> list:
     """
     if max_evals:
         import_tensorflow()
-        from utility.tuning import tune
+        from utility.evaluation.tuning import tune
 
         return tune(experiment, max_evals, trials_path)
     if experiment.hyperparameters.patience:
         import_tensorflow()
-        from utility.training import validate
+        from utility.network.training import validate
 
         return [validate(experiment, experiment.hyperparameters)]
     return []
@@ -145,8 +145,8 @@ def train_part(part, experiment, hyperparameters, epochs):
         their probabilities.
     """
     import_tensorflow()
-    from utility.model import model_arrays
-    from utility.training import fit_member, predict_unheard
+    from utility.network.model import model_arrays
+    from utility.network.training import fit_member, predict_unheard
 
     if isinstance(part, np.ndarray):
         return predict_unheard(experiment, hyperparameters, epochs, part)
@@ -176,7 +176,7 @@ def train_weights(experiment, hyperparameters, epochs, processes=None):
     """
     from tqdm import tqdm
 
-    from utility.weights import Weights
+    from utility.network.weights import Weights
 
     members = hyperparameters.members
     parts = [*range(members), *(experiment.speaker_groups() if hyperparameters.scaled else [])]

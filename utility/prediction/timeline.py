@@ -12,9 +12,9 @@ import numpy as np
 from utility.audioFeatureExtraction import resample, valid_signal
 from utility.errors import SignalError
 from utility.functions import SILENT, is_silent, opened, power_of_steps, read_channels
-from utility.inference import BATCH_CLIPS
-from utility.inference import predict as predict_frames
-from utility.prediction import Prediction, frames_of, rank
+from utility.network.inference import BATCH_CLIPS
+from utility.network.inference import predict as predict_frames
+from utility.prediction.clip import Prediction, frames_of, rank
 
 STEP_SECONDS = 0.01
 BLOCK_STEPS = 1000

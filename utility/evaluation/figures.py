@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utility.report import percent
+from utility.evaluation.report import percent
 
 
 def draw_confusion(path, metrics) -> None:

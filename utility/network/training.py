@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from utility.calibration import calibrate
 from utility.globalvars import MOST_MEMBERS, Hyperparameters
-from utility.model import build_model, set_statistics, split
+from utility.network.model import build_model, set_statistics, split
+from utility.network.voice import calibrate
 
 WARM_UP_SHARE = 0.2
 
@@ -105,7 +105,7 @@ def make_steps(model, training_set, hyperparameters) -> dict:
     Parameters
     ----------
     model : keras.Model
-        Makes steps of frames, see `utility.model.split`.
+        Makes steps of frames, see `utility.network.model.split`.
     training_set : TrainingSet
     hyperparameters : Hyperparameters
 

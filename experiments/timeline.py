@@ -1,6 +1,6 @@
 """Measure how often the windows of a timeline are right, where the speaker was never heard.
 
-python -m benchmarks.timeline [--audio DIR]
+python -m experiments.timeline [--audio DIR]
 
 For each speaker a network is trained on the others. The speaker's recordings are joined
 to one of about two minutes, with pauses of random length between them; a window of its
@@ -18,15 +18,15 @@ import numpy as np
 
 from dataset import read_corpus
 from utility.command_line import Parser, add_debug_option, run
-from utility.emodb import find_audio_directory
-from utility.evaluation import write_json
-from utility.experiment import Material, make_experiment
+from utility.corpora.emodb import find_audio_directory
+from utility.corpora.protocols import SPLITS
+from utility.corpora.variants import load_versions
+from utility.evaluation.experiment import Material, make_experiment
+from utility.evaluation.fold import train_weights
+from utility.evaluation.measures import write_json
 from utility.functions import load_audio
 from utility.globalvars import COPIES, FRAMES, PRESETS, ROOT, VERSIONS_NAME
 from utility.parallel import in_processes
-from utility.recipe import train_weights
-from utility.splits import SPLITS
-from utility.versions import load_versions
 
 RESULTS_PATH = ROOT / "results" / "timeline.json"
 JOINED_SECONDS = 120
@@ -62,7 +62,7 @@ def enough(signals) -> int:
 
 def answers_of_windows(joined, weights) -> list[tuple[str, int]]:
     """List the emotion of each window of the timeline, and the recording that it overlaps most."""
-    from utility.timeline import find_emotions
+    from utility.prediction.timeline import find_emotions
 
     sound = joined.signal, FRAMES.sample_rate_hz
     answers = []
@@ -76,7 +76,7 @@ def answers_of_windows(joined, weights) -> list[tuple[str, int]]:
 
 def measure(fold, material, audio) -> dict:
     """Train without the speaker of a fold, and count what is right of the speaker's recordings."""
-    from utility.prediction import predict_all
+    from utility.prediction.clip import predict_all
 
     corpus = material.corpus
     experiment = make_experiment(material, fold.train, HYPERPARAMETERS, seed=0, quiet=True)
@@ -100,11 +100,11 @@ def measure(fold, material, audio) -> dict:
 def build_parser() -> Parser:
     """Describe the command line."""
     parser = Parser(
-        prog="benchmarks.timeline",
+        prog="experiments.timeline",
         description="Measure how often windows of a timeline are right, each speaker left out.",
         examples=(
-            "python -m benchmarks.timeline",
-            "python -m benchmarks.timeline --audio data/wav",
+            "python -m experiments.timeline",
+            "python -m experiments.timeline --audio data/wav",
         ),
     )
     parser.add_argument("--audio", type=Path, metavar="DIR", help="folder of the recordings")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from utility.evaluation import CLEAN, MEASURES
+from utility.evaluation.measures import CLEAN, MEASURES
 from utility.globalvars import CONDITIONS
 
 PROTOCOLS = {
@@ -81,7 +81,7 @@ def describe_run(metrics, corpus) -> str:
 
 
 def describe_comparison(comparison, names) -> str:
-    """Write what `utility.evaluation.compare` found.
+    """Write what `utility.evaluation.measures.compare` found.
 
     Parameters
     ----------

@@ -6,14 +6,14 @@ from itertools import islice
 
 import numpy as np
 
-from utility.calibration import baseline, calibrate
 from utility.errors import SignalError
 from utility.functions import SILENT, is_silent, read_windows, trim_silence
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
-from utility.inference import BATCH_CLIPS
-from utility.inference import predict as predict_frames
-from utility.weights import read_weights
+from utility.network.inference import BATCH_CLIPS
+from utility.network.inference import predict as predict_frames
+from utility.network.voice import baseline, calibrate
+from utility.network.weights import read_weights
 
 
 @dataclass(frozen=True)

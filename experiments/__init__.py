@@ -1,0 +1,1 @@
+"""Accuracy beside others, and what each part of the recipe is worth."""

@@ -1,0 +1,1 @@
+"""Experiments: a search, folds, measures, and the report of a run."""

@@ -1,0 +1,1 @@
+"""The networks: their hyperparameters, both definitions, training and the weights file."""
