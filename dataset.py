@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utility.audio import load_audio
 from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION
 from utility.command_line import Parser, add_debug_option, report, run, shown
 from utility.corpora.emodb import (
@@ -26,8 +27,8 @@ from utility.corpora.emodb import (
 )
 from utility.corpora.naming import CORPORA, of_classes, rows_by_name, rows_of_manifest
 from utility.errors import DataError, SignalError, UsageError
-from utility.functions import load_audio, read_pickle, write_pickle
-from utility.furtherFeatures import ALL_NAMES, FURTHER_NAMES, extract_all_features
+from utility.functions import read_pickle, write_pickle
+from utility.furtherFeatures import ALL_NAMES, FURTHER_NAMES, compute_all_features
 from utility.globalvars import (
     BERLIN,
     EMOTION_LABELS,
@@ -191,7 +192,7 @@ def extract_file(path) -> tuple[float, np.ndarray] | SignalError:
     try:
         samples = load_audio(path)
         seconds = len(samples) / FRAMES.sample_rate_hz
-        return seconds, extract_all_features(samples, FRAMES.sample_rate_hz).astype(np.float32)
+        return seconds, compute_all_features(samples).astype(np.float32)
     except SignalError as error:
         return SignalError(f"{path}: {error}")
 

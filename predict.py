@@ -195,10 +195,10 @@ def check(arguments) -> None:
 
 def check_length(sound) -> None:
     """Raise a `UsageError` if a recording is too long to see attention in its picture."""
-    from utility.functions import seconds_of
+    from utility.audio import read_duration
 
     with contextlib.suppress(SignalError):  # which the prediction will report
-        if (seconds := seconds_of(sound)) > LONGEST_PLOT_SECONDS:
+        if (seconds := read_duration(sound)) > LONGEST_PLOT_SECONDS:
             raise UsageError(f"--plot: {seconds:.0f} s are too long for that; give --timeline, too")
 
 

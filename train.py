@@ -198,7 +198,8 @@ def write_fold(path, result) -> None:
 def write_results(folder, results, corpus, facts) -> dict:
     """Write the tables, pictures and report of a run, and return its metrics."""
     from utility.evaluation.figures import draw_history
-    from utility.evaluation.measures import predictions_name, write_csv
+    from utility.evaluation.measures import predictions_name
+    from utility.functions import write_csv
 
     history = [row for result in results for row in result["history"]]
     trials = [row for result in results for row in result["trials"]]
@@ -216,8 +217,9 @@ def write_results(folder, results, corpus, facts) -> dict:
 def write_report(folder, corpus, facts) -> dict:
     """Compute the metrics from the predictions in a folder, write them and the report on them."""
     from utility.evaluation.figures import draw_confusion
-    from utility.evaluation.measures import CLEAN, read_tests, summarise, write_json
+    from utility.evaluation.measures import CLEAN, read_tests, summarise
     from utility.evaluation.report import describe_run
+    from utility.functions import write_json
 
     tests = {name: summarise(predictions) for name, predictions in read_tests(folder).items()}
     metrics = facts | tests.pop(CLEAN)
@@ -539,7 +541,7 @@ def scores_of_recipe(hyperparameters, copies) -> list[dict]:
 
 def main(arguments) -> None:
     """Carry out the command line."""
-    from utility.evaluation.measures import write_json
+    from utility.functions import write_json
 
     if arguments.report:
         report_again(arguments.report)

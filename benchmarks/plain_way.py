@@ -11,7 +11,7 @@ import keras  # noqa: F401, as a plain script has its imports at the top
 import librosa
 import numpy as np
 
-from utility.functions import trim_silence
+from utility.audio import trim_silence
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH
 from utility.network.model import load_members

@@ -14,9 +14,8 @@ import sys
 
 from utility.command_line import Parser, add_debug_option, report, run
 from utility.errors import DataError
-from utility.evaluation.measures import write_json
 from utility.evaluation.report import percent
-from utility.functions import replaced_when_done
+from utility.functions import replaced_when_done, write_json
 from utility.globalvars import ROOT
 
 RESULTS = ROOT / "results" / "ablation"

@@ -18,7 +18,7 @@ from dataset import read_corpus
 from utility.command_line import Parser, add_debug_option, run
 from utility.corpora.emodb import find_audio_directory
 from utility.corpora.protocols import SPLITS
-from utility.evaluation.measures import write_json
+from utility.functions import write_json
 from utility.globalvars import ROOT
 from utility.parallel import in_processes
 

@@ -17,14 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from dataset import read_corpus
+from utility.audio import load_audio
 from utility.command_line import Parser, add_debug_option, run
 from utility.corpora.emodb import find_audio_directory
 from utility.corpora.protocols import SPLITS
 from utility.corpora.variants import load_versions
 from utility.evaluation.experiment import Material, make_experiment
 from utility.evaluation.fold import train_weights
-from utility.evaluation.measures import write_json
-from utility.functions import load_audio
+from utility.functions import write_json
 from utility.globalvars import COPIES, FRAMES, PRESETS, ROOT, VERSIONS_NAME
 from utility.parallel import in_processes
 

@@ -5,9 +5,9 @@ import pytest
 
 from utility.errors import DataError
 from utility.evaluation.fold import best_temperature
+from utility.globalvars import LARGEST_DEVIATION
 from utility.network.inference import at_temperature
 from utility.network.voice import (
-    LARGEST_DEVIATION,
     PRIOR_FRAMES,
     SMALLEST_SHARE,
     Statistics,

@@ -21,10 +21,10 @@ from utility.evaluation.measures import (
     summarise,
     summed,
     tally,
-    write_csv,
 )
 from utility.evaluation.report import describe_comparison, interval
 from utility.evaluation.report import test_section as section_on_tests
+from utility.functions import write_csv
 from utility.globalvars import EMOTION_LABELS
 from utility.network.voice import Statistics, baseline, calibrate
 

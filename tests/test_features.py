@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from utility import audioFeatureExtraction
+from utility.audio import load_audio
 from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
 from utility.errors import SignalError
-from utility.functions import load_audio
 
 RATE = 16_000
 REFERENCE = np.load(Path(__file__).parent / "reference" / "features.npz")

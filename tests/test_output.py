@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from predict import load, predict
+from predict import predict
 from utility.errors import SignalError
 from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, ROOT, VERSION
+from utility.prediction.clip import load
 
 DEMO = DATA_DIRECTORY / "demo.wav"
 

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 
 import dataset
+from utility.audio import load_audio, read_windows, trim_silence
 from utility.errors import SignalError
-from utility.functions import load_audio, read_windows, trim_silence
 from utility.furtherFeatures import ALL_NAMES, extract_all_features
 from utility.globalvars import (
     DATA_DIRECTORY,
@@ -110,7 +110,7 @@ def test_files_that_are_no_audio_say_so(content, tmp_path, run_command):
     [
         ("a.wav", b"", "a.wav: is empty; use a recording"),
         ("a.raw", bytes(1000), "cannot be read as audio"),
-        ("x" * 300, None, "cannot be opened"),
+        ("x" * 300, None, "cannot be open_recording"),
         ("nul\udcff.wav", None, "no such file"),
     ],
     ids=["no bytes", "raw samples", "long name", "name that is no text"],

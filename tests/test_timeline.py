@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from utility.functions import load_audio
+from utility.audio import load_audio
 from utility.globalvars import DATA_DIRECTORY, ROOT, WINDOW_SECONDS
 from utility.prediction.clip import Prediction, load, predict
 from utility.prediction.output import audacity, clock, srt, vtt

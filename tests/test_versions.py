@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from utility.audio import load_audio
 from utility.corpora.augmentation import make_version
 from utility.corpora.variants import FORMAT_VERSION, load_versions, missing_versions
 from utility.errors import DataError
-from utility.functions import load_audio, read_pickle, write_pickle
+from utility.functions import read_pickle, write_pickle
 from utility.furtherFeatures import extract_all_features
 
 RATE = 16_000

@@ -17,11 +17,11 @@ References
 """
 
 from functools import lru_cache
-from numbers import Real
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from utility.audio import largest_magnitude, resample, validate_signal
 from utility.errors import SignalError
 from utility.globalvars import FRAMES
 
@@ -45,12 +45,10 @@ FEATURE_NAMES = (
 # Raised whenever a change makes the same signal give other values.
 FEATURE_VERSION = 1
 
-LOWEST_SAMPLE_RATE_HZ = 4000
 EPSILON = 1e-8
 ENTROPY_BLOCKS = 10
 BLOCK_FRAMES = 256
 KEPT_BYTES = 2**24
-EMPTY = "is empty; use a recording that holds sound"
 
 
 def extract_features(signal, sample_rate) -> np.ndarray:
@@ -83,7 +81,11 @@ def extract_features(signal, sample_rate) -> np.ndarray:
     >>> float(features[0, FEATURE_NAMES.index("spectral_rolloff")] * 8000)
     1000.0
     """
-    signal = resample(valid_signal(signal), sample_rate)
+    return compute_features(resample(validate_signal(signal), sample_rate))
+
+
+def compute_features(signal) -> np.ndarray:
+    """Compute the features of a valid signal at 16 kHz, as `extract_features` does."""
     if len(signal) < FRAMES.frame_length:
         raise SignalError(
             f"is too short: {len(signal) / FRAMES.sample_rate_hz * 1000:.1f} ms, where one frame "
@@ -129,60 +131,6 @@ def features_of_frames(frames) -> np.ndarray:
     )
 
 
-def valid_signal(signal) -> np.ndarray:
-    """Return the signal as a float64 array, or say what is wrong with it.
-
-    Raises
-    ------
-    SignalError
-        If it is not one-dimensional, not numeric, empty or not finite.
-    """
-    try:
-        signal = np.asarray(signal)
-    except ValueError as error:
-        raise SignalError("is a ragged list; give one channel as a 1-D array") from error
-    if signal.dtype.kind not in "iuf":
-        raise SignalError(f"has samples of type {signal.dtype}; give integers or floats")
-    if signal.ndim != 1:
-        raise SignalError(
-            f"has shape {signal.shape}; give one channel as a 1-D array, "
-            "mixing several channels down first"
-        )
-    if signal.size == 0:
-        raise SignalError(EMPTY)
-    signal = signal.astype(np.float64, copy=False)
-    if not np.isfinite(signal).all():
-        raise SignalError("is not finite: it holds NaN or infinite samples; repair the recording")
-    return signal
-
-
-def resample(signal, sample_rate) -> np.ndarray:
-    """Bring a signal to 16 kHz (soxr, high quality, as `librosa.load` does).
-
-    Raises
-    ------
-    SignalError
-        If the sample rate is not a number from 4 kHz up.
-    """
-    check_sample_rate(sample_rate)
-    if sample_rate == FRAMES.sample_rate_hz:
-        return signal
-    import soxr
-
-    # soxr computes in single precision, which has less range than our samples.
-    peak = largest_magnitude(signal) or 1
-    return peak * soxr.resample(signal / peak, sample_rate, FRAMES.sample_rate_hz, quality="HQ")
-
-
-def check_sample_rate(sample_rate) -> None:
-    """Raise `SignalError` unless a sample rate is a number from 4 kHz up."""
-    if not (isinstance(sample_rate, Real) and LOWEST_SAMPLE_RATE_HZ <= sample_rate < np.inf):
-        raise SignalError(
-            f"has a sample rate of {sample_rate!r}; give at least {LOWEST_SAMPLE_RATE_HZ} Hz, "
-            "below which little of a voice is left"
-        )
-
-
 def normalise(signal) -> np.ndarray:
     """Scale a clip as a whole: (x - mean(x)) / max|x|.
 
@@ -196,11 +144,6 @@ def normalise(signal) -> np.ndarray:
         return np.zeros_like(signal)
     centred /= peak
     return centred
-
-
-def largest_magnitude(signal) -> float:
-    """max|x|, without an array of |x|."""
-    return max(signal.max(), -signal.min())
 
 
 def frame(signal, frame_length, hop_length) -> np.ndarray:

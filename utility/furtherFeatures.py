@@ -16,13 +16,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from utility.audio import resample, validate_signal
 from utility.audioFeatureExtraction import (
     FEATURE_NAMES,
-    extract_features,
+    compute_features,
     frame,
     normalise,
-    resample,
-    valid_signal,
 )
 from utility.globalvars import FRAMES
 
@@ -70,12 +69,15 @@ def extract_all_features(signal, sample_rate) -> np.ndarray:
     SignalError
         As `extract_features` does.
     """
-    signal = resample(valid_signal(signal), sample_rate)
-    features = extract_features(signal, FRAMES.sample_rate_hz)
-    return np.hstack([features, further_features(signal)])
+    return compute_all_features(resample(validate_signal(signal), sample_rate))
 
 
-def further_features(signal) -> np.ndarray:
+def compute_all_features(signal) -> np.ndarray:
+    """Compute all features of a valid signal at 16 kHz; see `extract_all_features`."""
+    return np.hstack([compute_features(signal), compute_further_features(signal)])
+
+
+def compute_further_features(signal) -> np.ndarray:
     """Compute the 30 further features of every frame of a signal at 16 kHz.
 
     Returns

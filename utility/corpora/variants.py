@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from utility.audio import load_audio
 from utility.audioFeatureExtraction import FEATURE_VERSION
 from utility.errors import DataError, SignalError
-from utility.functions import load_audio, read_pickle, write_pickle
-from utility.furtherFeatures import ALL_NAMES, extract_all_features
-from utility.globalvars import FRAMES
+from utility.functions import read_pickle, write_pickle
+from utility.furtherFeatures import ALL_NAMES, compute_all_features
 from utility.parallel import in_processes
 
 # Raised whenever a version changes, in its waveform or in its features.
@@ -114,9 +114,7 @@ def frames_of_versions(task, names) -> list[np.ndarray] | SignalError:
     try:
         samples = load_audio(path)
         versions = [make_version(samples, name, number) for name in names]
-        return [
-            as_half(extract_all_features(version, FRAMES.sample_rate_hz)) for version in versions
-        ]
+        return [as_half(compute_all_features(version)) for version in versions]
     except SignalError as error:
         return SignalError(f"{path}: {error}")
 

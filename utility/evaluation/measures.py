@@ -6,14 +6,12 @@ from its utterances, those of a bootstrap sample from its speakers.
 """
 
 import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from utility.errors import DataError
-from utility.functions import replaced_when_done
 from utility.globalvars import EMOTION_LABELS
 
 MEASURES = {
@@ -350,18 +348,3 @@ def summarise(predictions) -> dict:
         },
         "confusion_matrix": confusion.astype(int).tolist(),
     }
-
-
-def write_csv(path, rows) -> None:
-    """Write dictionaries with the same keys as a table with a header."""
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def write_json(path, content) -> None:
-    """Write a dictionary as indented JSON, in one atomic step."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    with replaced_when_done(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -6,9 +6,9 @@ from itertools import islice
 
 import numpy as np
 
+from utility.audio import SILENT, is_silent, read_windows, trim_silence
 from utility.errors import SignalError
-from utility.functions import SILENT, is_silent, read_windows, trim_silence
-from utility.furtherFeatures import extract_all_features
+from utility.furtherFeatures import compute_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.network.inference import BATCH_CLIPS
 from utility.network.inference import predict as predict_frames
@@ -153,7 +153,7 @@ def predict_all(sounds, weights, voice=None) -> list:
 
 def frames_of(signal, weights, voice=None) -> np.ndarray:
     """Extract what a network reads of a signal at 16 kHz, without silence at both ends."""
-    frames = extract_all_features(trim_silence(signal), FRAMES.sample_rate_hz)
+    frames = compute_all_features(trim_silence(signal))
     frames = frames[:, : weights.hyperparameters.features]
     return frames if voice is None else calibrate(frames, voice, weights.statistics)
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utility.functions import is_silent, read_windows, without_silence
+from utility.audio import find_sound, is_silent, read_windows
 from utility.globalvars import FRAMES, WINDOW_SECONDS
 from utility.network.inference import predict
 from utility.prediction.clip import frames_of, rank
@@ -104,7 +104,7 @@ def listen(signals, weights, voice):
     for signal in signals:
         if not is_silent(signal):
             (row,), (shares,) = predict(weights, [frames_of(signal, weights, voice)])
-            start = without_silence(signal)[0] / RATE
+            start = find_sound(signal)[0] / RATE
             middles = np.arange(len(shares)) * FRAMES.hop_seconds + FRAMES.frame_seconds / 2
             times.append(place + start + middles)
             attention.append(100 * shares)

@@ -5,9 +5,8 @@ import wave
 
 import numpy as np
 
-from utility.audioFeatureExtraction import resample
+from utility.audio import is_silent, resample
 from utility.errors import SignalError
-from utility.functions import is_silent
 from utility.network.inference import predict
 from utility.prediction.clip import frames_of, rank
 from utility.prediction.output import clock, shares_text

@@ -9,9 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utility.audioFeatureExtraction import resample, valid_signal
+from utility.audio import (
+    SILENT,
+    is_silent,
+    measure_step_power,
+    open_recording,
+    read_channels,
+    resample,
+    validate_signal,
+)
 from utility.errors import SignalError
-from utility.functions import SILENT, is_silent, opened, power_of_steps, read_channels
 from utility.network.inference import BATCH_CLIPS
 from utility.network.inference import predict as predict_frames
 from utility.prediction.clip import Prediction, frames_of, rank
@@ -131,11 +138,11 @@ def loudness(sound) -> tuple[np.ndarray, int, int, int]:
         If the recording cannot be used.
     """
     powers, length = [], 0
-    with opened(sound) as recording:
+    with open_recording(sound) as recording:
         rate = recording.samplerate
         step_length = max(1, round(rate * STEP_SECONDS))
         while len(channels := read_channels(recording, BLOCK_STEPS * step_length)):
-            powers.append(power_of_steps(valid_signal(channels.mean(axis=1)), step_length))
+            powers.append(measure_step_power(validate_signal(channels.mean(axis=1)), step_length))
             length += len(channels)
     return np.concatenate([*powers, []]), step_length, rate, length
 
@@ -218,7 +225,7 @@ def read_parts(sound, parts):
     np.ndarray, shape (samples,), float64
         One channel at 16 kHz.
     """
-    with opened(sound) as recording:
+    with open_recording(sound) as recording:
         kept, place = np.zeros(0), 0
         for start, end in parts:
             while place + len(kept) < start:  # what lies between is not kept
@@ -231,7 +238,7 @@ def read_parts(sound, parts):
                 more = read_channels(recording, end - place - len(kept))
                 kept = np.concatenate([kept, more.mean(axis=1)])
             kept, place = kept[start - place :], start
-            yield resample(valid_signal(kept[: end - start]), recording.samplerate)
+            yield resample(validate_signal(kept[: end - start]), recording.samplerate)
 
 
 def summarise(segments) -> Prediction:
