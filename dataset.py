@@ -15,7 +15,7 @@ import numpy as np
 
 from utility.audio import load_audio
 from utility.audioFeatureExtraction import FEATURE_NAMES, FEATURE_VERSION
-from utility.command_line import Parser, add_debug_option, report, run, shown
+from utility.command_line import Parser, add_debug_option, display_path, print_message, run
 from utility.corpora.emodb import (
     AUDIO_DIRECTORIES,
     AUDIO_DIRECTORY,
@@ -465,7 +465,7 @@ def extract_as_asked(arguments) -> Corpus:
         raise UsageError(f"--audio {arguments.audio}: give a folder that exists")
 
     def note(message):
-        report("dataset.py", f"note: {message}")
+        print_message("dataset.py", f"note: {message}")
 
     if arguments.corpus == BERLIN.name and not (arguments.manifest or arguments.name):
         if arguments.classes:
@@ -485,7 +485,7 @@ def extract_as_asked(arguments) -> Corpus:
     rows = find_rows(audio, arguments.corpus, arguments.manifest, arguments.classes, note)
     path = arguments.output / name
     corpus = extract_rows(rows, audio, path, arguments.processes, str(audio))
-    note(f"wrote {', '.join(shown(written) for written in pickle_paths(path.resolve()))}")
+    note(f"wrote {', '.join(display_path(written) for written in pickle_paths(path.resolve()))}")
     return corpus
 
 
@@ -493,10 +493,11 @@ def main(arguments) -> None:
     """Carry out the command line."""
     if arguments.command == "download":
         sources = (Source(arguments.source, None),) if arguments.source else SOURCES
-        download(arguments.audio, sources, note=lambda message: report("dataset.py", message))
-        print(
-            f"{len(read_manifest())} recordings, every one checked, are in {shown(arguments.audio)}"
+        download(
+            arguments.audio, sources, note=lambda message: print_message("dataset.py", message)
         )
+        folder = display_path(arguments.audio)
+        print(f"{len(read_manifest())} recordings, every one checked, are in {folder}")
     elif arguments.command == "extract":
         print(describe_corpus(extract_as_asked(arguments)))
     else:

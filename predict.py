@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from utility.command_line import Parser, add_debug_option, report, run
+from utility.command_line import Parser, add_debug_option, print_message, run
 from utility.errors import SignalError, UsageError, WeightsError
 from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.parallel import in_processes
@@ -209,7 +209,7 @@ def learn_voice_of(paths, weights) -> tuple:
     left_out = []
 
     def leave_out(path, error):
-        report("predict.py", f"--calibrate {path}: {error}; left out")
+        print_message("predict.py", f"--calibrate {path}: {error}; left out")
         left_out.append(path)
 
     return learn_voice(find_recordings(paths), weights, leave_out), left_out
@@ -248,11 +248,11 @@ def predict_recordings(arguments, names, sounds, weights, voice) -> list:
             if isinstance(result, SignalError):
                 if arguments.debug:
                     raise result
-                report("predict.py", f"{name}: {result}")
+                print_message("predict.py", f"{name}: {result}")
             put(write(name, result))
             file.flush()
             if getattr(result, "windows", 1) > 1:
-                report(
+                print_message(
                     "predict.py",
                     f"note: {name}: the mean of {result.windows} windows, as it lasts "
                     f"{result.seconds:.0f} s; --timeline tells its parts",

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from dataset import corpus_path, extract, pickle_paths, read_corpus
-from utility.command_line import Parser, add_debug_option, report, run, shown
+from utility.command_line import Parser, add_debug_option, display_path, print_message, run
 from utility.corpora.emodb import AUDIO_DIRECTORIES, find_audio_directory, known_audio_directory
 from utility.corpora.protocols import SPLITS
 from utility.corpora.variants import load_versions, missing_versions
@@ -52,7 +52,7 @@ def load_corpus(name, audio=None):
     path = corpus_path(name)
     if path.name == BERLIN.name and not any(pickle.exists() for pickle in pickle_paths(path)):
         audio = audio or find_audio_directory()
-        report("train.py", f"{path.parent} has no pickles; extracting {audio}")
+        print_message("train.py", f"{path.parent} has no pickles; extracting {audio}")
         extract(audio, path.parent)
     return read_corpus(path)
 
@@ -77,7 +77,7 @@ def load_material(arguments, hyperparameters, max_evals) -> Material:
             if audio or not missing_versions(corpus, kinds, folder):
                 copies = load(names=kinds, find_audio=find_audio)
             else:
-                report("train.py", no_copies_note(name))
+                print_message("train.py", no_copies_note(name))
         materials[name] = Material(
             corpus, copies, dict(zip(arguments.conditions, conditions, strict=True))
         )
@@ -147,7 +147,9 @@ def put_together(materials, test_data) -> Material:
         corpus = part.corpus
         known = np.isin(corpus.emotion, sorted(trained))
         if not known.all():
-            report("train.py", f"note: {(~known).sum()} of {name} are of emotions not trained on")
+            print_message(
+                "train.py", f"note: {(~known).sum()} of {name} are of emotions not trained on"
+            )
         role = "test" if name in test_data else "train"
         part = part._replace(corpus=replace(corpus, split=np.full(len(corpus), role)))
         if name in test_data:
@@ -171,7 +173,7 @@ def evaluate(tasks, plan, quiet) -> list[dict]:
     paths = [plan.folder / f"{fold_name(task)}.json" for task in tasks]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
     if not quiet and missing:
-        report("train.py", f"training {len(missing)} of {len(tasks)} folds")
+        print_message("train.py", f"training {len(missing)} of {len(tasks)} folds")
     # A fold that is the only one may use all cores.
     several = len(tasks) > 1
     work = partial(
@@ -450,7 +452,7 @@ def make_config(arguments, hyperparameters, max_evals, copies) -> dict:
         | {
             "max_evals": max_evals,
             "data": [str(name) for name in arguments.data],
-            "output": shown(arguments.output.resolve()),
+            "output": display_path(arguments.output.resolve()),
         },
         "versions": {name: version(name) for name in packages}
         | {"python": platform.python_version()},
@@ -504,7 +506,7 @@ def save(results, material, metrics, arguments) -> dict:
 
     corpus = material.corpus
     if not arguments.quiet:
-        report("train.py", f"training the weights to save with all {len(corpus)} utterances")
+        print_message("train.py", f"training the weights to save with all {len(corpus)} utterances")
     chosen = min(
         results, key=lambda result: min((t["validation_loss"] for t in result["trials"]), default=0)
     )
@@ -584,8 +586,8 @@ def main(arguments) -> None:
         write_json(folder / "config.json", config | save(results, material, metrics, arguments))
     print_metrics(metrics)
     if not arguments.evaluate:
-        print(f"weights: {shown(arguments.output)}")
-    print(f"report: {shown(folder / 'report.md')}")
+        print(f"weights: {display_path(arguments.output)}")
+    print(f"report: {display_path(folder / 'report.md')}")
 
 
 def report_again(folder) -> None:
@@ -602,7 +604,7 @@ def compare_runs(folders) -> None:
     from utility.evaluation.measures import CLEAN, compare, read_tests
     from utility.evaluation.report import describe_comparison
 
-    names = [shown(folder) for folder in folders]
+    names = [display_path(folder) for folder in folders]
     first, second = map(read_tests, folders)
     for test in (test for test in first if test in second):
         labels = [name if test == CLEAN else f"{name}, {test}" for name in names]

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.table import as_table
-from utility.command_line import Parser, add_debug_option, report, run
+from utility.command_line import Parser, add_debug_option, print_message, run
 from utility.corpora.emodb import find_audio_directory
 from utility.errors import UsageError
 from utility.parallel import core_count
@@ -90,7 +90,7 @@ def main(arguments) -> None:
     output = arguments.output
     results = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
     for name in arguments.only or NAMES:
-        report("benchmarks", f"measuring {name}")
+        print_message("benchmarks", f"measuring {name}")
         try:
             rows = CASES[name](audio)
         except ImportError as error:

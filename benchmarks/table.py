@@ -14,15 +14,15 @@ def as_table(results) -> str:
 def as_line(row) -> str:
     """Put a row into a line; the last cell says how many times as good ours is."""
     ours, other = row["ours"], row["other"]
-    cells = [row["case"], row["quantity"], shown(ours), row["peer"], "", ""]
+    cells = [row["case"], row["quantity"], format_number(ours), row["peer"], "", ""]
     if other is not None:
         faster = ours / other if "real time" in row["quantity"] else other / ours
         better, worse = ("less", "more") if "MB" in row["quantity"] else ("faster", "slower")
         times, word = (faster, better) if faster >= 1 else (1 / faster, worse)
-        cells[4:] = [shown(other), f"{shown(times)} × {word}"]
+        cells[4:] = [format_number(other), f"{format_number(times)} × {word}"]
     return f"| {' | '.join(cells)} |"
 
 
-def shown(value) -> str:
+def format_number(value) -> str:
     """Write a number with three digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

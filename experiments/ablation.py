@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 
-from utility.command_line import Parser, add_debug_option, report, run
+from utility.command_line import Parser, add_debug_option, print_message, run
 from utility.errors import DataError
 from utility.evaluation.report import percent
 from utility.functions import replaced_when_done, write_json
@@ -139,7 +139,7 @@ def build_parser() -> Parser:
 def main(arguments) -> None:
     """Carry out the command line."""
     for name in arguments.only or ROWS:
-        report("experiments.ablation", name)
+        print_message("experiments.ablation", name)
         measure(name, ROWS[name], arguments.seeds)
         write_table()
     print((RESULTS / "README.md").read_text(encoding="utf-8"))

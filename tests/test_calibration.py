@@ -6,14 +6,14 @@ import pytest
 from utility.errors import DataError
 from utility.evaluation.fold import best_temperature
 from utility.globalvars import LARGEST_DEVIATION
-from utility.network.inference import at_temperature
+from utility.network.inference import apply_temperature
 from utility.network.voice import (
     PRIOR_FRAMES,
     SMALLEST_SHARE,
     Statistics,
-    baseline,
-    calibrate,
-    statistics,
+    adapt,
+    measure_baseline,
+    measure_statistics,
 )
 
 TRAINING = Statistics(np.array([0.0, 5.0, -300.0]), np.array([1.0, 0.1, 20.0]))
@@ -37,20 +37,20 @@ def distance(calibrated):
 
 def test_statistics_are_those_of_all_frames():
     tables = [np.array([[1.0, 7.0]]), np.array([[2.0, 7.0], [6.0, 7.0]])]
-    mean, deviation = statistics(tables)
+    mean, deviation = measure_statistics(tables)
     np.testing.assert_allclose(mean, [3, 7])
     np.testing.assert_allclose(deviation[0], np.sqrt(14 / 3))
     # What never moves can still be divided by.
     assert 0 < deviation[1] < 1e-6
     half = [table.astype(np.float16) for table in tables] * 40_000
-    np.testing.assert_allclose(statistics(half).mean, [3, 7])
+    np.testing.assert_allclose(measure_statistics(half).mean, [3, 7])
 
 
 @pytest.mark.parametrize("lengths", [[40], [300], [100, 800], [5000] * 4])
 def test_a_baseline_leans_on_the_training_frames_as_if_it_had_seen_300_of_them(lengths):
     clips = clips_of(lengths)
     frames, count = np.concatenate(clips), sum(lengths)
-    voice = baseline(clips, TRAINING)
+    voice = measure_baseline(clips, TRAINING)
     expected = (count * frames.mean(axis=0) + 300 * TRAINING.mean) / (count + 300)
     np.testing.assert_allclose(voice.mean, expected)
     variance = (count * frames.var(axis=0) + 300 * TRAINING.deviation**2) / (count + 300)
@@ -60,7 +60,7 @@ def test_a_baseline_leans_on_the_training_frames_as_if_it_had_seen_300_of_them(l
 
 def test_calibrated_frames_of_a_voice_well_known_have_training_mean_and_deviation():
     clips = clips_of([100_000, 200_000])
-    calibrated = calibrate(np.concatenate(clips), baseline(clips, TRAINING), TRAINING)
+    calibrated = adapt(np.concatenate(clips), measure_baseline(clips, TRAINING), TRAINING)
     assert calibrated.dtype == np.float32
     assert distance(calibrated.astype(np.float64)) < 0.005
 
@@ -68,7 +68,7 @@ def test_calibrated_frames_of_a_voice_well_known_have_training_mean_and_deviatio
 def test_the_more_is_known_of_a_voice_the_closer_it_gets():
     heard = np.concatenate(clips_of([50_000], seed=1))
     distances = [
-        distance(calibrate(heard, baseline(clips_of([count]), TRAINING), TRAINING))
+        distance(adapt(heard, measure_baseline(clips_of([count]), TRAINING), TRAINING))
         for count in (30, 300, 3000, 30_000)
     ]
     assert distances == sorted(distances, reverse=True)
@@ -78,7 +78,7 @@ def test_the_more_is_known_of_a_voice_the_closer_it_gets():
 @pytest.mark.parametrize(("shift", "scale"), [(0, 1.0), (1, 1.0), (0, 0.5), (-1.5, 1.5)])
 def test_whose_voice_it_is_does_not_matter_once_it_is_well_known(shift, scale):
     def calibrated(clips):
-        return calibrate(clips[0][:500], baseline(clips, TRAINING), TRAINING)
+        return adapt(clips[0][:500], measure_baseline(clips, TRAINING), TRAINING)
 
     difference = calibrated(clips_of([300_000], shift, scale)) - calibrated(clips_of([300_000]))
     assert np.abs(difference / TRAINING.deviation).max() < 0.01
@@ -86,7 +86,7 @@ def test_whose_voice_it_is_does_not_matter_once_it_is_well_known(shift, scale):
 
 def test_a_voice_like_the_training_frames_stays_as_it_is():
     frames = clips_of([50])[0]
-    np.testing.assert_allclose(calibrate(frames, TRAINING, TRAINING), frames, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(adapt(frames, TRAINING, TRAINING), frames, rtol=1e-6, atol=1e-6)
 
 
 def test_frames_far_out_shape_no_baseline():
@@ -95,19 +95,19 @@ def test_frames_far_out_shape_no_baseline():
     wild[:10] = TRAINING.mean + 1e6 * TRAINING.deviation
     limited[:10] = TRAINING.mean + LARGEST_DEVIATION * TRAINING.deviation
     for values, expected in zip(
-        baseline([wild], TRAINING), baseline([limited], TRAINING), strict=True
+        measure_baseline([wild], TRAINING), measure_baseline([limited], TRAINING), strict=True
     ):
         np.testing.assert_allclose(values, expected)
 
 
 def test_a_feature_that_does_not_move_is_not_blown_up():
-    voice = baseline([np.tile(TRAINING.mean, (10**6, 1))], TRAINING)
+    voice = measure_baseline([np.tile(TRAINING.mean, (10**6, 1))], TRAINING)
     np.testing.assert_allclose(voice.deviation, SMALLEST_SHARE * TRAINING.deviation)
 
 
 def test_a_baseline_of_nothing_is_refused():
     with pytest.raises(DataError, match="no clips of the voice"):
-        baseline([], TRAINING)
+        measure_baseline([], TRAINING)
 
 
 # Temperature
@@ -124,7 +124,7 @@ def probabilities_and_labels(count=20_000):
 @pytest.mark.parametrize("temperature", [0.3, 0.8, 1, 2.5])
 def test_a_temperature_keeps_the_order_and_the_sum(temperature):
     probabilities, _ = probabilities_and_labels(100)
-    changed = at_temperature(probabilities, temperature)
+    changed = apply_temperature(probabilities, temperature)
     np.testing.assert_allclose(changed.sum(axis=1), 1)
     np.testing.assert_array_equal(changed.argsort(axis=1), probabilities.argsort(axis=1))
     sharper = changed.max(axis=1) > probabilities.max(axis=1) + 1e-9
@@ -134,6 +134,6 @@ def test_a_temperature_keeps_the_order_and_the_sum(temperature):
 @pytest.mark.parametrize("temperature", [0.4, 1, 2.5])
 def test_the_best_temperature_undoes_the_one_that_was_wrong(temperature):
     probabilities, labels = probabilities_and_labels()
-    wrong = at_temperature(probabilities, 1 / temperature)
+    wrong = apply_temperature(probabilities, 1 / temperature)
     assert best_temperature(labels, wrong) == pytest.approx(temperature, rel=0.03)
-    np.testing.assert_allclose(at_temperature(wrong, temperature), probabilities, atol=1e-9)
+    np.testing.assert_allclose(apply_temperature(wrong, temperature), probabilities, atol=1e-9)

@@ -26,7 +26,7 @@ from utility.evaluation.report import describe_comparison, interval
 from utility.evaluation.report import test_section as section_on_tests
 from utility.functions import write_csv
 from utility.globalvars import EMOTION_LABELS
-from utility.network.voice import Statistics, baseline, calibrate
+from utility.network.voice import Statistics, adapt, measure_baseline
 
 
 def measures_of(labels, probabilities):
@@ -257,8 +257,8 @@ def test_every_test_has_the_frames_of_its_name(corpus, features):
         np.testing.assert_array_equal(tests["noise"][place], noisy[row][:, :features])
         for clips in ("2", "speaker"):
             others = clips_of_voice(corpus, row, clips, seed=3)
-            voice = baseline([corpus.frames[k][:, :features] for k in others], training)
-            expected = calibrate(clean, voice, training)
+            voice = measure_baseline([corpus.frames[k][:, :features] for k in others], training)
+            expected = adapt(clean, voice, training)
             np.testing.assert_array_equal(tests[f"calibrated_{clips}"][place], expected)
 
 

@@ -14,7 +14,7 @@ from utility.errors import WeightsError
 from utility.evaluation.experiment import TrainingSet
 from utility.furtherFeatures import ALL_NAMES, extract_all_features
 from utility.globalvars import PRESETS
-from utility.network import inference
+from utility.network.inference import predict_frames
 from utility.network.model import (
     BlockLSTM,
     attention_weights,
@@ -23,8 +23,8 @@ from utility.network.model import (
     model_arrays,
     split,
 )
-from utility.network.training import batches, cross_entropy, make_steps, pad, predict
-from utility.network.voice import Statistics, calibrate
+from utility.network.training import batches, cross_entropy, make_steps, pad, predict_with_keras
+from utility.network.voice import Statistics, adapt
 from utility.network.weights import Weights, read_weights, write_weights
 
 SMALL = dataclasses.replace(
@@ -60,10 +60,12 @@ def random_clips(lengths, seed=0):
     return [random.normal(size=(n, len(ALL_NAMES))).astype(np.float32) for n in lengths]
 
 
-def predict_with_keras(weights, clips):
+def predict_members(weights, clips):
     """What `inference.predict` repeats: the mean over members, at the temperature."""
     clips = [clip[:, : weights.hyperparameters.features] for clip in clips]
-    members = [predict(model, clips, weights.hyperparameters) for model in load_members(weights)]
+    members = [
+        predict_with_keras(model, clips, weights.hyperparameters) for model in load_members(weights)
+    ]
     powers = np.mean(members, axis=0) ** (1 / weights.temperature)
     return powers / powers.sum(axis=1, keepdims=True)
 
@@ -87,7 +89,7 @@ def test_steps_made_beforehand_give_what_frames_give(name):
     for (number, version, calibrated), rows in steps.items():
         frames = versions[version][number]
         if calibrated:
-            frames = calibrate(frames, voices[version][speakers[number]], reference)
+            frames = adapt(frames, voices[version][speakers[number]], reference)
         np.testing.assert_allclose(
             network.predict_on_batch(rows[np.newaxis].astype(np.float32)),
             model.predict_on_batch(frames[np.newaxis]),
@@ -115,10 +117,10 @@ def test_padding_and_company_change_nothing(name):
 def test_numpy_equals_keras(name):
     weights = random_weights(VARIANTS[name], seed=1)
     clips = random_clips([1, 2, 10, 33, 90, 130], seed=1)
-    expected = predict_with_keras(weights, clips)
-    alone = [inference.predict(weights, [clip]) for clip in clips]
+    expected = predict_members(weights, clips)
+    alone = [predict_frames(weights, [clip]) for clip in clips]
     np.testing.assert_allclose(np.concatenate([row for row, _ in alone]), expected, atol=1e-5)
-    together, attention = inference.predict(weights, clips)
+    together, attention = predict_frames(weights, clips)
     np.testing.assert_allclose(together, expected, atol=1e-5)
     for clip, shares, (_, (shares_alone,)) in zip(clips, attention, alone, strict=True):
         np.testing.assert_allclose(shares, shares_alone, atol=1e-5)
@@ -133,16 +135,16 @@ def test_what_lies_far_out_counts_as_six_deviations():
     far, further = clip.copy(), clip.copy()
     mean, deviation = (values[4] for values in weights.statistics)
     far[3, 4], further[3, 4] = mean + 6 * deviation, mean + 1e6 * deviation
-    (expected,) = predict_with_keras(weights, [far])
-    assert np.abs(expected - predict_with_keras(weights, [clip])[0]).max() > 1e-4
-    np.testing.assert_allclose(predict_with_keras(weights, [further])[0], expected, atol=1e-5)
-    np.testing.assert_allclose(inference.predict(weights, [further])[0][0], expected, atol=1e-5)
+    (expected,) = predict_members(weights, [far])
+    assert np.abs(expected - predict_members(weights, [clip])[0]).max() > 1e-4
+    np.testing.assert_allclose(predict_members(weights, [further])[0], expected, atol=1e-5)
+    np.testing.assert_allclose(predict_frames(weights, [further])[0][0], expected, atol=1e-5)
 
 
 def test_members_are_averaged_and_then_sharpened():
     weights, clips = random_weights(SMALL), random_clips([20, 30])
     alone = [
-        inference.predict(dataclasses.replace(weights, members=[arrays], temperature=1), clips)[0]
+        predict_frames(dataclasses.replace(weights, members=[arrays], temperature=1), clips)[0]
         for arrays in weights.members
     ]
     assert np.abs(alone[0] - alone[1]).max() > 0.01
@@ -150,7 +152,7 @@ def test_members_are_averaged_and_then_sharpened():
         expected = np.mean(alone, axis=0) ** (1 / temperature)
         expected /= expected.sum(axis=1, keepdims=True)
         tempered = dataclasses.replace(weights, temperature=temperature)
-        np.testing.assert_allclose(inference.predict(tempered, clips)[0], expected, atol=1e-6)
+        np.testing.assert_allclose(predict_frames(tempered, clips)[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("way", ["forwards", "backwards"])
@@ -189,8 +191,8 @@ def test_no_frame_of_a_signal_is_taken_for_padding():
     weights = random_weights(SMALL)
     silence = extract_all_features(np.zeros(4000), 16_000).astype(np.float32)
     assert (silence[:, :36] != 0).any(axis=1).all()
-    (keras_result,) = predict_with_keras(weights, [silence])
-    np.testing.assert_allclose(inference.predict(weights, [silence])[0][0], keras_result, atol=1e-5)
+    (keras_result,) = predict_members(weights, [silence])
+    np.testing.assert_allclose(predict_frames(weights, [silence])[0][0], keras_result, atol=1e-5)
 
 
 def test_seed2018_is_the_original_network():
@@ -217,15 +219,15 @@ def test_seed2018_is_the_original_network():
 def test_seed2018_does_not_hear_the_scale_and_offset_of_a_frame():
     weights = random_weights(SMALL_2018)
     (clip,) = random_clips([30])
-    expected, _ = inference.predict(weights, [clip])
-    np.testing.assert_allclose(inference.predict(weights, [3 * clip + 7])[0], expected, atol=1e-5)
+    expected, _ = predict_frames(weights, [clip])
+    np.testing.assert_allclose(predict_frames(weights, [3 * clip + 7])[0], expected, atol=1e-5)
 
 
 def test_seed2018_keeps_the_last_frames_of_a_longer_clip():
     weights = random_weights(SMALL_2018)
     (clip,) = random_clips([130])
-    expected, _ = inference.predict(weights, [clip[-90:]])
-    probabilities, (attention,) = inference.predict(weights, [clip])
+    expected, _ = predict_frames(weights, [clip[-90:]])
+    probabilities, (attention,) = predict_frames(weights, [clip])
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert (attention[:-90] == 0).all()
 
@@ -327,7 +329,7 @@ def test_weights_that_cannot_be_used_are_refused(tmp_path, edit, message):
     with h5py.File(path, "r+") as file:
         edit(file)
     with pytest.raises(WeightsError, match=message):
-        inference.predict(read_weights(path), random_clips([20]))
+        predict_frames(read_weights(path), random_clips([20]))
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500), "cut"])

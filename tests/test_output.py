@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from predict import predict
 from utility.errors import SignalError
 from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, ROOT, VERSION
-from utility.prediction.clip import load
+from utility.prediction.clip import load, predict
 
 DEMO = DATA_DIRECTORY / "demo.wav"
 

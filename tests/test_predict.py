@@ -26,7 +26,7 @@ from utility.globalvars import (
     WINDOW_SECONDS,
     Hyperparameters,
 )
-from utility.network.inference import at_temperature, predict
+from utility.network.inference import apply_temperature, predict_frames
 from utility.network.weights import read_weights
 from utility.prediction.clip import learn_voice, predict_all
 
@@ -206,7 +206,7 @@ def test_a_folder_gives_an_object_for_each_file(folder, processes, run_command):
         assert row["label"] == next(iter(probabilities))
         signal = load_audio(row["path"])
         assert row["seconds"] == pytest.approx(len(signal) / RATE, abs=1e-3)
-        alone, _ = predict(weights, [extract_all_features(trim_silence(signal), RATE)])
+        alone, _ = predict_frames(weights, [extract_all_features(trim_silence(signal), RATE)])
         expected = dict(zip(EMOTION_LABELS, alone[0].tolist(), strict=True))
         assert probabilities == pytest.approx(expected, abs=6e-5)
 
@@ -349,18 +349,18 @@ def test_prediction_imports_no_tensorflow(run_command):
 def test_numpy_equals_keras_on_every_utterance_with_the_shipped_weights():
     corpus, weights = dataset.read_corpus(), read_weights(WEIGHTS_PATH)
     from utility.network.model import load_members
-    from utility.network.training import predict as predict_with_keras
+    from utility.network.training import predict_with_keras
 
     tables = [table[:, : weights.hyperparameters.features] for table in corpus.frames]
     members = [
         predict_with_keras(model, tables, weights.hyperparameters)
         for model in load_members(weights)
     ]
-    expected = at_temperature(np.mean(members, axis=0), weights.temperature)
+    expected = apply_temperature(np.mean(members, axis=0), weights.temperature)
     for clips_at_once in (1, 16):
         computed = np.concatenate(
             [
-                predict(weights, corpus.frames[start : start + clips_at_once])[0]
+                predict_frames(weights, corpus.frames[start : start + clips_at_once])[0]
                 for start in range(0, len(corpus), clips_at_once)
             ]
         )
@@ -547,7 +547,7 @@ def test_file_input_equals_array_input(tmp_path):
     path = tmp_path / "clip.wav"
     soundfile.write(path, voice(), RATE, subtype="DOUBLE")
     weights = read_weights(WEIGHTS_PATH)
-    probabilities, _ = predict(weights, [extract_all_features(voice(), RATE)])
+    probabilities, _ = predict_frames(weights, [extract_all_features(voice(), RATE)])
     expected = dict(zip(EMOTION_LABELS, probabilities[0].tolist(), strict=True))
     assert predict_file(path, weights) == pytest.approx(expected, abs=1e-6)
 

@@ -21,7 +21,7 @@ from utility.evaluation.fold import Plan, evaluate_fold
 from utility.evaluation.measures import read_predictions, summarise
 from utility.globalvars import COPIES, EMOTION_LABELS, EMOTIONS, PRESETS, ROOT
 from utility.network.training import draw
-from utility.network.voice import baseline
+from utility.network.voice import measure_baseline
 from utility.network.weights import read_weights
 
 
@@ -313,7 +313,7 @@ def test_a_voice_is_measured_in_each_version_by_itself():
     measured = everything.columns(36).baselines(reference)
     for tables, voices in zip(everything.versions, measured, strict=True):
         for first, speaker in enumerate(("03", "08")):
-            expected = baseline([table[:, :36] for table in tables[first::2]], reference)
+            expected = measure_baseline([table[:, :36] for table in tables[first::2]], reference)
             np.testing.assert_array_equal(voices[speaker], expected)
 
 

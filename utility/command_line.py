@@ -55,12 +55,12 @@ def add_debug_option(parser) -> None:
     parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
 
 
-def report(program, message) -> None:
+def print_message(program, message) -> None:
     """Print one line for the user on stderr, so that stdout holds results only."""
     print(f"{program}: {message}", file=sys.stderr, flush=True)
 
 
-def shown(path) -> str:
+def display_path(path) -> str:
     """Return a path as a person would type it from here."""
     path = Path(path)
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
@@ -105,7 +105,7 @@ def run(parser, main) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        report(parser.prog, "interrupted")
+        print_message(parser.prog, "interrupted")
         return 130
     except BrokenPipeError:
         # The reader (head, less) has gone; give Python's last flush somewhere to go.
@@ -114,24 +114,24 @@ def run(parser, main) -> int:
     except SpeechEmotionError as error:
         if arguments.debug:
             raise
-        report(parser.prog, error)
+        print_message(parser.prog, error)
         return error.exit_code
     except OSError as error:
         if arguments.debug:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        report(parser.prog, f"{place}{error.strerror or error}; check the path and the disk")
+        print_message(parser.prog, f"{place}{error.strerror or error}; check the path and the disk")
         return 1
     except ModuleNotFoundError as error:
         if arguments.debug:
             raise
         hint = "pip install -r requirements.txt brings what is needed"
-        report(parser.prog, f"the package {error.name} is not installed; {hint}")
+        print_message(parser.prog, f"the package {error.name} is not installed; {hint}")
         return 1
     except Exception as error:
         if arguments.debug:
             raise
-        report(
+        print_message(
             parser.prog,
             f"defect: {type(error).__name__}: {error}; please report it with what --debug prints",
         )

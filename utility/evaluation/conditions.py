@@ -6,7 +6,7 @@ import numpy as np
 
 from utility.errors import UsageError
 from utility.evaluation.measures import CLEAN
-from utility.network.voice import baseline, calibrate
+from utility.network.voice import adapt, measure_baseline
 
 WHOLE_VOICE = "speaker"
 
@@ -59,9 +59,11 @@ def make_tests(corpus, rows, conditions, calibrations, reference, seed) -> dict:
         tests[name] = [versions[i][:, :features] for i in rows]
     for clips in calibrations:
         tests[calibration_name(clips)] = [
-            calibrate(
+            adapt(
                 tables[i],
-                baseline([tables[k] for k in clips_of_voice(corpus, i, clips, seed)], reference),
+                measure_baseline(
+                    [tables[k] for k in clips_of_voice(corpus, i, clips, seed)], reference
+                ),
                 reference,
             )
             for i in rows

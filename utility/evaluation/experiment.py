@@ -11,7 +11,7 @@ import numpy as np
 
 from utility.errors import DataError
 from utility.globalvars import EMOTION_LABELS, Hyperparameters
-from utility.network.voice import Statistics, baseline, statistics
+from utility.network.voice import Statistics, measure_baseline, measure_statistics
 
 # Share of the training speakers that decide (rounded up): 3 of 10.
 VALIDATION_SHARE = 0.25
@@ -55,13 +55,16 @@ class TrainingSet:
 
     def statistics(self) -> Statistics:
         """Measure the recordings, without their copies."""
-        return statistics(self.versions[0])
+        return measure_statistics(self.versions[0])
 
     def baselines(self, reference) -> list[dict]:
         """Measure, for each version, what is usual for each speaker in it."""
         voices = {name: np.flatnonzero(self.speakers == name) for name in np.unique(self.speakers)}
         return [
-            {name: baseline([tables[i] for i in rows], reference) for name, rows in voices.items()}
+            {
+                name: measure_baseline([tables[i] for i in rows], reference)
+                for name, rows in voices.items()
+            }
             for tables in self.versions
         ]
 

@@ -17,7 +17,7 @@ import numpy as np
 from utility.command_line import native_stderr_silenced
 from utility.evaluation.experiment import Material, make_experiment
 from utility.globalvars import Hyperparameters
-from utility.network.inference import at_temperature
+from utility.network.inference import apply_temperature
 from utility.parallel import in_processes
 
 TEMPERATURE_RANGE = (0.25, 4)
@@ -67,7 +67,7 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
     """
     from utility.evaluation.conditions import make_tests
     from utility.evaluation.measures import prediction_rows
-    from utility.network.inference import predict
+    from utility.network.inference import predict_frames
 
     (seed, fold), (material, hyperparameters, *_) = task, plan
     place, corpus = {"fold": fold.name, "seed": seed}, material.corpus
@@ -84,7 +84,7 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
     return {
         **place,
         "predictions": {
-            name: prediction_rows(corpus, fold, seed, predict(weights, tables)[0])
+            name: prediction_rows(corpus, fold, seed, predict_frames(weights, tables)[0])
             for name, tables in tests.items()
         },
         "trials": [
@@ -214,7 +214,7 @@ def best_temperature(labels, probabilities) -> float:
     classes = np.arange(probabilities.shape[1])
 
     def loss(temperature):
-        return log_loss(labels, at_temperature(probabilities, temperature), labels=classes)
+        return log_loss(labels, apply_temperature(probabilities, temperature), labels=classes)
 
     return float(minimize_scalar(loss, bounds=TEMPERATURE_RANGE, method="bounded").x)
 

@@ -14,7 +14,7 @@ from utility.globalvars import LARGEST_DEVIATION, VARIANCE_FLOOR
 BATCH_CLIPS = 16
 
 
-def predict(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
+def predict_frames(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
     """Tell how likely each emotion is in each clip, and where the networks listened.
 
     Parameters
@@ -57,22 +57,22 @@ def predict(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def predict_batch(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Do the work of `predict` for some clips, which go through each layer together."""
+    """Do the work of `predict_frames` for some clips, which go through each layer together."""
     hyperparameters = weights.hyperparameters
     make_steps, *network = NETWORKS[hyperparameters.network]
     with np.errstate(all="ignore"):
         steps = [make_steps(frames[:, : hyperparameters.features], weights) for frames in clips]
         outputs = [predict_with(arrays, network, steps) for arrays in weights.members]
         members, attentions = zip(*outputs, strict=True)
-        probabilities = at_temperature(np.mean(members, axis=0), weights.temperature)
+        probabilities = apply_temperature(np.mean(members, axis=0), weights.temperature)
     attention = [np.mean(shares, axis=0) for shares in zip(*attentions, strict=True)]
     return probabilities, [
-        over_frames(shares, len(frames), hyperparameters)
+        spread_over_frames(shares, len(frames), hyperparameters)
         for shares, frames in zip(attention, clips, strict=True)
     ]
 
 
-def at_temperature(probabilities, temperature) -> np.ndarray:
+def apply_temperature(probabilities, temperature) -> np.ndarray:
     """Sharpen (below 1) or soften (above 1) probabilities, which keep their order.
 
     After C. Guo et al., "On calibration of modern neural networks", ICML 2017.
@@ -94,7 +94,7 @@ def predict_with(arrays, network, clips) -> tuple[np.ndarray, tuple]:
     return softmax(dense(np.array(pooled), arrays, "emotion"), axis=1), attention
 
 
-def over_frames(shares, frame_count, hyperparameters) -> np.ndarray:
+def spread_over_frames(shares, frame_count, hyperparameters) -> np.ndarray:
     """Spread the attention of steps over their frames; those that were cut off get none."""
     size = hyperparameters.frames_per_step
     heard = min(frame_count, hyperparameters.padded_frames or frame_count)

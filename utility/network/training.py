@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from utility.globalvars import MOST_MEMBERS, Hyperparameters
 from utility.network.model import build_model, set_statistics, split
-from utility.network.voice import calibrate
+from utility.network.voice import adapt
 
 WARM_UP_SHARE = 0.2
 
@@ -86,7 +86,7 @@ def outputs_of(model, tables, hyperparameters):
         yield from zip(numbers, model.predict_on_batch(padded), strict=True)
 
 
-def predict(model, tables, hyperparameters) -> np.ndarray:
+def predict_with_keras(model, tables, hyperparameters) -> np.ndarray:
     """Return the probabilities of the emotions for each clip, (clips, emotions).
 
     Parameters
@@ -121,7 +121,7 @@ def make_steps(model, training_set, hyperparameters) -> dict:
         kinds = {False: tables}
         if hyperparameters.calibrated_share:
             kinds[True] = [
-                calibrate(table, voices[version][speaker], reference)
+                adapt(table, voices[version][speaker], reference)
                 for table, speaker in zip(tables, training_set.speakers, strict=True)
             ]
         for calibrated, frames in kinds.items():
@@ -289,7 +289,7 @@ def fit(
             loss, accuracy = sums / count
             row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
             if validation is not None:
-                probabilities = predict(model, validation[0], hyperparameters)
+                probabilities = predict_with_keras(model, validation[0], hyperparameters)
                 row["validation_loss"] = cross_entropy(validation[1], probabilities)
                 row["validation_accuracy"] = float(
                     np.mean(probabilities.argmax(axis=1) == validation[1])
@@ -390,8 +390,8 @@ def predict_unheard(experiment, hyperparameters, epochs, rows):
         reference = learning.statistics()
         (voices,) = unheard.baselines(reference)
         tables = tables + [
-            calibrate(table, voices[speaker], reference)
+            adapt(table, voices[speaker], reference)
             for table, speaker in zip(tables, unheard.speakers, strict=True)
         ]
         labels = np.tile(labels, 2)
-    return labels, predict(model, tables, hyperparameters)
+    return labels, predict_with_keras(model, tables, hyperparameters)

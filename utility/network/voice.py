@@ -25,7 +25,7 @@ class Statistics(NamedTuple):
     deviation: np.ndarray
 
 
-def statistics(tables) -> Statistics:
+def measure_statistics(tables) -> Statistics:
     """Measure the frames of some clips.
 
     Parameters
@@ -36,7 +36,7 @@ def statistics(tables) -> Statistics:
     return Statistics(frames.mean(axis=0), np.maximum(frames.std(axis=0), 1e-7))
 
 
-def baseline(tables, reference) -> Statistics:
+def measure_baseline(tables, reference) -> Statistics:
     """Measure what is usual for a voice.
 
     Parameters
@@ -72,7 +72,7 @@ def baseline(tables, reference) -> Statistics:
     )
 
 
-def calibrate(frames, voice, reference) -> np.ndarray:
+def adapt(frames, voice, reference) -> np.ndarray:
     """Shift and scale frames so that the voice's baseline falls on that of the training frames.
 
     Parameters

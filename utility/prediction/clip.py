@@ -10,9 +10,8 @@ from utility.audio import SILENT, is_silent, read_windows, trim_silence
 from utility.errors import SignalError
 from utility.furtherFeatures import compute_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
-from utility.network.inference import BATCH_CLIPS
-from utility.network.inference import predict as predict_frames
-from utility.network.voice import baseline, calibrate
+from utility.network.inference import BATCH_CLIPS, predict_frames
+from utility.network.voice import adapt, measure_baseline
 from utility.network.weights import read_weights
 
 
@@ -155,7 +154,7 @@ def frames_of(signal, weights, voice=None) -> np.ndarray:
     """Extract what a network reads of a signal at 16 kHz, without silence at both ends."""
     frames = compute_all_features(trim_silence(signal))
     frames = frames[:, : weights.hyperparameters.features]
-    return frames if voice is None else calibrate(frames, voice, weights.statistics)
+    return frames if voice is None else adapt(frames, voice, weights.statistics)
 
 
 def learn_voice(sounds, weights, on_error=None):
@@ -195,7 +194,7 @@ def learn_voice(sounds, weights, on_error=None):
                     raise
                 on_error(sound, error)
 
-    return baseline(tables(), weights.statistics)
+    return measure_baseline(tables(), weights.statistics)
 
 
 def rank(emotions, probabilities) -> list[tuple[str, float]]:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from utility.audio import find_sound, is_silent, read_windows
 from utility.globalvars import FRAMES, WINDOW_SECONDS
-from utility.network.inference import predict
+from utility.network.inference import predict_frames
 from utility.prediction.clip import frames_of, rank
 
 # After M. Okabe and K. Ito, told apart by the colour-blind, too.
@@ -103,7 +103,7 @@ def listen(signals, weights, voice):
     times, attention, rows, place = [], [], [], 0.0
     for signal in signals:
         if not is_silent(signal):
-            (row,), (shares,) = predict(weights, [frames_of(signal, weights, voice)])
+            (row,), (shares,) = predict_frames(weights, [frames_of(signal, weights, voice)])
             start = find_sound(signal)[0] / RATE
             middles = np.arange(len(shares)) * FRAMES.hop_seconds + FRAMES.frame_seconds / 2
             times.append(place + start + middles)

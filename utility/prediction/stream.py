@@ -7,7 +7,7 @@ import numpy as np
 
 from utility.audio import is_silent, resample
 from utility.errors import SignalError
-from utility.network.inference import predict
+from utility.network.inference import predict_frames
 from utility.prediction.clip import frames_of, rank
 from utility.prediction.output import clock, shares_text
 
@@ -42,7 +42,7 @@ def listen(source, output, weights, voice, options) -> None:
             ranking = None
             if not is_silent(signal):
                 frames = frames_of(resample(signal, rate), weights, voice)
-                ranking = rank(weights.emotions, predict(weights, [frames])[0][0])
+                ranking = rank(weights.emotions, predict_frames(weights, [frames])[0][0])
             start = end - len(signal) / rate
             line = as_json(start, end, ranking) if options.json else None
             if line is None:

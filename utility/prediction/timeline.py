@@ -19,8 +19,7 @@ from utility.audio import (
     validate_signal,
 )
 from utility.errors import SignalError
-from utility.network.inference import BATCH_CLIPS
-from utility.network.inference import predict as predict_frames
+from utility.network.inference import BATCH_CLIPS, predict_frames
 from utility.prediction.clip import Prediction, frames_of, rank
 
 STEP_SECONDS = 0.01
