@@ -288,7 +288,7 @@ def main(arguments) -> int:
     weights = load(arguments.weights)
     voice, left_out = None, []
     if arguments.calibrate:
-        if not weights.hyperparameters.calibrated_share:
+        if not weights.hyperparameters.adapted_share:
             raise UsageError(
                 f"--calibrate: {arguments.weights} was not trained for it; leave it away"
             )

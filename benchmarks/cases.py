@@ -11,7 +11,8 @@ import numpy as np
 import soundfile
 
 from benchmarks.measuring import cost_of, interleave, seconds_of
-from utility.globalvars import BERLIN, COPIES, DATA_DIRECTORY, FRAMES, PRESETS, ROOT, VERSIONS_NAME
+from utility.globalvars import BERLIN, COPIES, DATA_DIRECTORY, FRAMES, ROOT, VARIANTS_NAME
+from utility.network.hyperparameters import PRESETS
 
 DEMO = DATA_DIRECTORY / "demo.wav"
 RATE = FRAMES.sample_rate_hz
@@ -151,15 +152,16 @@ def training(audio) -> list[Row]:
     from utility.evaluation.fold import import_tensorflow
 
     import_tensorflow()
-    from dataset import read_corpus
+    from utility.corpora.corpus import read_corpus
     from utility.corpora.protocols import holdout
-    from utility.corpora.variants import load_versions
-    from utility.evaluation.experiment import Material, make_experiment
+    from utility.corpora.variants import load_variants
+    from utility.evaluation.experiment import make_experiment
+    from utility.evaluation.material import Material
     from utility.network.training import fit
 
     corpus = read_corpus()
     # Made here if they are not there yet, so that no training below has to.
-    copies = load_versions(corpus, COPIES, ROOT / VERSIONS_NAME / BERLIN.name, lambda: audio)
+    copies = load_variants(corpus, COPIES, ROOT / VARIANTS_NAME / BERLIN.name, lambda: audio)
     rows = holdout(corpus)[0].train
     material = Material(corpus, copies, {})
 

@@ -12,7 +12,7 @@ import librosa
 import numpy as np
 
 from utility.audio import trim_silence
-from utility.furtherFeatures import extract_all_features
+from utility.furtherFeatures import columns_of, extract_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH
 from utility.network.model import load_members
 from utility.network.weights import read_weights
@@ -23,7 +23,7 @@ started = time.perf_counter()
 for path in sys.argv[1:]:
     signal, rate = librosa.load(path, sr=FRAMES.sample_rate_hz)
     frames = extract_all_features(trim_silence(signal), rate)
-    frames = frames[None, :, : weights.hyperparameters.features]
+    frames = frames.take(columns_of(weights.feature_names), axis=1)[None]
     # No temperature changes which of the means is the largest.
     probabilities = np.mean([model.predict_on_batch(frames)[0] for model in members], axis=0)
     print(path, weights.emotions[probabilities.argmax()])

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset import read_corpus
 from utility.command_line import Parser, add_debug_option, run
+from utility.corpora.corpus import read_corpus
 from utility.corpora.emodb import find_audio_directory
 from utility.corpora.protocols import SPLITS
 from utility.functions import write_json

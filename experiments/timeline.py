@@ -16,16 +16,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataset import read_corpus
 from utility.audio import load_audio
 from utility.command_line import Parser, add_debug_option, run
+from utility.corpora.corpus import read_corpus
 from utility.corpora.emodb import find_audio_directory
 from utility.corpora.protocols import SPLITS
-from utility.corpora.variants import load_versions
-from utility.evaluation.experiment import Material, make_experiment
+from utility.corpora.variants import load_variants
+from utility.evaluation.experiment import make_experiment
 from utility.evaluation.fold import train_weights
+from utility.evaluation.material import Material
 from utility.functions import write_json
-from utility.globalvars import COPIES, FRAMES, PRESETS, ROOT, VERSIONS_NAME
+from utility.globalvars import COPIES, FRAMES, ROOT, VARIANTS_NAME
+from utility.network.hyperparameters import PRESETS
 from utility.parallel import in_processes
 
 RESULTS_PATH = ROOT / "results" / "timeline.json"
@@ -119,9 +121,9 @@ def main(arguments) -> None:
     """Carry out the command line."""
     corpus = read_corpus(ROOT)
     audio = arguments.audio or find_audio_directory()
-    folder = ROOT / VERSIONS_NAME / "berlin"
+    folder = ROOT / VARIANTS_NAME / "berlin"
     kinds = COPIES[: HYPERPARAMETERS.copy_kinds]
-    copies = load_versions(corpus, kinds, folder=folder, find_audio=lambda: audio)
+    copies = load_variants(corpus, kinds, folder=folder, find_audio=lambda: audio)
     work = partial(measure, material=Material(corpus, copies, {}), audio=audio)
     rows = []
     with in_processes(work, SPLITS["loso"](corpus, 0)) as results:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from utility.errors import DataError
-from utility.evaluation.fold import best_temperature
+from utility.evaluation.fold import fit_temperature
 from utility.globalvars import LARGEST_DEVIATION
 from utility.network.inference import apply_temperature
 from utility.network.voice import (
     PRIOR_FRAMES,
-    SMALLEST_SHARE,
+    SMALLEST_DEVIATION_RATIO,
     Statistics,
     adapt,
     measure_baseline,
@@ -102,7 +102,7 @@ def test_frames_far_out_shape_no_baseline():
 
 def test_a_feature_that_does_not_move_is_not_blown_up():
     voice = measure_baseline([np.tile(TRAINING.mean, (10**6, 1))], TRAINING)
-    np.testing.assert_allclose(voice.deviation, SMALLEST_SHARE * TRAINING.deviation)
+    np.testing.assert_allclose(voice.deviation, SMALLEST_DEVIATION_RATIO * TRAINING.deviation)
 
 
 def test_a_baseline_of_nothing_is_refused():
@@ -135,5 +135,5 @@ def test_a_temperature_keeps_the_order_and_the_sum(temperature):
 def test_the_best_temperature_undoes_the_one_that_was_wrong(temperature):
     probabilities, labels = probabilities_and_labels()
     wrong = apply_temperature(probabilities, 1 / temperature)
-    assert best_temperature(labels, wrong) == pytest.approx(temperature, rel=0.03)
+    assert fit_temperature(labels, wrong) == pytest.approx(temperature, rel=0.03)
     np.testing.assert_allclose(apply_temperature(wrong, temperature), probabilities, atol=1e-9)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
-import dataset
+from utility.corpora.corpus import read_corpus
 from utility.corpora.naming import CORPORA, rows_by_name, rows_of_manifest
 from utility.corpora.protocols import loso
 from utility.errors import DataError
-from utility.evaluation.experiment import Material, join
+from utility.evaluation.material import Material, join_materials
 from utility.globalvars import EMOTION_LABELS
 from utility.network.weights import read_weights
 
@@ -176,7 +176,7 @@ def own(tmp_path_factory, run_command):
 
 
 def test_a_manifest_becomes_a_corpus(own, run_command):
-    corpus = dataset.read_corpus(own / "own")
+    corpus = read_corpus(own / "own")
     assert corpus.emotions == ("anger", "sadness", "surprise")
     assert set(corpus.speaker) == {"ann", "bob", "cid", "dan"}
     assert corpus.file[0] == "sounds/ann anger a.wav"
@@ -190,7 +190,14 @@ def test_a_manifest_becomes_a_corpus(own, run_command):
 def train_on(run_command, folder, *options):
     return run_command(
         *("train.py", "--max-evals", 0, "--epochs", 8, "--run", folder / "run"),
-        *("--set", "members=1", "copies=1", "scaled=false", "dense_units=16", "lstm_units=8"),
+        *(
+            "--set",
+            "members=1",
+            "augmented_copies=1",
+            "temperature_scaling=false",
+            "dense_units=16",
+            "lstm_units=8",
+        ),
         *("--output", folder / "own.h5", "--quiet", *options),
     )
 
@@ -251,10 +258,10 @@ def test_emotions_that_are_not_trained_on_are_not_tested(own, tmp_path, run_comm
 
 
 def test_joined_corpora_keep_speakers_apart(own):
-    corpus = dataset.read_corpus(own / "own")
+    corpus = read_corpus(own / "own")
     copies = [[table + 1 for table in corpus.frames]]
     part = Material(corpus, copies, {"noise": corpus.frames})
-    joined = join({"a": part, "b": part})
+    joined = join_materials({"a": part, "b": part})
     assert len(joined.corpus) == 72
     assert len(set(joined.corpus.speaker)) == 8
     assert len(loso(joined.corpus)) == 8

@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 import soundfile
 
-import dataset
 from utility.corpora import emodb
 from utility.corpora import protocols as splits
+from utility.corpora.corpus import COLUMNS, pickle_paths, read_corpus
 from utility.corpora.emodb import Source, download, read_manifest
+from utility.corpora.extraction import extract_emodb
 from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
+from utility.globalvars import BERLIN, ROOT
 
 
 @pytest.fixture(scope="module")
 def corpus():
-    return dataset.read_corpus()
+    return read_corpus()
 
 
 # Download
@@ -220,7 +222,7 @@ def test_extract_writes_rows_in_file_name_order(tmp_path, run_command):
     done = run_command("dataset.py", "extract", "--audio", audio, "--output", tmp_path)
     assert done.returncode == 0
     assert "2 recordings, where EmoDB has 535" in done.stderr
-    corpus = dataset.read_corpus(tmp_path)
+    corpus = read_corpus(tmp_path)
     assert corpus.file.tolist() == ["03a01Fa.wav", "16b10Td.wav"]
     assert corpus.emotion.tolist() == ["happiness", "sadness"]
     assert corpus.sex.tolist() == ["male", "female"]
@@ -254,9 +256,9 @@ def test_shipped_pickles_come_from_the_recordings(emodb_audio, corpus, tmp_path)
     names = [corpus.file[i] for i in (0, 267, 534)]
     for name in names:
         shutil.copy(emodb_audio / name, tmp_path)
-    fresh = dataset.extract(tmp_path, tmp_path)
+    fresh = extract_emodb(tmp_path, tmp_path)
     rows = np.flatnonzero(np.isin(corpus.file, names))
-    for column in dataset.COLUMNS:
+    for column in COLUMNS:
         np.testing.assert_array_equal(getattr(fresh, column), getattr(corpus, column)[rows])
     for table, row in zip(fresh.frames, rows, strict=True):
         shipped = corpus.frames[row]
@@ -353,7 +355,7 @@ def test_a_malicious_pickle_runs_nothing(tmp_path, run_command):
     attack = tmp_path / "berlin_db.p"
     attack.write_bytes(pickle.dumps({"format_version": 1, "file": Malicious(marker)}))
     with pytest.raises(DataError, match=r"refused: it asks for builtins\.exec"):
-        read_pickle(attack, 1)
+        read_pickle(attack, 1, "extract it again")
     done = run_command("dataset.py", "info", "--data", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "refused" in done.stderr
@@ -368,13 +370,13 @@ def test_only_arrays_and_built_in_types_are_read(tmp_path, value):
     path = tmp_path / "x.p"
     path.write_bytes(pickle.dumps({"format_version": 1, "value": value}))
     with pytest.raises(DataError, match="refused"):
-        read_pickle(path, 1)
+        read_pickle(path, 1, "extract it again")
 
 
 def test_pickles_round_trip_to_equal_bytes(tmp_path):
     content = {"format_version": 1, "a": np.arange(5), "b": np.array(["x", "yz"]), "c": [1, "d"]}
     write_pickle(tmp_path / "1.p", content)
-    write_pickle(tmp_path / "2.p", read_pickle(tmp_path / "1.p", 1))
+    write_pickle(tmp_path / "2.p", read_pickle(tmp_path / "1.p", 1, "extract it again"))
     assert (tmp_path / "1.p").read_bytes() == (tmp_path / "2.p").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.p", "2.p"]
 
@@ -407,7 +409,7 @@ def poison(features, value):
         (lambda db, features, further: db.update(format_version=99), "format version 99"),
         (lambda db, features, further: db.pop("speaker"), "damaged"),
         (lambda db, features, further: db.update(file=db["file"][::-1]), "belongs to other"),
-        (lambda db, features, further: db.update(emotion=np.arange(535)), "no text"),
+        (lambda db, features, further: db.update(emotion=np.arange(535)), "not text"),
         (lambda db, features, further: db.update(sex=db["sex"][:5]), "different length"),
         (lambda db, features, further: features.update(feature_version=0), "another version"),
         (lambda db, features, further: further.update(feature_version=0), "another version"),
@@ -427,29 +429,29 @@ def poison(features, value):
     ],
 )
 def test_pickles_that_do_not_fit_are_refused(tmp_path, change, message):
-    paths = dataset.pickle_paths(dataset.BERLIN)
-    contents = [read_pickle(path, 1) for path in paths]
+    paths = pickle_paths(BERLIN)
+    contents = [read_pickle(path, 1, "extract it again") for path in paths]
     change(*contents)
     for path, content in zip(paths, contents, strict=True):
         write_pickle(tmp_path / path.name, content)
     with pytest.raises(DataError, match=message):
-        dataset.read_corpus(tmp_path)
+        read_corpus(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["berlin_db.p", "berlin_features.p", "berlin_further_features.p"])
 def test_a_missing_pickle_is_named(name, tmp_path):
-    for path in dataset.ROOT.glob("berlin_*.p"):
+    for path in ROOT.glob("berlin_*.p"):
         if path.name != name:
             (tmp_path / path.name).symlink_to(path)
     with pytest.raises(DataError, match=rf"{name}: no such file; .*dataset\.py extract"):
-        dataset.read_corpus(tmp_path)
+        read_corpus(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps([1, 2])])
 def test_what_is_no_pickle_of_ours_is_refused(tmp_path, content):
     path = tmp_path / "x.p"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"dataset\.py extract"):
-        read_pickle(path, 1)
+    with pytest.raises(DataError, match="extract it again"):
+        read_pickle(path, 1, "extract it again")
     with pytest.raises(DataError, match="no such file"):
-        read_pickle(tmp_path / "missing.p", 1)
+        read_pickle(tmp_path / "missing.p", 1, "extract it again")

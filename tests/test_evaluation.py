@@ -8,7 +8,8 @@ import pytest
 from sklearn import metrics
 
 from utility.errors import DataError, UsageError
-from utility.evaluation.conditions import check_calibration, clips_of_voice, make_tests
+from utility.evaluation.fold import check_adaptation, draw_clips, make_tests
+from utility.evaluation.material import Material
 from utility.evaluation.measures import (
     COLUMNS,
     MEASURES,
@@ -25,6 +26,7 @@ from utility.evaluation.measures import (
 from utility.evaluation.report import describe_comparison, interval
 from utility.evaluation.report import test_section as section_on_tests
 from utility.functions import write_csv
+from utility.furtherFeatures import ALL_NAMES, columns_of, feature_names
 from utility.globalvars import EMOTION_LABELS
 from utility.network.voice import Statistics, adapt, measure_baseline
 
@@ -216,22 +218,22 @@ def corpus():
     random = np.random.default_rng(0)
     return SimpleNamespace(
         speaker=np.tile(["03", "08", "09", "10"], 10),
-        frames=[random.normal(size=(random.integers(5, 50), 66)) for _ in range(40)],
+        frames=[random.normal(size=(random.integers(5, 50), len(ALL_NAMES))) for _ in range(40)],
     )
 
 
 def test_clips_to_calibrate_with_are_others_of_the_same_voice(corpus):
-    drawn = [clips_of_voice(corpus, number, "4", seed=0) for number in range(40)]
+    drawn = [draw_clips(corpus, number, "4", seed=0) for number in range(40)]
     for number, clips in enumerate(drawn):
         assert len(set(clips)) == 4
         assert number not in clips
         assert set(corpus.speaker[clips]) == {corpus.speaker[number]}
-        np.testing.assert_array_equal(clips_of_voice(corpus, number, "4", seed=0), clips)
-        every = clips_of_voice(corpus, number, "speaker", seed=0)
+        np.testing.assert_array_equal(draw_clips(corpus, number, "4", seed=0), clips)
+        every = draw_clips(corpus, number, "speaker", seed=0)
         assert sorted(every) == [k for k in range(40) if k % 4 == number % 4]
     assert len({frozenset(clips) for clips in drawn}) > 20
     assert any(
-        set(clips_of_voice(corpus, number, "4", seed=1)) != set(clips)
+        set(draw_clips(corpus, number, "4", seed=1)) != set(clips)
         for number, clips in enumerate(drawn)
     )
 
@@ -239,25 +241,29 @@ def test_clips_to_calibrate_with_are_others_of_the_same_voice(corpus):
 @pytest.mark.parametrize("clips", ["0", "-1", "10", "1.5", "all", "", "²"])
 def test_a_calibration_that_cannot_be_is_refused(clips, corpus):
     with pytest.raises(UsageError, match="give speaker, or a number of clips from 1 to 9"):
-        check_calibration(corpus, clips)
+        check_adaptation(corpus, clips)
     for possible in ("1", "9", "speaker"):
-        check_calibration(corpus, possible)
+        check_adaptation(corpus, possible)
 
 
-@pytest.mark.parametrize("features", [36, 66])
-def test_every_test_has_the_frames_of_its_name(corpus, features):
-    training = Statistics(np.full(features, 0.3), np.full(features, 1.7))
+@pytest.mark.parametrize("sets", [("original",), ("further",), ("original", "further")])
+def test_every_test_has_the_frames_of_its_name(corpus, sets):
+    names = feature_names(sets)
+    columns = columns_of(names)
+    training = Statistics(np.full(len(names), 0.3), np.full(len(names), 1.7))
+    weights = SimpleNamespace(statistics=training, feature_names=names)
     noisy = [table + 1 for table in corpus.frames]
     rows = np.array([7, 2, 39])
-    tests = make_tests(corpus, rows, {"noise": noisy}, ["2", "speaker"], training, seed=3)
+    material = Material(corpus, [], {"noise": noisy})
+    tests = make_tests(material, rows, ["2", "speaker"], weights, seed=3)
     assert [*tests] == ["clean", "noise", "calibrated_2", "calibrated_speaker"]
     for place, row in enumerate(rows):
-        clean = corpus.frames[row][:, :features]
+        clean = corpus.frames[row][:, columns]
         np.testing.assert_array_equal(tests["clean"][place], clean)
-        np.testing.assert_array_equal(tests["noise"][place], noisy[row][:, :features])
+        np.testing.assert_array_equal(tests["noise"][place], noisy[row][:, columns])
         for clips in ("2", "speaker"):
-            others = clips_of_voice(corpus, row, clips, seed=3)
-            voice = measure_baseline([corpus.frames[k][:, :features] for k in others], training)
+            others = draw_clips(corpus, row, clips, seed=3)
+            voice = measure_baseline([corpus.frames[k].take(columns, 1) for k in others], training)
             expected = adapt(clean, voice, training)
             np.testing.assert_array_equal(tests[f"calibrated_{clips}"][place], expected)
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from utility.corpora.protocols import split
 from utility.errors import WeightsError
-from utility.evaluation.experiment import TrainingSet
 from utility.furtherFeatures import ALL_NAMES, extract_all_features
-from utility.globalvars import PRESETS
+from utility.network.hyperparameters import PRESETS
 from utility.network.inference import predict_frames
 from utility.network.model import (
     BlockLSTM,
@@ -21,9 +21,15 @@ from utility.network.model import (
     build_model,
     load_members,
     model_arrays,
-    split,
 )
-from utility.network.training import batches, cross_entropy, make_steps, pad, predict_with_keras
+from utility.network.training import (
+    cross_entropy,
+    make_batches,
+    make_steps,
+    pad,
+    predict_with_keras,
+)
+from utility.network.training_set import TrainingSet
 from utility.network.voice import Statistics, adapt
 from utility.network.weights import Weights, read_weights, write_weights
 
@@ -239,12 +245,12 @@ def test_pad_puts_zeros_behind_and_keeps_the_end():
 
 def test_batches_hold_every_clip_once_and_similar_lengths():
     lengths = np.random.default_rng(0).integers(50, 900, 101)
-    division = batches(lengths, 16, np.random.default_rng(1))
+    division = make_batches(lengths, 16, np.random.default_rng(1))
     assert sorted(np.concatenate(division)) == list(range(101))
     assert {len(batch) for batch in division} == {16, 5}
     padding = sum(lengths[batch].max() * len(batch) for batch in division) / lengths.sum()
     assert padding < 1.3
-    again = batches(lengths, 16, np.random.default_rng(2))
+    again = make_batches(lengths, 16, np.random.default_rng(2))
     assert [set(batch) for batch in again] != [set(batch) for batch in division]
 
 

@@ -14,18 +14,12 @@ import numpy as np
 import pytest
 import soundfile
 
-import dataset
 from utility.audio import load_audio, read_windows, trim_silence
+from utility.corpora.corpus import read_corpus
 from utility.errors import SignalError
 from utility.furtherFeatures import ALL_NAMES, extract_all_features
-from utility.globalvars import (
-    DATA_DIRECTORY,
-    EMOTION_LABELS,
-    ROOT,
-    WEIGHTS_PATH,
-    WINDOW_SECONDS,
-    Hyperparameters,
-)
+from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, ROOT, WEIGHTS_PATH, WINDOW_SECONDS
+from utility.network.hyperparameters import Hyperparameters
 from utility.network.inference import apply_temperature, predict_frames
 from utility.network.weights import read_weights
 from utility.prediction.clip import learn_voice, predict_all
@@ -347,7 +341,7 @@ def test_prediction_imports_no_tensorflow(run_command):
 
 
 def test_numpy_equals_keras_on_every_utterance_with_the_shipped_weights():
-    corpus, weights = dataset.read_corpus(), read_weights(WEIGHTS_PATH)
+    corpus, weights = read_corpus(), read_weights(WEIGHTS_PATH)
     from utility.network.model import load_members
     from utility.network.training import predict_with_keras
 

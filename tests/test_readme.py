@@ -7,9 +7,9 @@ import shlex
 
 import pytest
 
-import dataset
 from benchmarks.table import as_table
 from train import about
+from utility.corpora.corpus import read_corpus
 from utility.corpora.protocols import SPLITS
 from utility.evaluation.measures import CLEAN, MEASURES, read_predictions, read_tests, summarise
 from utility.evaluation.report import describe_run, interval, percent
@@ -102,13 +102,13 @@ def test_the_metrics_follow_from_the_predictions(run):
     expected = about(read_json(run / "config.json")) | tests.pop(CLEAN)
     expected["tests"] = {name: summary["measures"] for name, summary in tests.items()}
     assert metrics == json.loads(json.dumps(expected))
-    assert (run / "report.md").read_text() == describe_run(metrics, dataset.read_corpus())
+    assert (run / "report.md").read_text() == describe_run(metrics, read_corpus())
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_every_utterance_was_tested_in_its_fold(run):
     predictions = read_predictions(run / "predictions.csv")
-    corpus = dataset.read_corpus()
+    corpus = read_corpus()
     metrics = read_json(run / "metrics.json")
     rows = zip(predictions.seed, predictions.file, predictions.fold, strict=True)
     expected = sorted(

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from utility.errors import DataError
-from utility.evaluation.experiment import Experiment, TrainingSet
+from utility.evaluation import experiment as experiments
+from utility.evaluation.experiment import Experiment, Trial
 from utility.evaluation.tuning import tune
-from utility.globalvars import PRESETS
-from utility.network import training
+from utility.globalvars import EMOTION_LABELS
+from utility.network.hyperparameters import PRESETS
+from utility.network.training_set import TrainingSet
 
 KNOWN = PRESETS["default"]
 
@@ -19,18 +21,19 @@ def trained(monkeypatch):
     """Return the list of what is trained, which a trial only seems to be."""
     trained = []
 
-    def validate(experiment, hyperparameters):
-        trained.append(hyperparameters)
-        loss = abs(np.log(hyperparameters.learning_rate / 1e-3)) + hyperparameters.dropout
-        return training.Trial(hyperparameters, [{"epoch": 1, "validation_loss": loss}], 1.5)
+    def validate(experiment):
+        tried = experiment.hyperparameters
+        trained.append(tried)
+        loss = abs(np.log(tried.learning_rate / 1e-3)) + tried.dropout
+        return Trial(tried, [{"epoch": 1, "validation_loss": loss}], 1, 1.5)
 
-    monkeypatch.setattr(training, "validate", validate)
+    monkeypatch.setattr(experiments, "validate", validate)
     return trained
 
 
 def experiment(seed=0):
     clips = [np.zeros((5, 66), np.float32)] * 2
-    everything = TrainingSet([clips], np.array([0, 1]), np.array(["03", "08"]))
+    everything = TrainingSet([clips], np.array([0, 1]), np.array(["03", "08"]), EMOTION_LABELS)
     return Experiment(everything, np.array([1]), KNOWN, seed, quiet=True)
 
 
@@ -49,17 +52,17 @@ def test_a_stopped_search_goes_on_and_ends_as_if_it_had_not_been(trained, tmp_pa
 
 def test_what_was_tried_before_an_interruption_is_kept(trained, tmp_path, monkeypatch):
     whole = tune(experiment(), 3, tmp_path / "whole.p")
-    validate, count = training.validate, len(trained)
+    validate, count = experiments.validate, len(trained)
 
-    def stop_at_the_third(experiment, hyperparameters):
+    def stop_at_the_third(experiment):
         if len(trained) == count + 2:
             raise KeyboardInterrupt
-        return validate(experiment, hyperparameters)
+        return validate(experiment)
 
-    monkeypatch.setattr(training, "validate", stop_at_the_third)
+    monkeypatch.setattr(experiments, "validate", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         tune(experiment(), 3, tmp_path / "trials.p")
-    monkeypatch.setattr(training, "validate", validate)
+    monkeypatch.setattr(experiments, "validate", validate)
     assert tune(experiment(), 3, tmp_path / "trials.p") == whole
     assert len(trained) == count + 3
 
@@ -69,9 +72,12 @@ def test_a_search_begins_with_what_is_known_and_follows_its_seed(trained, tmp_pa
     assert trials[0].hyperparameters == KNOWN
     rates = [trial.hyperparameters.learning_rate for trial in trials]
     assert len(set(rates)) == 12
-    assert {trial.hyperparameters.features for trial in trials} == {36, 66}
+    assert {trial.hyperparameters.features for trial in trials} == {
+        ("original",),
+        ("original", "further"),
+    }
     # What is not searched stays as it is.
-    searched = {"features", "copies", "learning_rate", "dense_units", "lstm_units"}
+    searched = {"features", "augmented_copies", "learning_rate", "dense_units", "lstm_units"}
     searched |= {"attention_heads", "frames_per_step", "input_dropout", "dropout", "weight_decay"}
     for name, value in dataclasses.asdict(KNOWN).items():
         values = {getattr(trial.hyperparameters, name) for trial in trials}
@@ -82,10 +88,10 @@ def test_a_search_begins_with_what_is_known_and_follows_its_seed(trained, tmp_pa
 
 
 def test_an_error_in_a_trial_is_not_taken_for_something_else(trained, tmp_path, monkeypatch):
-    def fail(experiment, hyperparameters):
+    def fail(experiment):
         raise TypeError("a mistake")
 
-    monkeypatch.setattr(training, "validate", fail)
+    monkeypatch.setattr(experiments, "validate", fail)
     with pytest.raises(RuntimeError, match="a trial failed: a mistake"):
         tune(experiment(), 2, tmp_path / "trials.p")
 

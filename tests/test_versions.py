@@ -7,8 +7,9 @@ import pytest
 import soundfile
 
 from utility.audio import load_audio
-from utility.corpora.augmentation import make_version
-from utility.corpora.variants import FORMAT_VERSION, load_versions, missing_versions
+from utility.corpora.augmentation import make_variant
+from utility.corpora.frames import FORMAT_VERSION
+from utility.corpora.variants import load_variants
 from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
 from utility.furtherFeatures import extract_all_features
@@ -28,10 +29,6 @@ def corpus(tmp_path):
     return SimpleNamespace(file=files)
 
 
-def no_audio():
-    raise AssertionError("nobody needs the recordings")
-
-
 def assert_equal(tables, expected):
     assert len(tables) == len(expected)
     for table, other in zip(tables, expected, strict=True):
@@ -40,40 +37,47 @@ def assert_equal(tables, expected):
 
 def test_versions_are_made_once_and_read_again_without_the_recordings(corpus, tmp_path):
     audio, folder = tmp_path / "audio", tmp_path / "kept" / "here"
-    slow, noisy = load_versions(corpus, NAMES, folder, lambda: audio, quiet=True)
+    slow, noisy = load_variants(corpus, NAMES, folder, audio, quiet=True)
     for number, file in enumerate(corpus.file):
         samples = load_audio(audio / file)
         for name, tables in zip(NAMES, (slow, noisy), strict=True):
-            expected = extract_all_features(make_version(samples, name, number), RATE)
+            expected = extract_all_features(make_variant(samples, name, number), RATE)
             assert tables[number].dtype == np.float16
             np.testing.assert_allclose(tables[number], expected, rtol=1e-3, atol=1e-6)
         assert len(slow[number]) > len(noisy[number])
     (audio / corpus.file[1]).unlink()
-    again = load_versions(corpus, NAMES[::-1], folder, no_audio)
+    again = load_variants(corpus, NAMES[::-1], folder, None)
     assert_equal(again[0], noisy)
     assert_equal(again[1], slow)
-    assert sorted(path.name for path in folder.iterdir()) == ["noise.p", "speed 1.15.p"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("noise_features.p", "noise_further_features.p"),
+        *("speed 1.15_features.p", "speed 1.15_further_features.p"),
+    ]
 
 
 def test_a_missing_recording_is_named_and_nothing_is_kept(corpus, tmp_path):
     (tmp_path / "audio" / corpus.file[1]).unlink()
     with pytest.raises(DataError, match=r"08a01Wa\.wav: no such file"):
-        load_versions(corpus, NAMES, tmp_path / "kept", lambda: tmp_path / "audio", quiet=True)
+        load_variants(corpus, NAMES, tmp_path / "kept", tmp_path / "audio", quiet=True)
     assert not list((tmp_path / "kept").glob("*"))
 
 
 def test_versions_of_others_and_damaged_ones_are_made_anew(corpus, tmp_path):
-    folders = {"folder": tmp_path / "kept", "find_audio": lambda: tmp_path / "audio"}
-    (expected,) = load_versions(corpus, ["quiet"], **folders)
-    (fewer,) = load_versions(SimpleNamespace(file=corpus.file[:2]), ["quiet"], **folders)
+    folders = {"folder": tmp_path / "kept", "audio": tmp_path / "audio"}
+    (expected,) = load_variants(corpus, ["quiet"], **folders)
+    (fewer,) = load_variants(SimpleNamespace(file=corpus.file[:2]), ["quiet"], **folders)
     assert_equal(fewer, expected[:2])
-    path = tmp_path / "kept" / "quiet.p"
+    path = tmp_path / "kept" / "quiet_features.p"
+    load_variants(corpus, ["quiet"], **folders)
     for damage in ({"feature_version": 0}, {"frame_counts": np.array([1, 2, 3])}, {"frames": "no"}):
-        load_versions(corpus, ["quiet"], **folders)
-        content = read_pickle(path, FORMAT_VERSION)
+        content = read_pickle(path, FORMAT_VERSION, "")
         write_pickle(path, content | damage)
-        assert missing_versions(corpus, ["quiet"], tmp_path / "kept") == ["quiet"], damage
+        with pytest.raises(DataError):
+            load_variants(corpus, ["quiet"], tmp_path / "kept", None)
+        (again,) = load_variants(corpus, ["quiet"], **folders)
+        assert_equal(again, expected)
     path.write_bytes(b"cut short")
-    (again,) = load_versions(corpus, ["quiet"], **folders)
+    (again,) = load_variants(corpus, ["quiet"], **folders)
     assert_equal(again, expected)
-    assert missing_versions(corpus, ["quiet", "noise"], tmp_path / "kept") == ["noise"]
+    with pytest.raises(DataError, match="no sound here"):
+        load_variants(corpus, ["quiet", "noise"], tmp_path / "kept", None, "no sound here")

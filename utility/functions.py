@@ -13,10 +13,10 @@ from utility.errors import DataError
 
 @contextlib.contextmanager
 def replaced_when_done(path):
-    """Give a temporary path whose file takes the place of `path` in one step at the end.
+    """Give a temporary path whose file replaces `path` in one step at the end.
 
-    An error or interruption inside the block leaves whatever `path` held
-    untouched and nothing beside it.
+    An error or interruption inside the block leaves the file at `path` untouched
+    and nothing beside it.
 
     Yields
     ------
@@ -30,7 +30,7 @@ def replaced_when_done(path):
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes files for the owner alone; a new file gets what open() would give it.
+        # mkstemp makes files for the owner alone; give a new file the mode of open().
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(path.stat().st_mode if path.exists() else 0o666 & ~umask)
@@ -39,7 +39,7 @@ def replaced_when_done(path):
         temporary.unlink(missing_ok=True)
 
 
-def write_pickle(path, content) -> None:
+def write_pickle(path, content: dict) -> None:
     """Write a dictionary of built-in types and NumPy arrays, in one atomic step.
 
     Protocol 4 writes equal content as equal bytes, and never an out-of-band buffer.
@@ -52,7 +52,7 @@ class ArrayUnpickler(pickle.Unpickler):
     """Unpickle built-in types and NumPy arrays; refuse every other class.
 
     A pickle may name any function of any module and have it called, so a file
-    from somewhere else can run code. The names below are all that arrays need.
+    from a stranger can run code. Arrays need no more than the names below.
     """
 
     ALLOWED = frozenset(
@@ -70,7 +70,7 @@ class ArrayUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"refused: it asks for {module}.{name}")
 
 
-def read_pickle(path, format_version) -> dict:
+def read_pickle(path, format_version: int, remedy: str) -> dict:
     """Read a dictionary that `write_pickle` wrote.
 
     Parameters
@@ -78,14 +78,15 @@ def read_pickle(path, format_version) -> dict:
     path : path-like
     format_version : int
         The value that its "format_version" must have.
+    remedy : str
+        Ends an error message: how to get a good file.
 
     Raises
     ------
     DataError
-        If the file is missing, damaged, of another version, or asks for a
-        class other than NumPy arrays.
+        If the file is missing or damaged, has another format version, or asks for
+        any class other than NumPy arrays.
     """
-    remedy = "make it anew with: python dataset.py extract"
     try:
         with Path(path).open("rb") as file:
             content = ArrayUnpickler(file).load()
@@ -93,7 +94,7 @@ def read_pickle(path, format_version) -> dict:
         raise DataError(f"{path}: no such file; {remedy}") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; check the file") from error
-    except Exception as error:  # a damaged pickle can raise anything at all
+    except Exception as error:  # a damaged pickle can raise anything
         raise DataError(f"{path}: not a pickle of arrays ({error}); {remedy}") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if version != format_version:
@@ -101,7 +102,7 @@ def read_pickle(path, format_version) -> dict:
     return content
 
 
-def write_csv(path, rows) -> None:
+def write_csv(path, rows: list[dict]) -> None:
     """Write dictionaries with the same keys as a table with a header."""
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
@@ -110,7 +111,12 @@ def write_csv(path, rows) -> None:
 
 
 def write_json(path, content) -> None:
-    """Write a dictionary as indented JSON, in one atomic step."""
+    """Write a dictionary or list as indented JSON, in one atomic step."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     with replaced_when_done(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path):
+    """Read JSON in UTF-8."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ References
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -19,6 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from utility.audio import resample, validate_signal
 from utility.audioFeatureExtraction import (
     FEATURE_NAMES,
+    FEATURE_VERSION,
     compute_features,
     frame,
     normalise,
@@ -34,6 +36,31 @@ FURTHER_NAMES = (
     "voiced",
 )
 ALL_NAMES = FEATURE_NAMES + FURTHER_NAMES
+FURTHER_VERSION = 1
+
+
+class FeatureSet(NamedTuple):
+    """Features that are extracted and stored together."""
+
+    names: tuple[str, ...]
+    version: int
+
+
+FEATURE_SETS = {
+    "original": FeatureSet(FEATURE_NAMES, FEATURE_VERSION),
+    "further": FeatureSet(FURTHER_NAMES, FURTHER_VERSION),
+}
+
+
+def feature_names(sets) -> tuple[str, ...]:
+    """Return the names of the features of some sets, in the order of `FEATURE_SETS`."""
+    return tuple(name for key, each in FEATURE_SETS.items() if key in sets for name in each.names)
+
+
+def columns_of(names) -> list[int]:
+    """Return the columns of some features among all."""
+    return [ALL_NAMES.index(name) for name in names]
+
 
 # A window long enough for two periods of a low voice, round the centre of each frame.
 WINDOW_LENGTH = 640

@@ -1,55 +1,42 @@
-"""Copies of a recording as it might have sounded from another voice, room or microphone.
+"""Data augmentation: a recording as another voice, room or microphone would have changed it.
 
-A training hears a few of `COPIES` of each recording in each epoch; `CONDITIONS`
-are what a trained network can be tested on; `utility.globalvars` names both. All
-functions work on one channel at 16 kHz.
+A training draws augmented copies of the kinds in `AUGMENTATIONS`; `CONDITIONS` are
+alterations that a trained network can be tested on. Together they are called variants.
+All functions work on one channel at 16 kHz.
 """
 
-import numpy as np
-import soxr
-from scipy import signal as filters
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
+import numpy as np
+
+from utility.errors import UsageError
 from utility.globalvars import FRAMES
 
 RATE = FRAMES.sample_rate_hz
 
 
-def make_version(samples, name, seed) -> np.ndarray:
-    """Make one of `COPIES` or of `CONDITIONS` of a recording.
+def change_speed(samples, factor) -> np.ndarray:
+    """Play slower (above 1) or faster, which scales tempo, pitch and vocal tract at once."""
+    import soxr
 
-    Parameters
-    ----------
-    samples : np.ndarray, shape (samples,)
-        One channel at 16 kHz.
-    name : str
-    seed : int
-        What is random in a version follows from this and its name.
-
-    Returns
-    -------
-    np.ndarray
-        At 16 kHz; perhaps of another length.
-    """
-    random = np.random.default_rng([seed, *name.encode()])
-    kind, _, detail = name.partition(" ")
-    if kind == "speed":
-        return change_speed(samples, float(detail))
-    if kind == "channel":
-        return another_channel(samples, random)
-    if kind == "hall":
-        return another_hall(samples, random)
-    return CONDITION_MAKERS[kind](samples, random)
+    return soxr.resample(samples, RATE, RATE * factor, quality="HQ")
 
 
-def another_channel(samples, random) -> np.ndarray:
-    """Change the speed, and then at random colour, room, telephone, pauses and noise."""
-    samples = change_speed(samples, np.exp(random.uniform(np.log(0.85), np.log(1.19))))
+def change_speed_randomly(samples, random) -> np.ndarray:
+    """Change the speed by a factor from 0.85 to 1.19, uniform in its logarithm."""
+    return change_speed(samples, np.exp(random.uniform(np.log(0.85), np.log(1.19))))
+
+
+def change_channel(samples, random) -> np.ndarray:
+    """Change the speed and, each at random, equaliser, room, telephone, pauses and noise."""
+    samples = change_speed_randomly(samples, random)
     if random.random() < 0.5:
-        samples = colour(samples, random)
+        samples = equalise_randomly(samples, random)
     if random.random() < 0.35:
         samples = add_room(samples, random.uniform(0.15, 0.6), random.uniform(0.3, 1), random)
     if random.random() < 0.35:
-        samples = telephone(samples, random.uniform(150, 400), random.uniform(2900, 3700))
+        samples = pass_telephone(samples, random.uniform(150, 400), random.uniform(2900, 3700))
     if random.random() < 0.3:
         samples = np.pad(samples, random.integers(0, RATE // 2, 2))
     if random.random() < 0.5:
@@ -57,24 +44,19 @@ def another_channel(samples, random) -> np.ndarray:
     return samples
 
 
-def another_hall(samples, random) -> np.ndarray:
-    """Change the speed, add long reverberation, and at random colour and noise.
+def add_hall(samples, random) -> np.ndarray:
+    """Change the speed, add long reverberation and, each at random, equaliser and noise.
 
-    Apart from `another_channel`, where so much room in every second copy would leave
-    fewer clean ones to learn from.
+    A kind of its own: the same reverberation in half of the copies of `change_channel`
+    would leave fewer clean ones to learn from, which cost accuracy.
     """
-    samples = change_speed(samples, np.exp(random.uniform(np.log(0.85), np.log(1.19))))
+    samples = change_speed_randomly(samples, random)
     if random.random() < 0.5:
-        samples = colour(samples, random)
+        samples = equalise_randomly(samples, random)
     samples = add_room(samples, random.uniform(0.2, 0.8), random.uniform(0.5, 1.2), random)
     if random.random() < 0.3:
         samples = add_noise(samples, random.uniform(15, 40), random, random.choice([0, 1, 2]))
     return samples
-
-
-def change_speed(samples, factor) -> np.ndarray:
-    """Play slower (above 1) or faster: tempo, pitch and the length of the vocal tract at once."""
-    return soxr.resample(samples, RATE, RATE * factor, quality="HQ")
 
 
 def add_noise(samples, ratio_db, random, slope=0) -> np.ndarray:
@@ -88,42 +70,117 @@ def add_noise(samples, ratio_db, random, slope=0) -> np.ndarray:
 
 
 def add_room(samples, reverberation_seconds, loudness, random) -> np.ndarray:
-    """Add the reverberation of a room: noise that falls by 60 dB in the given time.
+    """Add the reverberation of a room: noise that decays by 60 dB in the given time.
 
-    After J. D. Polack's model of a room's impulse response. `loudness` is the
-    root of its energy beside that of the direct sound.
+    After J. D. Polack's model of a room's impulse response. `loudness` is the root of the
+    reverberation's energy relative to that of the direct sound.
     """
+    from scipy.signal import fftconvolve
+
     seconds = np.arange(round(reverberation_seconds * RATE)) / RATE
     tail = random.normal(size=len(seconds)) * 10 ** (-3 * seconds / reverberation_seconds)
     tail *= loudness / np.sqrt(np.sum(tail**2))
     tail[0] = 1
-    return filters.fftconvolve(samples, tail)[: len(samples) + len(tail) // 4]
+    return fftconvolve(samples, tail)[: len(samples) + len(tail) // 4]
 
 
-def telephone(samples, low_hz, high_hz) -> np.ndarray:
-    """Pass through 8 kHz and a band."""
+def pass_telephone(samples, low_hz, high_hz) -> np.ndarray:
+    """Pass through a sample rate of 8 kHz and a band-pass filter."""
+    import soxr
+    from scipy.signal import butter, sosfilt
+
     narrow = soxr.resample(soxr.resample(samples, RATE, 8000), 8000, RATE)
-    band = filters.butter(4, [low_hz, high_hz], "bandpass", fs=RATE, output="sos")
-    return filters.sosfilt(band, narrow)
+    return sosfilt(butter(4, [low_hz, high_hz], "bandpass", fs=RATE, output="sos"), narrow)
 
 
-def colour(samples, random) -> np.ndarray:
-    """Raise and lower parts of the spectrum smoothly, by 4 dB (deviation)."""
+def equalise_randomly(samples, random) -> np.ndarray:
+    """Raise and lower parts of the spectrum smoothly, with a standard deviation of 4 dB."""
     spectrum = np.fft.rfft(samples)
     frequencies = np.fft.rfftfreq(len(samples), 1 / RATE)
-    corners = (0, 200, 500, 1000, 2000, 4000, 8000)
-    gain_db = np.interp(frequencies, corners, random.normal(0, 4, len(corners)))
+    corners_hz = (0, 200, 500, 1000, 2000, 4000, 8000)
+    gain_db = np.interp(frequencies, corners_hz, random.normal(0, 4, len(corners_hz)))
     return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples))
 
 
-def quieter(samples) -> np.ndarray:
-    """Turn down by 20 dB and round to 16 bits."""
+def attenuate(samples) -> np.ndarray:
+    """Lower the level by 20 dB and round to 16 bits."""
     return np.round(samples / 10 * 2**15) / 2**15
 
 
-CONDITION_MAKERS = {
-    "noise": lambda samples, random: add_noise(samples, 20, random),
-    "telephone": lambda samples, random: telephone(samples, 300, 3400),
-    "quiet": lambda samples, random: quieter(samples),
-    "room": lambda samples, random: add_room(samples, 0.5, 1, random),
+class Augmentation(NamedTuple):
+    """A kind of data augmentation.
+
+    Attributes
+    ----------
+    alter : callable
+        (samples, detail, random) to samples.
+    details : iterable
+        One for each augmented copy of a recording that is made of this kind.
+    """
+
+    alter: Callable
+    details: Iterable
+
+
+class Condition(NamedTuple):
+    """An alteration to test on: its description, and (samples, random) to samples."""
+
+    text: str
+    alter: Callable
+
+
+AUGMENTATIONS = {
+    "speed": Augmentation(
+        lambda s, factor, random: change_speed(s, factor), (0.86, 0.93, 1.07, 1.15)
+    ),
+    "channel": Augmentation(lambda s, number, random: change_channel(s, random), range(1, 9)),
+    "hall": Augmentation(lambda s, number, random: add_hall(s, random), range(1, 9)),
 }
+CONDITIONS = {
+    "noise": Condition("with white noise at 20 dB", lambda s, random: add_noise(s, 20, random)),
+    "telephone": Condition(
+        "through a pass_telephone, 300 to 3400 Hz", lambda s, random: pass_telephone(s, 300, 3400)
+    ),
+    "quiet": Condition("20 dB quieter", lambda s, random: attenuate(s)),
+    "room": Condition(
+        "in a room, 0.5 s of reverberation", lambda s, random: add_room(s, 0.5, 1, random)
+    ),
+}
+
+
+def name_copies(kinds) -> list[str]:
+    """List the names of the augmented copies of some kinds, such as "speed 0.86".
+
+    Raises
+    ------
+    UsageError
+        If there is no such kind.
+    """
+    for kind in kinds:
+        if kind not in AUGMENTATIONS:
+            raise UsageError(f"--set augmentations={kind}: give some of {', '.join(AUGMENTATIONS)}")
+    return [f"{kind} {detail}" for kind in kinds for detail in AUGMENTATIONS[kind].details]
+
+
+def make_variant(samples, name, seed) -> np.ndarray:
+    """Make an augmented copy of a recording, or the recording in a condition.
+
+    Parameters
+    ----------
+    samples : np.ndarray, shape (samples,)
+        One channel at 16 kHz.
+    name : str
+        From `name_copies`, or one of `CONDITIONS`.
+    seed : int
+        Everything random follows from this and the name.
+
+    Returns
+    -------
+    np.ndarray
+        At 16 kHz; perhaps of another length.
+    """
+    random = np.random.default_rng([seed, *name.encode()])
+    if name in CONDITIONS:
+        return CONDITIONS[name].alter(samples, random)
+    kind, _, detail = name.partition(" ")
+    return AUGMENTATIONS[kind].alter(samples, float(detail), random)

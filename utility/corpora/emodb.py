@@ -2,18 +2,19 @@
 
 import csv
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from utility.errors import DataError
-from utility.globalvars import DATA_DIRECTORY, ROOT
+from utility.globalvars import DATA_DIRECTORY
 
 # File name, SHA-256 and listeners' judgement of each of the 535 recordings.
 MANIFEST_PATH = DATA_DIRECTORY / "emodb.csv"
 AUDIO_DIRECTORY = DATA_DIRECTORY / "wav"
-AUDIO_DIRECTORIES = (AUDIO_DIRECTORY, ROOT.parent / "shared" / "emodb" / "wav")
+AUDIO_DIRECTORIES = (AUDIO_DIRECTORY,)
 
 
 class Source(NamedTuple):
@@ -36,6 +37,20 @@ def read_manifest() -> dict:
     """Read the 535 published recordings: file name to its row of the manifest."""
     with MANIFEST_PATH.open(newline="", encoding="utf-8") as file:
         return {row["file"]: row for row in csv.DictReader(file)}
+
+
+NO_RECORDINGS = (
+    f"{AUDIO_DIRECTORY}: no recordings; get them with: python dataset.py download, "
+    "or name their folder with --audio DIR"
+)
+
+
+def find_recordings_folder() -> Path | None:
+    """Return the folder of EmoDB's recordings, or None."""
+    named = os.environ.get("SPEECH_EMOTION_AUDIO")
+    if named:
+        return Path(named)
+    return AUDIO_DIRECTORY if any(AUDIO_DIRECTORY.glob("*.wav")) else None
 
 
 def known_audio_directory() -> Path | None:

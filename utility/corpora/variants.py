@@ -1,128 +1,119 @@
-"""The frames of every version of the recordings, made once and kept.
+"""The frames of every variant of the recordings, made once and kept.
 
-A version is a copy to train on or a condition to test on, see `utility.corpora.augmentation`.
+A variant is an augmented copy to train on, or a condition to test on.
 """
 
+import contextlib
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from utility.audio import load_audio
-from utility.audioFeatureExtraction import FEATURE_VERSION
+from utility.corpora.augmentation import make_variant
+from utility.corpora.frames import read_frames, write_frames
 from utility.errors import DataError, SignalError
-from utility.functions import read_pickle, write_pickle
-from utility.furtherFeatures import ALL_NAMES, compute_all_features
+from utility.furtherFeatures import FEATURE_SETS, compute_all_features
 from utility.parallel import in_processes
 
-# Raised whenever a version changes, in its waveform or in its features.
-FORMAT_VERSION = 1
+PRECISIONS = dict.fromkeys(FEATURE_SETS, np.float16)
 
 
-def load_versions(corpus, names, folder, find_audio, quiet=False) -> list[list]:
-    """Read the frames of some versions of all utterances, making those that are missing.
+class MissingAudioError(DataError):
+    """Variants have to be made, and the recordings are not there."""
+
+
+def load_variants(
+    corpus, names, folder, audio, missing_audio="", processes=None, quiet=False
+) -> list[list]:
+    """Read the frames of some variants of all utterances, making those that are missing.
 
     Parameters
     ----------
     corpus : Corpus
     names : sequence of str
-        Of `COPIES` or `CONDITIONS`.
+        See `utility.corpora.augmentation.make_variant`.
     folder : path-like
-        Where versions are kept, a pickle each.
-    find_audio : callable
-        Returns the folder of the recordings; called only if a version is missing.
+        Where variants are kept.
+    audio : path-like or None
+        Folder of the recordings, which are needed only if a variant is missing.
+    missing_audio : str
+        The message where they are not there.
+    processes : int, optional
+        Default: all cores.
     quiet : bool
         Whether to show no progress.
 
     Returns
     -------
-    list of list of np.ndarray, shape (frames, 66), float16
-        For each version, for each utterance.
+    list of list of np.ndarray, shape (frames, features), float16
+        For each variant, for each utterance.
 
     Raises
     ------
+    MissingAudioError
+        If a variant is missing and there are no recordings.
     DataError
         If a recording is missing or cannot be used.
     """
-    if missing := missing_versions(corpus, names, folder):
-        make_versions(corpus, missing, Path(find_audio()), folder, quiet)
-    return [read_version(corpus, name, folder) for name in names]
-
-
-def missing_versions(corpus, names, folder) -> list[str]:
-    """List the versions that are not kept, or kept for other utterances or features."""
-    missing = []
+    folder, variants = Path(folder), {}
     for name in names:
-        try:
-            read_version(corpus, name, folder)
-        except DataError:
-            missing.append(name)
-    return missing
+        # A variant that is not kept, or of other utterances or features, is made again.
+        with contextlib.suppress(DataError):
+            variants[name] = read_variant(corpus, name, folder)
+    if missing := [name for name in names if name not in variants]:
+        if audio is None:
+            raise MissingAudioError(missing_audio)
+        make_variants(corpus, missing, Path(audio), folder, processes, quiet)
+        variants |= {name: read_variant(corpus, name, folder) for name in missing}
+    return [variants[name] for name in names]
 
 
-def read_version(corpus, name, folder) -> list[np.ndarray]:
-    """Return the frames of each utterance in a version that is kept.
+def read_variant(corpus, name, folder) -> list[np.ndarray]:
+    """Return the frames of each utterance in a kept variant.
 
     Raises
     ------
     DataError
-        If it is missing, damaged, or of other utterances or features.
+        If they are missing, damaged, or of other utterances or features.
     """
-    path = Path(folder) / f"{name}.p"
-    content = read_pickle(path, FORMAT_VERSION)
-    try:
-        expected = (FEATURE_VERSION, list(ALL_NAMES), corpus.file.tolist())
-        found = (content["feature_version"], content["feature_names"], content["file"].tolist())
-        tables = np.split(content["frames"], np.cumsum(content["frame_counts"])[:-1])
-        fits = expected == found and sum(content["frame_counts"]) == len(content["frames"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path}: damaged ({error!r}); remove it") from error
-    if not fits:
-        raise DataError(f"{path}: made for other utterances or features; remove it")
-    return tables
+    return read_frames(folder / name, corpus.file, f"remove {folder}")
 
 
-def make_versions(corpus, names, audio, folder, quiet) -> None:
-    """Compute the frames of versions, on all cores, and keep them."""
+def make_variants(corpus, names, audio, folder, processes, quiet) -> None:
+    """Compute the frames of variants and keep them."""
     from tqdm import tqdm
 
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     tasks = [(audio / file, number) for number, file in enumerate(corpus.file)]
+    work = partial(extract_variants, names=names)
     disable = True if quiet else None
-    with in_processes(partial(frames_of_versions, names=names), tasks) as results:
-        rows = list(tqdm(results, "making versions", len(tasks), unit="clip", disable=disable))
+    with in_processes(work, tasks, processes) as results:
+        bar = tqdm(results, "augmenting", len(tasks), unit="recording", disable=disable)
+        rows = list(bar)
     for row in rows:
         if isinstance(row, SignalError):
             raise DataError(str(row))
     for name, tables in zip(names, zip(*rows, strict=True), strict=True):
-        content = {
-            "format_version": FORMAT_VERSION,
-            "feature_version": FEATURE_VERSION,
-            "feature_names": list(ALL_NAMES),
-            "file": corpus.file,
-            "frame_counts": np.array([len(table) for table in tables]),
-            "frames": np.concatenate(tables),
-        }
-        write_pickle(Path(folder) / f"{name}.p", content)
+        write_frames(folder / name, corpus.file, tables, PRECISIONS)
 
 
-def frames_of_versions(task, names) -> list[np.ndarray] | SignalError:
-    """Return the frames of each version of a recording, or what is wrong with it."""
-    from utility.corpora.augmentation import make_version
-
+def extract_variants(task, names) -> list[np.ndarray] | SignalError:
+    """Return the frames of each variant of a recording, or the reason why there are none."""
     path, number = task
     try:
         samples = load_audio(path)
-        versions = [make_version(samples, name, number) for name in names]
-        return [as_half(compute_all_features(version)) for version in versions]
+        variants = (make_variant(samples, name, number) for name in names)
+        return [to_float16(compute_all_features(variant)) for variant in variants]
     except SignalError as error:
         return SignalError(f"{path}: {error}")
 
 
-def as_half(frames) -> np.ndarray:
-    """Halve the room that frames take, which costs a thousandth of a deviation.
+def to_float16(frames) -> np.ndarray:
+    """Halve the memory of frames, which costs a thousandth of a deviation.
 
-    Digital silence can have a harmonic ratio beyond the range of the type.
+    Values beyond the range of the type are clipped: digital silence can have a harmonic
+    ratio that large.
     """
     largest = np.finfo(np.float16).max
     return frames.clip(-largest, largest).astype(np.float16)

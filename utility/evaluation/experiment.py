@@ -1,189 +1,100 @@
-"""What is trained on: utterances in several versions, of which some speakers decide.
+"""An experiment: the training part of a fold, and the speakers in it that validate choices.
 
-Nothing here imports TensorFlow, so that a process can be handed its work before it does.
+TensorFlow is imported only where a network is trained, so that a process can be handed its
+work before it is loaded.
 """
 
-from dataclasses import dataclass, fields, replace
-from itertools import chain
-from typing import NamedTuple
+import time
+from dataclasses import dataclass
 
 import numpy as np
 
 from utility.errors import DataError
-from utility.globalvars import EMOTION_LABELS, Hyperparameters
-from utility.network.voice import Statistics, measure_baseline, measure_statistics
+from utility.furtherFeatures import columns_of, feature_names
+from utility.network.hyperparameters import MOST_MEMBERS, Hyperparameters
+from utility.network.training_set import TrainingSet
+from utility.network.voice import Statistics, adapt
 
-# Share of the training speakers that decide (rounded up): 3 of 10.
+# Fraction of the training speakers that validate choices, rounded up: 3 of 10.
 VALIDATION_SHARE = 0.25
-# Each is left out once, for a temperature that is fitted to voices not trained on.
+# Groups of speakers that are left out in turn to fit a temperature.
 SPEAKER_GROUPS = 3
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """Utterances to train on, in all their versions.
-
-    Attributes
-    ----------
-    versions : list of list of np.ndarray, shape (frames, features)
-        For each version, for each utterance; the first are the recordings themselves,
-        the others copies of them.
-    labels : np.ndarray of int, shape (utterances,)
-    speakers : np.ndarray of str, shape (utterances,)
-    emotions : tuple of str
-        The classes that labels count.
-    """
-
-    versions: list
-    labels: np.ndarray
-    speakers: np.ndarray
-    emotions: tuple = EMOTION_LABELS
-
-    def __len__(self):
-        return len(self.labels)
-
-    def take(self, rows) -> "TrainingSet":
-        """Return some of the utterances."""
-        versions = [[tables[i] for i in rows] for tables in self.versions]
-        labels, speakers = self.labels[rows], self.speakers[rows]
-        return replace(self, versions=versions, labels=labels, speakers=speakers)
-
-    def columns(self, count) -> "TrainingSet":
-        """Return the first columns of all frames, which are what a network reads."""
-        versions = [[table[:, :count] for table in tables] for tables in self.versions]
-        return replace(self, versions=versions)
-
-    def statistics(self) -> Statistics:
-        """Measure the recordings, without their copies."""
-        return measure_statistics(self.versions[0])
-
-    def baselines(self, reference) -> list[dict]:
-        """Measure, for each version, what is usual for each speaker in it."""
-        voices = {name: np.flatnonzero(self.speakers == name) for name in np.unique(self.speakers)}
-        return [
-            {
-                name: measure_baseline([tables[i] for i in rows], reference)
-                for name, rows in voices.items()
-            }
-            for tables in self.versions
-        ]
-
-
-@dataclass(frozen=True)
 class Experiment:
-    """Utterances to train on, some of which decide about everything that has to be chosen.
+    """Utterances to train on, some of whose speakers validate choices.
 
-    The deciding ones are all those of some of the speakers, so that a choice is
-    made on voices that were not trained on. What a result is reported on is not in here.
+    The utterances that a result is reported on are not in here.
 
     Attributes
     ----------
-    everything : TrainingSet
-    deciding : np.ndarray of int
-        Their utterance numbers.
+    training_set : TrainingSet
+    validation_rows : np.ndarray of int
+        The utterances of the validation speakers.
     hyperparameters : Hyperparameters
-        Where a search starts from.
     seed : int
     quiet : bool
         Whether to show no progress.
     """
 
-    everything: TrainingSet
-    deciding: np.ndarray
+    training_set: TrainingSet
+    validation_rows: np.ndarray
     hyperparameters: Hyperparameters
     seed: int
     quiet: bool = False
 
-    def divide(self, hyperparameters, rows) -> tuple[TrainingSet, TrainingSet]:
-        """Return all but some utterances, and of those the recordings, without copies.
+    def divide(self, rows) -> tuple[TrainingSet, TrainingSet]:
+        """Return all utterances but some, and the recordings of those without copies."""
+        others = np.delete(np.arange(len(self.training_set)), rows)
+        return self.training_set.take(others), self.training_set.take(rows).without_copies()
 
-        Both have the columns that the network reads.
-        """
-        everything = self.everything.columns(hyperparameters.features)
-        unheard = everything.take(rows)
-        learning = everything.take(np.delete(np.arange(len(everything)), rows))
-        return learning, replace(unheard, versions=unheard.versions[:1])
-
-    def speaker_groups(self) -> list[np.ndarray]:
-        """Return the utterance numbers of each third of the speakers, drawn at random."""
+    def group_speakers(self) -> list[np.ndarray]:
+        """Return the utterances of each third of the speakers, divided at random."""
         from sklearn.model_selection import GroupKFold
 
-        speakers = self.everything.speakers
+        speakers = self.training_set.speakers
         count = min(SPEAKER_GROUPS, len(set(speakers)))
         splitter = GroupKFold(count, shuffle=True, random_state=self.seed)
         return [rows for _, rows in splitter.split(speakers, groups=speakers)]
 
+    def measure_statistics(self) -> Statistics:
+        """Measure the features that the network reads, over all recordings."""
+        columns = columns_of(feature_names(self.hyperparameters.features))
+        return self.training_set.measure_statistics().take(columns)
 
-class Material(NamedTuple):
-    """What experiments are made of: utterances, and other versions of them.
+    def name_progress(self, text) -> str | None:
+        """Return the name of a progress bar, or None to show none."""
+        return None if self.quiet else text
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Hyperparameters, and how well they did on the validation speakers.
 
     Attributes
     ----------
-    corpus : Corpus
-    copies : list of list of np.ndarray
-        Frames to train on beside those of the corpus: for each copy, for each utterance.
-    conditions : dict of str to list of np.ndarray
-        Frames to test on, of each utterance in each condition.
+    hyperparameters : Hyperparameters
+    history : list of dict
+        One row per epoch, see `utility.network.training.fit`.
+    epochs : int
+        Epochs to train for: all, or with patience, those up to the best.
+    seconds : float
     """
 
-    corpus: object
-    copies: list
-    conditions: dict
+    hyperparameters: Hyperparameters
+    history: list
+    epochs: int
+    seconds: float
 
-    def take(self, rows) -> "Material":
-        """Return some of the utterances."""
-        columns = {
-            field.name: getattr(self.corpus, field.name)[rows]
-            for field in fields(self.corpus)
-            if field.name not in ("frames", "audio")
-        }
-        frames, *copies = ([table[i] for i in rows] for table in (self.corpus.frames, *self.copies))
-        return Material(
-            replace(self.corpus, **columns, frames=frames),
-            copies,
-            {name: [table[i] for i in rows] for name, table in self.conditions.items()},
-        )
-
-
-def join(materials) -> Material:
-    """Put several data sets together, whose speakers, files and texts keep apart.
-
-    Parameters
-    ----------
-    materials : dict of str to Material
-        By the name of the data set.
-    """
-    if len(materials) == 1:
-        return next(iter(materials.values()))
-    corpora = {name: material.corpus for name, material in materials.items()}
-
-    def chained(lists):
-        return list(chain.from_iterable(lists))
-
-    columns = {}
-    for field in fields(next(iter(corpora.values()))):
-        values = {name: getattr(corpus, field.name) for name, corpus in corpora.items()}
-        if field.name in ("file", "speaker", "text"):
-            values = {
-                name: np.array([f"{name}/{value}" for value in own]) for name, own in values.items()
-            }
-        if field.name == "frames":
-            columns[field.name] = chained(values.values())
-        elif field.name != "audio":
-            columns[field.name] = np.concatenate(list(values.values()))
-    parts = materials.values()
-    return Material(
-        type(next(iter(corpora.values())))(**columns),
-        [chained(copies) for copies in zip(*(part.copies for part in parts), strict=True)],
-        {
-            name: chained(part.conditions[name] for part in parts)
-            for name in next(iter(parts)).conditions
-        },
-    )
+    @property
+    def measured(self) -> dict:
+        """The row of the history after that number of epochs."""
+        return self.history[self.epochs - 1]
 
 
 def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Experiment:
-    """Take some utterances and their copies, and cut the deciding speakers from them.
+    """Take some utterances with their copies, and draw the validation speakers among them.
 
     Parameters
     ----------
@@ -192,7 +103,7 @@ def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Exper
         The utterances.
     hyperparameters : Hyperparameters
     seed : int
-        Draws the speakers, too.
+        Of the networks, and of the draw.
     quiet : bool
 
     Raises
@@ -205,10 +116,103 @@ def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Exper
     corpus = material.corpus
     speakers = corpus.speaker[rows]
     if len(set(speakers)) < 2:
-        raise DataError("a part to train on has one speaker; give two or more, so that one decides")
+        raise DataError(
+            "a training part has one speaker only; at least two are needed, one for validation"
+        )
     splitter = GroupShuffleSplit(n_splits=1, test_size=VALIDATION_SHARE, random_state=seed)
-    _, deciding = next(splitter.split(rows, groups=speakers))
-    everything = TrainingSet(
-        [corpus.frames, *material.copies], corpus.labels, corpus.speaker, corpus.emotions
+    _, validation_rows = next(splitter.split(rows, groups=speakers))
+    variants = [corpus.frames, *material.copies]
+    training_set = TrainingSet(variants, corpus.labels, corpus.speaker, corpus.emotions)
+    return Experiment(training_set.take(rows), validation_rows, hyperparameters, seed, quiet)
+
+
+def validate(experiment) -> Trial:
+    """Train without the validation speakers, and measure every epoch on them."""
+    from utility.network.training import best_epoch, fit
+
+    started = time.monotonic()
+    training_set, validation = experiment.divide(experiment.validation_rows)
+    _, history = fit(
+        training_set,
+        experiment.hyperparameters,
+        seed=experiment.seed,
+        validation=validation,
+        progress=experiment.name_progress("validation"),
     )
-    return Experiment(everything.take(rows), deciding, hyperparameters, seed, quiet)
+    epochs = best_epoch(history) if experiment.hyperparameters.patience else len(history)
+    return Trial(experiment.hyperparameters, history, epochs, time.monotonic() - started)
+
+
+def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
+    """Train a network of the ensemble with all utterances.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    epochs : int
+    member : int
+        Its number, from 0.
+
+    Returns
+    -------
+    arrays : dict of str to np.ndarray
+    history : list of dict
+
+    Raises
+    ------
+    WeightsError
+        If the NumPy definition of the network does not compute the same.
+    """
+    from utility.network.model import model_arrays
+    from utility.network.training import fit
+
+    model, history = fit(
+        experiment.training_set,
+        experiment.hyperparameters,
+        seed=experiment.seed * MOST_MEMBERS + member,
+        epochs=epochs,
+        progress=experiment.name_progress(f"network {member + 1}"),
+    )
+    return model_arrays(model), history
+
+
+def predict_left_out(experiment, epochs, rows) -> tuple[np.ndarray, np.ndarray]:
+    """Train without some speakers and predict them, for a temperature to be fitted to.
+
+    Half of the predictions are of frames adapted to the speaker, as users may do.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    epochs : int
+    rows : np.ndarray of int
+        All utterances of these speakers.
+
+    Returns
+    -------
+    labels : np.ndarray of int, shape (predictions,)
+    probabilities : np.ndarray, shape (predictions, emotions)
+    """
+    from utility.network.training import fit, predict_with_keras
+
+    hyperparameters = experiment.hyperparameters
+    training_set, left_out = experiment.divide(rows)
+    model, _ = fit(
+        training_set,
+        hyperparameters,
+        seed=experiment.seed,
+        epochs=epochs,
+        progress=experiment.name_progress("temperature"),
+    )
+    (tables,), labels = left_out.variants, left_out.labels
+    if hyperparameters.adapted_share:
+        reference = training_set.measure_statistics()
+        (baselines,) = left_out.measure_baselines(reference)
+        tables = tables + [
+            adapt(table, baselines[speaker], reference)
+            for table, speaker in zip(tables, left_out.speakers, strict=True)
+        ]
+        labels = np.tile(labels, 2)
+    columns = columns_of(feature_names(hyperparameters.features))
+    read = [table.take(columns, axis=1) for table in tables]
+    return labels, predict_with_keras(model, read, hyperparameters)

@@ -1,11 +1,8 @@
-"""A fold from beginning to end: choose, train, scale, test.
-
-TensorFlow is imported only where something is trained, since a process that hands its
-work to others needs none.
-"""
+"""A fold from beginning to end: choose hyperparameters, train, and test."""
 
 import multiprocessing
 import os
+from collections import Counter
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -15,26 +12,50 @@ from urllib.parse import quote
 import numpy as np
 
 from utility.command_line import native_stderr_silenced
-from utility.evaluation.experiment import Material, make_experiment
-from utility.globalvars import Hyperparameters
-from utility.network.inference import apply_temperature
+from utility.errors import UsageError
+from utility.evaluation.experiment import (
+    make_experiment,
+    predict_left_out,
+    train_member,
+    validate,
+)
+from utility.evaluation.material import Material
+from utility.evaluation.measures import CLEAN, name_adaptation, prediction_rows
+from utility.furtherFeatures import columns_of
+from utility.network.hyperparameters import Hyperparameters, write_names
+from utility.network.inference import apply_temperature, predict_frames
+from utility.network.voice import adapt, measure_baseline
+from utility.network.weights import Weights
 from utility.parallel import in_processes
 
 TEMPERATURE_RANGE = (0.25, 4)
+WHOLE_VOICE = "speaker"
+
+
+class Task(NamedTuple):
+    """A fold to evaluate: the seed, and the `utility.corpora.protocols.Fold`."""
+
+    seed: int
+    fold: tuple
+
+    @property
+    def name(self) -> str:
+        """A file name, whatever characters a speaker's name has."""
+        return f"seed {self.seed}, {quote(self.fold.name, safe=' ')}"
 
 
 class Plan(NamedTuple):
-    """What is done alike in every fold.
+    """Everything that all folds share.
 
     Attributes
     ----------
     material : Material
     hyperparameters : Hyperparameters
-        To train with, or where a search starts from.
+        To train with, or where a search starts.
     max_evals : int
         Trials of that search; 0 for none.
-    calibrate : sequence of str
-        See `utility.evaluation.conditions.make_tests`.
+    adapt : sequence of str
+        See `make_tests`.
     folder : Path
         Where a search keeps its trials.
     """
@@ -42,17 +63,16 @@ class Plan(NamedTuple):
     material: Material
     hyperparameters: Hyperparameters
     max_evals: int
-    calibrate: list
+    adapt: list
     folder: Path
 
 
 def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
-    """Choose and train on the training part of a fold, and predict the other part.
+    """Choose and train on the training part of a fold, and predict the test part.
 
     Parameters
     ----------
-    task : tuple of int and Fold
-        The seed and the fold.
+    task : Task
     plan : Plan
     quiet : bool
         Whether to show no progress.
@@ -62,56 +82,44 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
     Returns
     -------
     dict
-        What JSON can hold: fold, seed, predictions (a table for each test) and trials as
-        rows of tables, hyperparameters, epochs and temperature, and history, a row an epoch.
+        Ready for JSON: fold, seed, predictions (a table for each test) and trials as rows
+        of tables, hyperparameters, epochs, temperature, and history with one row per epoch.
     """
-    from utility.evaluation.conditions import make_tests
-    from utility.evaluation.measures import prediction_rows
-    from utility.network.inference import predict_frames
-
-    (seed, fold), (material, hyperparameters, *_) = task, plan
-    place, corpus = {"fold": fold.name, "seed": seed}, material.corpus
-    experiment = make_experiment(material, fold.train, hyperparameters, seed, quiet)
-    trials = make_trials(experiment, plan.max_evals, plan.folder / f"{fold_name(task)}.trials.p")
-    epochs = hyperparameters.epochs
+    (seed, fold), material = task, plan.material
+    place = {"fold": fold.name, "seed": seed}
+    experiment = make_experiment(material, fold.train, plan.hyperparameters, seed, quiet)
+    trials = make_trials(experiment, plan.max_evals, plan.folder / f"{task.name}.trials.p")
+    epochs = plan.hyperparameters.epochs
     if trials:
         best = min(trials, key=lambda trial: trial.measured["validation_loss"])
-        hyperparameters, epochs = best.hyperparameters, best.epochs
-    weights, history = train_weights(experiment, hyperparameters, epochs, processes)
-    tests = make_tests(
-        corpus, fold.test, material.conditions, plan.calibrate, weights.statistics, seed
-    )
+        experiment, epochs = replace(experiment, hyperparameters=best.hyperparameters), best.epochs
+    weights, history = train_weights(experiment, epochs, processes)
+    tests = make_tests(material, fold.test, plan.adapt, weights, seed)
     return {
         **place,
         "predictions": {
-            name: prediction_rows(corpus, fold, seed, predict_frames(weights, tables)[0])
+            name: prediction_rows(material.corpus, fold, seed, predict_frames(weights, tables)[0])
             for name, tables in tests.items()
         },
         "trials": [
             place
             | {"trial": number, "seconds": round(trial.seconds, 1)}
-            | asdict(trial.hyperparameters)
+            | write_names(asdict(trial.hyperparameters))
             | trial.measured
             for number, trial in enumerate(trials, 1)
         ],
-        "hyperparameters": asdict(hyperparameters),
+        "hyperparameters": asdict(experiment.hyperparameters),
         "epochs": epochs,
         "temperature": weights.temperature,
         "history": [place | row for row in (best.history if trials else history)],
     }
 
 
-def fold_name(task) -> str:
-    """Name the files of a fold, whatever its speaker is called."""
-    seed, fold = task
-    return f"seed {seed}, {quote(fold.name, safe=' ')}"
-
-
 def make_trials(experiment, max_evals, trials_path) -> list:
-    """Try hyperparameters on the validation speakers, as far as there is anything to choose.
+    """Try hyperparameters on the validation speakers, if anything is to be chosen.
 
-    Searched ones if `max_evals` says how many; those given if the number of epochs
-    is open; otherwise none.
+    That is a search of `max_evals` trials, or with early stopping a single trial, which
+    chooses the number of epochs; otherwise nothing.
     """
     if max_evals:
         import_tensorflow()
@@ -120,94 +128,78 @@ def make_trials(experiment, max_evals, trials_path) -> list:
         return tune(experiment, max_evals, trials_path)
     if experiment.hyperparameters.patience:
         import_tensorflow()
-        from utility.network.training import validate
-
-        return [validate(experiment, experiment.hyperparameters)]
+        return [validate(experiment)]
     return []
 
 
-def train_part(part, experiment, hyperparameters, epochs):
-    """Train one of the networks that weights are made of.
-
-    Parameters
-    ----------
-    part : int or np.ndarray of int
-        The number of a member, or the utterances that a network for the temperature
-        is trained without.
-    experiment : Experiment
-    hyperparameters : Hyperparameters
-    epochs : int
-
-    Returns
-    -------
-    (dict of str to np.ndarray, list of dict) or (np.ndarray, np.ndarray)
-        The arrays of a member and its history, or the labels of those utterances and
-        their probabilities.
-    """
-    import_tensorflow()
-    from utility.network.model import model_arrays
-    from utility.network.training import fit_member, predict_unheard
-
-    if isinstance(part, np.ndarray):
-        return predict_unheard(experiment, hyperparameters, epochs, part)
-    model, history = fit_member(experiment, hyperparameters, epochs, part)
-    return model_arrays(model), history
-
-
-def train_weights(experiment, hyperparameters, epochs, processes=None):
-    """Train all members and fit the temperature.
+def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dict]]:
+    """Train all members of the ensemble and fit its temperature.
 
     The temperature is fitted to single networks, each trained without a third of the
-    speakers, whom it predicts: means of several would take as many trainings.
+    speakers, whom it predicts; to ensembles it would take three times as many trainings.
 
     Parameters
     ----------
     experiment : Experiment
-    hyperparameters : Hyperparameters
     epochs : int
     processes : int, optional
-        Networks at a time, each on a core of its own; as many as there are cores unless given.
+        Networks to train at a time, each on a core of its own. Default: all cores.
 
     Returns
     -------
     weights : Weights
     history : list of dict
-        Of each epoch, the means over members.
+        For each epoch, the means over members.
     """
     from tqdm import tqdm
 
-    from utility.network.weights import Weights
-
-    members = hyperparameters.members
-    parts = [*range(members), *(experiment.speaker_groups() if hyperparameters.scaled else [])]
-    quiet = experiment.quiet
-    several = len(parts) > 1 and processes != 1
+    hyperparameters, quiet = experiment.hyperparameters, experiment.quiet
+    networks = [(train_member, number) for number in range(hyperparameters.members)]
+    if hyperparameters.temperature_scaling:
+        networks += [(predict_left_out, rows) for rows in experiment.group_speakers()]
+    several = len(networks) > 1 and processes != 1
+    # Networks that train side by side share one bar, which counts them.
     work = partial(
-        train_part,
-        experiment=replace(experiment, quiet=quiet or several),
-        hyperparameters=hyperparameters,
-        epochs=epochs,
+        train_network, experiment=replace(experiment, quiet=quiet or several), epochs=epochs
     )
     disable = True if quiet or not several else None
-    with in_processes(work, parts, processes) as results:
-        bar = tqdm(results, "networks", len(parts), unit="network", disable=disable)
+    with in_processes(work, networks, processes) as results:
+        bar = tqdm(results, "networks", len(networks), unit="network", leave=False, disable=disable)
         trained = list(bar)
+    members, left_out = trained[: hyperparameters.members], trained[hyperparameters.members :]
     temperature = 1.0
-    if unheard := trained[members:]:
-        temperature = best_temperature(*map(np.concatenate, zip(*unheard, strict=True)))
-    arrays, histories = zip(*trained[:members], strict=True)
+    if left_out:
+        labels, probabilities = (np.concatenate(parts) for parts in zip(*left_out, strict=True))
+        temperature = fit_temperature(labels, probabilities)
+    arrays, histories = zip(*members, strict=True)
     history = [
         {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         | {"epoch": rows[0]["epoch"]}
         for rows in zip(*histories, strict=True)
     ]
-    statistics = experiment.everything.columns(hyperparameters.features).statistics()
-    emotions = experiment.everything.emotions
-    return Weights(hyperparameters, list(arrays), statistics, temperature, emotions), history
+    weights = Weights(
+        hyperparameters,
+        list(arrays),
+        experiment.measure_statistics(),
+        temperature,
+        experiment.training_set.emotions,
+    )
+    return weights, history
 
 
-def best_temperature(labels, probabilities) -> float:
-    """Return the temperature at which probabilities have the lowest cross-entropy."""
+def train_network(network, experiment, epochs):
+    """Train one network of `train_weights`, given by a function and its last argument."""
+    import_tensorflow()
+    function, argument = network
+    return function(experiment, epochs, argument)
+
+
+def fit_temperature(labels, probabilities) -> float:
+    """Return the temperature at which probabilities have the lowest cross-entropy.
+
+    Temperature scaling, after C. Guo et al., "On calibration of modern neural networks",
+    ICML 2017. The probabilities stand in for the logits: only their ratios matter.
+    """
     from scipy.optimize import minimize_scalar
     from sklearn.metrics import log_loss
 
@@ -216,18 +208,75 @@ def best_temperature(labels, probabilities) -> float:
     def loss(temperature):
         return log_loss(labels, apply_temperature(probabilities, temperature), labels=classes)
 
+    # The loss has a single minimum, so a bounded search finds it wherever it starts.
     return float(minimize_scalar(loss, bounds=TEMPERATURE_RANGE, method="bounded").x)
+
+
+def check_adaptation(corpus, clips) -> None:
+    """Check a value of --adapt: "speaker", or a number of other clips that each speaker has.
+
+    Raises
+    ------
+    UsageError
+    """
+    most = min(Counter(corpus.speaker.tolist()).values()) - 1
+    if clips != WHOLE_VOICE and not (clips.isdecimal() and 1 <= int(clips) <= most):
+        raise UsageError(
+            f"--adapt {clips}: give {WHOLE_VOICE}, or a number of clips from 1 to {most}"
+        )
+
+
+def make_tests(material, rows, adaptations, weights, seed) -> dict:
+    """List the frames of the test utterances for each test: clean, in conditions, adapted.
+
+    Parameters
+    ----------
+    material : Material
+    rows : np.ndarray of int
+        The test utterances.
+    adaptations : sequence of str
+        "speaker" adapts by all clips of the speaker, a number by that many other clips,
+        drawn at random for each utterance.
+    weights : Weights
+    seed : int
+
+    Returns
+    -------
+    dict of str to list of np.ndarray, shape (frames, features)
+        "clean" first.
+    """
+    corpus, reference = material.corpus, weights.statistics
+    columns = columns_of(weights.feature_names)
+    tables = [table.take(columns, axis=1) for table in corpus.frames]
+    tests = {CLEAN: [tables[row] for row in rows]}
+    for name, variant in material.conditions.items():
+        tests[name] = [variant[row].take(columns, axis=1) for row in rows]
+    for clips in adaptations:
+        tests[name_adaptation(clips)] = [
+            adapt(tables[row], measure_baseline([tables[i] for i in others], reference), reference)
+            for row, others in ((row, draw_clips(corpus, row, clips, seed)) for row in rows)
+        ]
+    return tests
+
+
+def draw_clips(corpus, utterance, clips, seed) -> np.ndarray:
+    """Draw utterances of the same speaker, whatever their emotion, to adapt one with."""
+    voice = np.flatnonzero(corpus.speaker == corpus.speaker[utterance])
+    if clips == WHOLE_VOICE:
+        return voice
+    others = voice[voice != utterance]
+    return np.random.default_rng([seed, utterance]).permutation(others)[: int(clips)]
 
 
 def import_tensorflow() -> None:
     """Import TensorFlow without the notes that it prints for its developers.
 
-    A process that was started to share the work gets one core.
+    A worker process of a pool gets one core.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with native_stderr_silenced():
         import tensorflow
-    # Every training traces its network anew, which TensorFlow takes for a mistake.
+    # TensorFlow warns that a function is traced often; every training traces its own.
     tensorflow.get_logger().setLevel("ERROR")
     if multiprocessing.parent_process():
         tensorflow.config.threading.set_intra_op_parallelism_threads(1)

@@ -192,7 +192,7 @@ def bootstrap(tallies, predictions) -> dict:
     Returns
     -------
     dict of np.ndarray, first axes draws and seeds
-        The tallies of each draw, summed over its utterances.
+        The tallies of each draw_epoch, summed over its utterances.
     """
     speakers, seeds = np.unique(predictions.speaker), np.unique(predictions.seed)
     parts = [
@@ -214,7 +214,7 @@ def bootstrap(tallies, predictions) -> dict:
 def interval_of(draws, predictions) -> list[float] | None:
     """Return the middle 95 % of what was drawn; None if there is one speaker only to draw.
 
-    The mean over seeds is taken within each draw, `draws` being (draws, seeds).
+    The mean over seeds is taken within each draw_epoch, `draws` being (draws, seeds).
     """
     if len(np.unique(predictions.speaker)) < 2:
         return None
@@ -348,3 +348,8 @@ def summarise(predictions) -> dict:
         },
         "confusion_matrix": confusion.astype(int).tolist(),
     }
+
+
+def name_adaptation(clips) -> str:
+    """Name the test that adapts with a number of clips, or with all of the speaker's."""
+    return f"calibrated_{clips}"

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from utility.corpora.augmentation import CONDITIONS
 from utility.evaluation.measures import CLEAN, MEASURES
-from utility.globalvars import CONDITIONS
 
 PROTOCOLS = {
     "holdout": "a random 30 % was set aside, the split of 2018; every speaker is on both sides, "
@@ -198,7 +198,9 @@ def test_text(name) -> str:
     if clips := clips_of(name):
         number = counted(int(clips), "clip") if clips.isdecimal() else "all clips"
         return f"calibrated with {number}"
-    return "as recorded" if name == CLEAN else CONDITIONS.get(name, name)
+    if name == CLEAN:
+        return "as recorded"
+    return CONDITIONS[name].text if name in CONDITIONS else name
 
 
 def counted(number, word) -> str:

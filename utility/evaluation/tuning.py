@@ -1,8 +1,8 @@
 """The search for hyperparameters, with hyperas and TPE.
 
-hyperas copies the source of `data` and `model` into a module of its own, with
-the imports of this file, and turns what stands in double braces into a search
-space. So the two use imported names only, and both say `experiment`.
+hyperas copies the source of `data` and `model` into a module of its own, with the imports of
+this file, and turns everything in double braces into a search space. That is why the two use
+only imported names, and why both say `experiment`.
 """
 
 import contextlib
@@ -22,10 +22,11 @@ from hyperopt.fmin import generate_trial
 from tqdm import tqdm
 
 from utility.errors import DataError
+from utility.evaluation.experiment import Trial, validate
 from utility.functions import replaced_when_done
-from utility.network.training import Trial, validate
+from utility.network.hyperparameters import read_hyperparameters, write_names
 
-# hyperas 0.4.1 imports this name, which Keras 3 has no more and the search never calls.
+# hyperas 0.4.1 imports this name, which Keras 3 lacks and the search never calls.
 if not hasattr(keras.models, "model_from_yaml"):
     keras.models.model_from_yaml = None
 
@@ -42,8 +43,8 @@ def tune(experiment, max_evals, trials_path) -> list[Trial]:
     max_evals : int
         Number of trials, at least 1; each trains a network.
     trials_path : Path
-        Where hyperopt keeps the trials, after each of them; a search that finds some
-        there goes on from them.
+        Where hyperopt keeps the trials, after each of them. A search that finds some there
+        continues from them.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def tune(experiment, max_evals, trials_path) -> list[Trial]:
 
 
 def read_trials(path) -> Trials:
-    """Read the trials of a search that was stopped; none where there was none.
+    """Read the trials of a search that was stopped; none if there was none.
 
     Raises
     ------
@@ -81,22 +82,23 @@ def read_trials(path) -> Trials:
         return pickle.loads(path.read_bytes())
     except FileNotFoundError:
         return Trials()
-    except Exception as error:  # a damaged pickle can raise anything at all
-        raise DataError(f"{path}: damaged ({error}); remove it to search anew") from error
+    except Exception as error:  # a damaged pickle can raise anything
+        raise DataError(
+            f"{path}: damaged ({error}); remove it to start the search again"
+        ) from error
 
 
 def data():
-    """Read what `tune` has put into the folder."""
+    """Read the experiment that `tune` has put into the folder."""
     experiment = pickle.loads(Path("experiment.p").read_bytes())
-    return experiment  # noqa: RET504, hyperas keeps what stands before the return
+    return experiment  # noqa: RET504, hyperas keeps the lines before the return
 
 
 def model(experiment):
-    """Train with hyperparameters that hyperas fills in; what is not named stays as it is."""
-    hyperparameters = replace(
-        experiment.hyperparameters,
-        features={{choice([36, 66])}},
-        copies={{choice([0, 2, 4])}},
+    """Train with hyperparameters that hyperas fills in; the others stay as they are."""
+    searched = dict(  # noqa: C408, hyperas reads the names before "="
+        features={{choice(["original", "original,further"])}},
+        augmented_copies={{choice([0, 2, 4])}},
         learning_rate={{loguniform(np.log(5e-4), np.log(8e-3))}},
         dense_units={{choice([64, 128, 256])}},
         lstm_units={{choice([32, 64])}},
@@ -106,18 +108,19 @@ def model(experiment):
         dropout={{uniform(0.2, 0.6)}},
         weight_decay={{loguniform(np.log(1e-3), np.log(1e-1))}},
     )
-    trial = validate(experiment, hyperparameters)
+    hyperparameters = read_hyperparameters(searched, experiment.hyperparameters)
+    trial = validate(replace(experiment, hyperparameters=hyperparameters))
     return {"loss": trial.measured["validation_loss"], "status": STATUS_OK, "trial": trial}
 
 
-def known_point(space, hyperparameters) -> dict | None:
-    """Find the point of a search space at which some hyperparameters lie; None if none.
+def find_point(space, hyperparameters) -> dict | None:
+    """Find the point of a search space that stands for some hyperparameters, or None.
 
-    hyperopt counts the options of a choice, where everything else has its value.
+    hyperopt gives the options of a choice by number, and everything else by value.
     """
-    point = {}
+    point, values = {}, write_names(vars(hyperparameters))
     for name, node in space.items():
-        value = getattr(hyperparameters, name)
+        value = values[name]
         if node.name == "switch":
             options = [option.obj for option in node.pos_args[1:]]
             if value not in options:
@@ -128,44 +131,36 @@ def known_point(space, hyperparameters) -> dict | None:
 
 
 def fmin_for(experiment, trials_path):
-    """Return hyperopt's `fmin` as hyperas 0.4.1 calls it, with our progress bar.
+    """Return hyperopt's `fmin` as hyperas 0.4.1 calls it.
 
-    hyperas passes `rseed`, where hyperopt 0.3 wants a generator, and takes a
-    TypeError from anywhere inside for a sign to start over. The first trial is
-    what is known already, so that a search ends no worse than it began. Trials are
-    made one by one, and kept after each.
+    hyperas passes `rseed` where hyperopt 0.3 expects a generator, and takes a TypeError from
+    anywhere inside as a sign to start over. The first trial is that of the experiment's own
+    hyperparameters, so that a search ends no worse than it began. Trials are made one by one,
+    and kept after each.
     """
-    disable = True if experiment.quiet else None
 
     def fmin_today(function, *, space, trials, algo, max_evals, rseed, **options):
-        known = known_point(space, experiment.hyperparameters)
+        known = find_point(space, experiment.hyperparameters)
 
         def suggest_known(ids, *_):
             return [generate_trial(ids[0], known)]
 
-        @contextlib.contextmanager
-        def progress(initial, total):
-            with tqdm(
-                None, "tuning", max_evals, unit="trial", initial=initial, disable=disable
-            ) as bar:
-                yield bar
-
+        options |= {"space": space, "trials": trials, "show_progressbar": False}
+        done, disable = len(trials.trials), True if experiment.quiet else None
+        bar = tqdm(None, "search", max_evals, unit="trial", initial=done, disable=disable)
         try:
-            for count in range(len(trials.trials) + 1, max_evals + 1):
-                fmin(
-                    function,
-                    space=space,
-                    trials=trials,
-                    algo=suggest_known if known and count == 1 else algo,
-                    max_evals=count,
-                    rstate=np.random.default_rng([rseed, count]),
-                    show_progressbar=progress,
-                    **options,
-                )
+            for count in range(done + 1, max_evals + 1):
+                suggest = suggest_known if known and count == 1 else algo
+                random = np.random.default_rng([rseed, count])
+                fmin(function, algo=suggest, max_evals=count, rstate=random, **options)
                 with replaced_when_done(trials_path) as temporary:
                     temporary.write_bytes(pickle.dumps(trials))
+                bar.set_postfix_str(f"lowest loss {min(trials.losses()):.2f}")
+                bar.update()
         except TypeError as error:
             raise RuntimeError(f"a trial failed: {error}") from error
+        finally:
+            bar.close()
 
     return fmin_today
 

@@ -61,7 +61,7 @@ def predict_batch(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
     hyperparameters = weights.hyperparameters
     make_steps, *network = NETWORKS[hyperparameters.network]
     with np.errstate(all="ignore"):
-        steps = [make_steps(frames[:, : hyperparameters.features], weights) for frames in clips]
+        steps = [make_steps(frames[:, : len(weights.statistics.mean)], weights) for frames in clips]
         outputs = [predict_with(arrays, network, steps) for arrays in weights.members]
         members, attentions = zip(*outputs, strict=True)
         probabilities = apply_temperature(np.mean(members, axis=0), weights.temperature)

@@ -16,7 +16,7 @@ from utility.errors import WeightsError
 from utility.globalvars import LARGEST_DEVIATION, VARIANCE_FLOOR
 
 
-def build_model(hyperparameters, class_count) -> keras.Model:
+def build_model(hyperparameters, feature_count, class_count) -> keras.Model:
     """Build a network, untrained.
 
     Parameters
@@ -31,14 +31,14 @@ def build_model(hyperparameters, class_count) -> keras.Model:
         From (clips, frames, features) to probabilities of the emotions, (clips, class_count).
     """
     make_steps, make_network = NETWORKS[hyperparameters.network]
-    frames = keras.Input((None, hyperparameters.features), name="frames")
+    frames = keras.Input((None, feature_count), name="frames")
     steps = make_steps(frames, not_padding(frames), hyperparameters)
     pooled = make_network(steps, not_padding(steps), hyperparameters)
     probabilities = layers.Dense(class_count, "softmax", name="emotion")(pooled)
     return keras.Model(frames, probabilities, name=hyperparameters.network)
 
 
-def split(model) -> tuple[keras.Model, keras.Model]:
+def cut_at_steps(model) -> tuple[keras.Model, keras.Model]:
     """Cut a model where learning begins: frames to steps, and steps to probabilities.
 
     Both parts share the layers of the model.
@@ -77,7 +77,9 @@ def load_members(weights) -> list[keras.Model]:
     models = []
     try:
         for arrays in weights.members:
-            model = build_model(weights.hyperparameters, len(weights.emotions))
+            model = build_model(
+                weights.hyperparameters, len(weights.statistics.mean), len(weights.emotions)
+            )
             for weight in model.trainable_weights:
                 weight.assign(arrays[weight.path])
             set_statistics(model, weights.statistics)

@@ -1,18 +1,25 @@
-"""Fitting a network: batches of similar length, one seeded loop, choices made on other speakers."""
+"""Fitting a network: an epoch is drawn, divided into batches of similar length, and learned."""
 
-import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from utility.globalvars import MOST_MEMBERS, Hyperparameters
-from utility.network.model import build_model, set_statistics, split
+from utility.furtherFeatures import columns_of, feature_names
+from utility.network.model import build_model, cut_at_steps, set_statistics
 from utility.network.voice import adapt
 
 WARM_UP_SHARE = 0.2
+
+
+class Item(NamedTuple):
+    """One thing that an epoch trains on: an utterance, which variant of it, whether adapted."""
+
+    utterance: int
+    variant: int
+    adapted: bool
 
 
 def make_deterministic(seed) -> None:
@@ -29,8 +36,7 @@ def pad(tables, length=None) -> np.ndarray:
     tables : sequence of np.ndarray, shape (rows, values)
         Frames or steps of each clip.
     length : int, optional
-        Rows of the result, where a longer clip keeps its last ones; the longest
-        clip decides unless given.
+        Rows of the result; a longer clip keeps its last ones. Default: the longest clip.
 
     Returns
     -------
@@ -43,41 +49,42 @@ def pad(tables, length=None) -> np.ndarray:
     return padded
 
 
-def batches(lengths, batch_size, random) -> list[np.ndarray]:
-    """Divide clips into batches of similar length, anew each time, in random order.
+def make_batches(lengths, batch_size, random) -> list[np.ndarray]:
+    """Divide clips into batches of similar length, in random order.
 
     Parameters
     ----------
     lengths : np.ndarray, shape (clips,)
-        Of each clip; where all are equal, batches are drawn at random.
+        Of each clip. Where all are equal, batches are drawn at random.
     batch_size : int
     random : np.random.Generator
 
     Returns
     -------
     list of np.ndarray
-        Clip numbers, each in exactly one batch.
+        Clip numbers; each is in exactly one batch.
     """
+    # Jitter the lengths, so that an epoch does not have the same batches as the one before.
     order = np.argsort(lengths * random.uniform(0.85, 1.15, len(lengths)))
     division = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     random.shuffle(division)
     return division
 
 
-def outputs_of(model, tables, hyperparameters):
+def run_model(model, tables, hyperparameters):
     """Run a model over clips, those of similar length together.
 
     Parameters
     ----------
     model : keras.Model
-        What reads frames: a network, or the part of one that makes steps.
+        Reads frames: a network, or the part of one that makes steps.
     tables : sequence of np.ndarray, shape (frames, features)
     hyperparameters : Hyperparameters
 
     Yields
     ------
     int, np.ndarray
-        The number of a clip and the model's output for it, padding and all, in no order.
+        The number of a clip and the model's output for it, padding included, in any order.
     """
     order = np.argsort([len(table) for table in tables], kind="stable")
     for start in range(0, len(order), hyperparameters.batch_size):
@@ -87,60 +94,64 @@ def outputs_of(model, tables, hyperparameters):
 
 
 def predict_with_keras(model, tables, hyperparameters) -> np.ndarray:
-    """Return the probabilities of the emotions for each clip, (clips, emotions).
+    """Return the probabilities of the emotions for each clip, shape (clips, emotions).
 
     Parameters
     ----------
     model : keras.Model
     tables : sequence of np.ndarray, shape (frames, features)
+        The features that the network reads.
     hyperparameters : Hyperparameters
     """
-    rows = dict(outputs_of(model, tables, hyperparameters))
+    rows = dict(run_model(model, tables, hyperparameters))
     return np.array([rows[number] for number in range(len(tables))])
 
 
-def make_steps(model, training_set, hyperparameters) -> dict:
-    """Compute what the part of a network that learns will read, once for all epochs.
+def make_steps(model, training_set, columns, hyperparameters) -> dict:
+    """Compute the steps that the trained layers read, once for all epochs.
 
     Parameters
     ----------
     model : keras.Model
-        Makes steps of frames, see `utility.network.model.split`.
+        Makes steps of frames, see `utility.network.model.cut_at_steps`.
     training_set : TrainingSet
+    columns : list of int
+        The features that the network reads.
     hyperparameters : Hyperparameters
 
     Returns
     -------
-    dict of (int, int, bool) to np.ndarray, shape (steps, values), float16
-        By utterance, version, and whether it is calibrated, if that can be drawn.
+    dict of Item to np.ndarray, shape (steps, values), float16
+        Adapted items are included if they can be drawn.
     """
-    reference = training_set.statistics()
-    voices = training_set.baselines(reference)
+    reference = training_set.measure_statistics()
+    baselines = training_set.measure_baselines(reference)
     steps = {}
-    for version, tables in enumerate(training_set.versions):
-        kinds = {False: tables}
-        if hyperparameters.calibrated_share:
-            kinds[True] = [
-                adapt(table, voices[version][speaker], reference)
+    for variant, tables in enumerate(training_set.variants):
+        forms = {False: tables}
+        if hyperparameters.adapted_share:
+            forms[True] = [
+                adapt(table, baselines[variant][speaker], reference)
                 for table, speaker in zip(tables, training_set.speakers, strict=True)
             ]
-        for calibrated, frames in kinds.items():
-            for number, rows in outputs_of(model, frames, hyperparameters):
-                count = -(-len(frames[number]) // hyperparameters.frames_per_step)
-                # Half precision, of which several hundred megabytes are enough.
-                steps[number, version, calibrated] = rows[:count].astype(np.float16)
+        for adapted, frames in forms.items():
+            read = [table.take(columns, axis=1) for table in frames]
+            for number, rows in run_model(model, read, hyperparameters):
+                count = -(-len(read[number]) // hyperparameters.frames_per_step)
+                # Half precision, since this takes several hundred megabytes.
+                steps[Item(number, variant, adapted)] = rows[:count].astype(np.float16)
     return steps
 
 
 def cross_entropy(labels, probabilities) -> float:
-    """Mean of -log p of the right class; infinite where a training has come to nothing."""
+    """Mean of -log p of the right class; infinite where a training has diverged."""
     right = probabilities[np.arange(len(labels)), labels]
     loss = -np.log(np.maximum(right, 1e-12)).mean()
     return float(loss) if np.isfinite(loss) else float("inf")
 
 
 def make_optimizer(hyperparameters, planned_updates) -> keras.optimizers.Optimizer:
-    """Return AdamW with the schedule of the learning rate laid over so many updates."""
+    """Return AdamW with its learning-rate schedule laid over the planned updates."""
     rate = hyperparameters.learning_rate
     if hyperparameters.schedule == "cosine":
         warm_up_updates = round(WARM_UP_SHARE * planned_updates)
@@ -160,25 +171,24 @@ def make_optimizer(hyperparameters, planned_updates) -> keras.optimizers.Optimiz
 def make_update(model, optimizer, label_smoothing, class_shares):
     """Return a function that learns from a batch: clips and targets in, loss and probabilities out.
 
-    What the loss compares with the targets is the probabilities times the shares of the
-    classes, so that the network need not learn what is frequent, and its own probabilities
-    are those for classes that are equally frequent. After A. K. Menon et al., "Long-tail
-    learning via logit adjustment", ICLR 2021.
-
-    The signature leaves the shapes open, so that TensorFlow traces it once and
-    not anew for other lengths. XLA would compile for longer than all epochs take.
+    The loss compares the targets with the probabilities times the shares of the classes.
+    The network then need not learn which classes are frequent, and its own probabilities are
+    those for equally frequent classes. After A. K. Menon et al., "Long-tail learning via
+    logit adjustment", ICLR 2021.
     """
     loss_of = keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
     optimizer.build(model.trainable_variables)
 
+    # The signature leaves the lengths open, so that TensorFlow traces the function once. XLA
+    # would compile for longer than all epochs take.
     @tf.function(
         input_signature=[tf.TensorSpec(model.input.shape), tf.TensorSpec(model.output.shape)]
     )
     def update(clips, targets):
         with tf.GradientTape() as tape:
             probabilities = model(clips, training=True)
-            frequent = probabilities * class_shares
-            loss = loss_of(targets, frequent / tf.reduce_sum(frequent, axis=1, keepdims=True))
+            weighted = probabilities * class_shares
+            loss = loss_of(targets, weighted / tf.reduce_sum(weighted, axis=1, keepdims=True))
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
         return loss, probabilities
@@ -186,11 +196,10 @@ def make_update(model, optimizer, label_smoothing, class_shares):
     return update
 
 
-def draw(training_set, hyperparameters, random) -> list[tuple[int, int, bool]]:
-    """Draw what an epoch hears: each recording once, and some of its copies.
+def draw_epoch(training_set, hyperparameters, random) -> list[Item]:
+    """Draw the items of an epoch: each recording once, and some of its augmented copies.
 
-    Where there are no copies, the recordings take their place, so that a training
-    is as long.
+    Without copies the recordings are repeated, so that an epoch has the same length.
 
     Parameters
     ----------
@@ -200,20 +209,25 @@ def draw(training_set, hyperparameters, random) -> list[tuple[int, int, bool]]:
 
     Returns
     -------
-    list of (int, int, bool)
-        Utterance, version, and whether it is calibrated.
+    list of Item
     """
-    items = []
+    items, count = [], hyperparameters.augmented_copies
     for utterance in range(len(training_set)):
-        copies = random.permutation(range(1, len(training_set.versions)))
-        drawn = (
-            np.resize(copies, hyperparameters.copies)
-            if len(copies)
-            else [0] * hyperparameters.copies
-        )
-        calibrated = random.random(1 + hyperparameters.copies) < hyperparameters.calibrated_share
-        items += zip([utterance] * len(calibrated), [0, *drawn], calibrated, strict=True)
+        # Without replacement: no copy twice before each has been drawn once.
+        copies = random.permutation(range(1, len(training_set.variants)))
+        drawn = np.resize(copies, count) if len(copies) else [0] * count
+        # Each item is adapted or not by a toss of its own, the recording as well as its copies.
+        adapted = random.random(1 + count) < hyperparameters.adapted_share
+        items += map(Item, [utterance] * len(adapted), [0, *drawn], adapted)
     return items
+
+
+def measure_class_shares(targets, balanced) -> np.ndarray:
+    """Return the factors of the classes in the loss, see `make_update`; shape (emotions,)."""
+    if not balanced:
+        return np.ones_like(targets[0])
+    # A class without training utterances still gets a share, since it has to be unlearned.
+    return np.maximum(targets.mean(axis=0), 0.5 / len(targets))
 
 
 def fit(
@@ -234,164 +248,76 @@ def fit(
         The learning rate is planned for its `epochs`.
     seed : int
     epochs : int, optional
-        Stop after so many of the planned epochs.
-    validation : pair of tables and labels, optional
-        Measured after every epoch; with patience, training stops when its loss
-        has not fallen for so many epochs.
+        Stop after this many of the planned epochs.
+    validation : TrainingSet, optional
+        Its recordings are predicted after every epoch. With patience, training stops when
+        their loss has not fallen for that many epochs.
     progress : str or None
-        What the progress bar says; None shows none.
+        The name on the progress bar; None shows no bar.
 
     Returns
     -------
     model : keras.Model
         As it was after the last epoch.
     history : list of dict
-        Of each epoch: epoch, loss, accuracy, and with validation
-        validation_loss (cross-entropy, without smoothing) and validation_accuracy.
+        For each epoch: epoch, loss, accuracy, and with validation also validation_loss
+        (cross-entropy, without label smoothing) and validation_accuracy.
     """
-    keras.utils.clear_session()  # forget the graphs of the trainings before
+    keras.utils.clear_session()  # forget the graphs of earlier trainings
     make_deterministic(seed)
     random = np.random.default_rng(seed)
-    training_set = training_set.columns(hyperparameters.features)
-    model = build_model(hyperparameters, len(training_set.emotions))
-    set_statistics(model, training_set.statistics())
-    step_maker, network = split(model)
-    steps = make_steps(step_maker, training_set, hyperparameters)
-    count = len(training_set) * (1 + hyperparameters.copies)
+    columns = columns_of(feature_names(hyperparameters.features))
+    model = build_model(hyperparameters, len(columns), len(training_set.emotions))
+    statistics = training_set.measure_statistics()
+    set_statistics(model, statistics.take(columns))
+    step_maker, network = cut_at_steps(model)
+    steps = make_steps(step_maker, training_set, columns, hyperparameters)
+
+    count = len(training_set) * (1 + hyperparameters.augmented_copies)
     batch_count = -(-count // hyperparameters.batch_size)
     optimizer = make_optimizer(hyperparameters, hyperparameters.epochs * batch_count)
     targets = np.eye(len(training_set.emotions), dtype=np.float32)[training_set.labels]
-    class_shares = np.ones_like(targets[0])
-    if hyperparameters.balanced:
-        # A class that is in no training utterance must be unlearned, too.
-        class_shares = np.maximum(targets.mean(axis=0), 0.5 / len(targets))
-    update = make_update(network, optimizer, hyperparameters.label_smoothing, class_shares)
+    shares = measure_class_shares(targets, hyperparameters.balanced)
+    update = make_update(network, optimizer, hyperparameters.label_smoothing, shares)
 
     history = []
     epoch_numbers = range(1, 1 + (epochs or hyperparameters.epochs))
-    with tqdm(
-        epoch_numbers, progress, unit="epoch", leave=False, disable=None if progress else True
-    ) as bar:
+    disable = None if progress else True
+    with tqdm(epoch_numbers, progress, unit="epoch", leave=False, disable=disable) as bar:
         for epoch in bar:
-            items = draw(training_set, hyperparameters, random)
-            lengths = np.array(
-                [hyperparameters.padded_frames or len(steps[item]) for item in items]
-            )
-            sums = np.zeros(2)
-            for numbers in batches(lengths, hyperparameters.batch_size, random):
-                utterances = [items[number][0] for number in numbers]
-                padded = pad(
-                    [steps[items[number]] for number in numbers], hyperparameters.padded_frames
-                )
+            items = draw_epoch(training_set, hyperparameters, random)
+            lengths = [hyperparameters.padded_frames or len(steps[item]) for item in items]
+            loss_sum = right_count = 0
+            for numbers in make_batches(np.array(lengths), hyperparameters.batch_size, random):
+                utterances = [items[number].utterance for number in numbers]
+                clips = [steps[items[number]] for number in numbers]
+                padded = pad(clips, hyperparameters.padded_frames)
                 loss, probabilities = update(padded, targets[utterances])
-                right = np.argmax(probabilities, axis=1) == training_set.labels[utterances]
-                sums += len(numbers) * float(loss), right.sum()
-            loss, accuracy = sums / count
-            row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
+                answers = np.argmax(probabilities, axis=1)
+                loss_sum += len(numbers) * float(loss)
+                right_count += np.sum(answers == training_set.labels[utterances])
+            row = {"epoch": epoch, "loss": loss_sum / count, "accuracy": float(right_count / count)}
             if validation is not None:
-                probabilities = predict_with_keras(model, validation[0], hyperparameters)
-                row["validation_loss"] = cross_entropy(validation[1], probabilities)
-                row["validation_accuracy"] = float(
-                    np.mean(probabilities.argmax(axis=1) == validation[1])
-                )
+                row |= measure_validation(model, validation, columns, hyperparameters)
             history.append(row)
-            bar.set_postfix({name: f"{row[name]:.3f}" for name in row if name != "epoch"})
+            bar.set_postfix_str(f"loss {row.get('validation_loss', row['loss']):.2f}")
             stoppable = hyperparameters.patience and validation is not None
             if stoppable and epoch - best_epoch(history) >= hyperparameters.patience:
                 break
     return model, history
 
 
+def measure_validation(model, validation, columns, hyperparameters) -> dict:
+    """Predict the recordings of a training set, and return its part of the history."""
+    tables = [table.take(columns, axis=1) for table in validation.variants[0]]
+    probabilities = predict_with_keras(model, tables, hyperparameters)
+    accuracy = np.mean(probabilities.argmax(axis=1) == validation.labels)
+    return {
+        "validation_loss": cross_entropy(validation.labels, probabilities),
+        "validation_accuracy": float(accuracy),
+    }
+
+
 def best_epoch(history) -> int:
     """Return the number of the epoch with the lowest validation loss."""
     return min(history, key=lambda row: row["validation_loss"])["epoch"]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Hyperparameters, what they measured on validation speakers, and how long it took.
-
-    Attributes
-    ----------
-    hyperparameters : Hyperparameters
-    history : list of dict
-        A row an epoch, see `fit`.
-    seconds : float
-    """
-
-    hyperparameters: Hyperparameters
-    history: list
-    seconds: float
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs to train for: all, or with patience, those up to the best."""
-        return best_epoch(self.history) if self.hyperparameters.patience else len(self.history)
-
-    @property
-    def measured(self) -> dict:
-        """What was measured after so many epochs."""
-        return self.history[self.epochs - 1]
-
-
-def validate(experiment, hyperparameters) -> Trial:
-    """Train without the deciding speakers and measure every epoch on them."""
-    started = time.monotonic()
-    learning, deciding = experiment.divide(hyperparameters, experiment.deciding)
-    _, history = fit(
-        learning,
-        hyperparameters,
-        seed=experiment.seed,
-        validation=(deciding.versions[0], deciding.labels),
-        progress=None if experiment.quiet else "validation speakers",
-    )
-    return Trial(hyperparameters, history, time.monotonic() - started)
-
-
-def fit_member(experiment, hyperparameters, epochs, member) -> tuple[keras.Model, list[dict]]:
-    """Train a network with all of the utterances, for so many epochs; see `fit`."""
-    return fit(
-        experiment.everything,
-        hyperparameters,
-        seed=experiment.seed * MOST_MEMBERS + member,
-        epochs=epochs,
-        progress=None if experiment.quiet else f"network {member + 1}",
-    )
-
-
-def predict_unheard(experiment, hyperparameters, epochs, rows):
-    """Train without some speakers, and predict them, for a temperature to be fitted to.
-
-    Half of the predictions are of frames calibrated to the voice, as a user may do.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    hyperparameters : Hyperparameters
-    epochs : int
-    rows : np.ndarray of int
-        All utterances of these speakers.
-
-    Returns
-    -------
-    labels : np.ndarray of int, shape (predictions,)
-    probabilities : np.ndarray, shape (predictions, emotions)
-    """
-    learning, unheard = experiment.divide(hyperparameters, rows)
-    model, _ = fit(
-        learning,
-        hyperparameters,
-        seed=experiment.seed,
-        epochs=epochs,
-        progress=None if experiment.quiet else "temperature",
-    )
-    (tables,), labels = unheard.versions, unheard.labels
-    if hyperparameters.calibrated_share:
-        reference = learning.statistics()
-        (voices,) = unheard.baselines(reference)
-        tables = tables + [
-            adapt(table, voices[speaker], reference)
-            for table, speaker in zip(tables, unheard.speakers, strict=True)
-        ]
-        labels = np.tile(labels, 2)
-    return labels, predict_with_keras(model, tables, hyperparameters)

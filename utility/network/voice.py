@@ -1,8 +1,8 @@
-"""A voice's own baseline: what is usual for it, taken from other clips without labels.
+"""Speaker adaptation: a voice's baseline, measured on other clips of it without labels.
 
-A low voice is not a sad one. Where clips of the same voice are at hand, their mean
-and deviation are laid over those of the training frames, feature by feature, so
-that the network hears how a clip differs from what this voice does otherwise.
+A low voice is not a sad one. Where other clips of the same voice are at hand, each of its
+features is shifted and scaled so that the voice's mean and deviation become those of the
+training frames. The network then sees how a clip differs from the voice's others.
 """
 
 from typing import NamedTuple
@@ -12,21 +12,26 @@ import numpy as np
 from utility.errors import DataError
 from utility.globalvars import LARGEST_DEVIATION
 
-# A feature that hardly moves in a voice, as above the band of a telephone, is not blown up.
-SMALLEST_SHARE = 0.1
-# A baseline of few frames leans on that of the training frames, as if it had seen so many.
+# A feature that hardly varies in a voice, as above the band of a telephone, is scaled by at
+# most the inverse of this.
+SMALLEST_DEVIATION_RATIO = 0.1
+# A baseline is that of its own frames and this many of the training frames, taken together.
 PRIOR_FRAMES = 300
 
 
 class Statistics(NamedTuple):
-    """Mean and deviation of each feature over some frames; arrays of shape (features,)."""
+    """Mean and deviation of each feature over some frames, shape (features,) each."""
 
     mean: np.ndarray
     deviation: np.ndarray
 
+    def take(self, columns) -> "Statistics":
+        """Return the statistics of some of the features."""
+        return Statistics(self.mean[columns], self.deviation[columns])
+
 
 def measure_statistics(tables) -> Statistics:
-    """Measure the frames of some clips.
+    """Measure all frames of some clips.
 
     Parameters
     ----------
@@ -36,19 +41,21 @@ def measure_statistics(tables) -> Statistics:
     return Statistics(frames.mean(axis=0), np.maximum(frames.std(axis=0), 1e-7))
 
 
-def measure_baseline(tables, reference) -> Statistics:
-    """Measure what is usual for a voice.
+def measure_baseline(tables, reference: Statistics) -> Statistics:
+    """Measure the mean and deviation of a voice.
 
     Parameters
     ----------
     tables : iterable of np.ndarray, shape (frames, features)
-        Of clips of that voice, better ten than one and in different moods.
+        Of clips of that voice; ten in different moods serve better than one.
     reference : Statistics
         Of the frames that the network was trained on.
 
     Returns
     -------
     Statistics
+        With n frames, a weighted mean of theirs (weight n) and of `reference` (weight
+        `PRIOR_FRAMES`).
 
     Raises
     ------
@@ -62,18 +69,19 @@ def measure_baseline(tables, reference) -> Statistics:
         count, total = count + len(frames), total + frames.sum(axis=0)
         squares = squares + np.square(frames).sum(axis=0)
     if not count:
-        raise DataError("no clips of the voice to calibrate with; name some")
+        raise DataError("there are no clips of the voice to adapt to; name some")
+    # From here on in units of the reference, whose mean is 0 and whose deviation is 1.
     mean = total / count
-    share = count / (count + PRIOR_FRAMES)
-    variance = share * (squares / count - np.square(mean)) + (1 - share)
-    deviation = np.sqrt(np.maximum(variance, SMALLEST_SHARE**2))
+    weight = count / (count + PRIOR_FRAMES)
+    variance = weight * (squares / count - np.square(mean)) + (1 - weight)
+    deviation = np.sqrt(np.maximum(variance, SMALLEST_DEVIATION_RATIO**2))
     return Statistics(
-        reference.mean + share * mean * reference.deviation, deviation * reference.deviation
+        reference.mean + weight * mean * reference.deviation, deviation * reference.deviation
     )
 
 
-def adapt(frames, voice, reference) -> np.ndarray:
-    """Shift and scale frames so that the voice's baseline falls on that of the training frames.
+def adapt(frames, voice: Statistics, reference: Statistics) -> np.ndarray:
+    """Shift and scale frames so that the voice's baseline becomes that of the training frames.
 
     Parameters
     ----------

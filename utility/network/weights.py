@@ -1,47 +1,50 @@
 """The weights file: one HDF5 file that holds everything prediction needs.
 
-Each weight is a data set under its member and its path in the network, such as
-`member_1/dense/kernel`. The attributes of the file say what the network is: class
-order, features, hyperparameters, normalisation statistics, temperature and measured
-scores. Reading it builds arrays, never code.
+Each array is a data set under its member and its path in the network, such as
+`member_1/dense/kernel`. The attributes of the file hold the class order, features,
+hyperparameters, normalisation statistics, temperature and measured scores. Reading the file
+builds arrays and runs no code.
 """
 
-import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from utility.audioFeatureExtraction import FEATURE_VERSION
 from utility.errors import WeightsError
 from utility.functions import replaced_when_done
-from utility.furtherFeatures import ALL_NAMES
-from utility.globalvars import EMOTION_LABELS, Hyperparameters
+from utility.furtherFeatures import ALL_NAMES, FEATURE_SETS, feature_names
+from utility.globalvars import EMOTION_LABELS
+from utility.network.hyperparameters import Hyperparameters, read_hyperparameters
 from utility.network.voice import Statistics
 
-FORMAT_VERSION = 2
-# What reading a damaged file can raise.
+# Format 2, of program version 1.0.0, has one feature version for all sets.
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (2, 3)
+# The errors that reading a damaged file can raise.
 DAMAGES = (OSError, RuntimeError, MemoryError, AttributeError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Trained networks of one kind, whose probabilities are averaged.
+    """A trained ensemble: networks of one kind whose probabilities are averaged.
 
     Attributes
     ----------
     hyperparameters : Hyperparameters
     members : list of dict of str to np.ndarray
-        For each network, its arrays by their paths.
+        The arrays of each network by their paths.
     statistics : Statistics
         Of the frames that they were trained on.
     temperature : float
-        Probabilities are raised to the power of 1 / temperature, and sum to 1 again.
+        Probabilities are raised to the power of 1 / temperature and normalised.
     emotions : tuple of str
         Label of each class, in the order of the probabilities.
     scores : list of dict
-        What was measured of the recipe, and by which protocol, as in `metrics.json`.
+        Measures of the recipe, and their protocol, as in `metrics.json`.
+    feature_names : tuple of str
+        The columns that the networks read; default: those of the hyperparameters.
     """
 
     hyperparameters: Hyperparameters
@@ -50,18 +53,32 @@ class Weights:
     temperature: float = 1.0
     emotions: tuple = EMOTION_LABELS
     scores: list = field(default_factory=list)
+    feature_names: tuple | None = None
+
+    def __post_init__(self):
+        names = self.feature_names
+        if names is None:
+            names = feature_names(self.hyperparameters.features)
+        object.__setattr__(self, "feature_names", tuple(names))
+
+    def __repr__(self) -> str:
+        return (
+            f"Weights({self.hyperparameters.network}, {len(self.members)} members, "
+            f"{len(self.feature_names)} features, emotions: {', '.join(self.emotions)})"
+        )
 
 
-def write_weights(path, weights) -> None:
+def write_weights(path, weights: Weights) -> None:
     """Write a weights file in one atomic step."""
     import h5py
 
+    versions = {name: FEATURE_SETS[name].version for name in weights.hyperparameters.features}
     with replaced_when_done(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["feature_version"] = FEATURE_VERSION
-        file.attrs["feature_names"] = json.dumps(ALL_NAMES[: weights.hyperparameters.features])
+        file.attrs["feature_versions"] = json.dumps(versions)
+        file.attrs["feature_names"] = json.dumps(weights.feature_names)
         file.attrs["emotions"] = json.dumps(weights.emotions)
-        file.attrs["hyperparameters"] = json.dumps(dataclasses.asdict(weights.hyperparameters))
+        file.attrs["hyperparameters"] = json.dumps(asdict(weights.hyperparameters))
         file.attrs["scores"] = json.dumps(weights.scores)
         file.attrs["temperature"] = weights.temperature
         for name, values in weights.statistics._asdict().items():
@@ -87,24 +104,23 @@ def read_weights(path) -> Weights:
     try:
         with h5py.File(path, "r") as file:
             attributes = dict(file.attrs)
-            if attributes["format_version"] != FORMAT_VERSION:
+            if attributes["format_version"] not in READABLE_VERSIONS:
                 raise WeightsError(f"{path}: made by another version of this project; {remedy}")
             members = [read_arrays(file[f"member_{n}"]) for n in range(1, 1 + len(file))]
-        hyperparameters = Hyperparameters(**json.loads(attributes["hyperparameters"]))
         weights = Weights(
-            hyperparameters,
+            read_hyperparameters(json.loads(attributes["hyperparameters"])),
             members,
             Statistics(attributes["normalisation_mean"], attributes["normalisation_deviation"]),
             float(attributes["temperature"]),
             tuple(json.loads(attributes["emotions"])),
             json.loads(attributes["scores"]),
+            json.loads(attributes["feature_names"]),
         )
-        names = tuple(json.loads(attributes["feature_names"]))
-        expected = ALL_NAMES[: hyperparameters.features]
-        current = attributes["feature_version"] == FEATURE_VERSION and names == expected
+        current = is_current(weights, attributes)
         arrays = [array for member in members for array in member.values()]
         finite = all(np.isfinite(array).all() for array in [*arrays, *weights.statistics])
-        shaped = all(values.shape == (len(expected),) for values in weights.statistics)
+        shape = (len(weights.feature_names),)
+        shaped = all(values.shape == shape for values in weights.statistics)
         positive = (weights.statistics.deviation > 0).all() and 0 < weights.temperature < np.inf
         sound = finite and shaped and positive and len(members) > 0
     except DAMAGES as error:
@@ -116,6 +132,26 @@ def read_weights(path) -> Weights:
     if not sound:
         raise WeightsError(f"{path}: damaged, with numbers missing or not finite; {remedy}")
     return weights
+
+
+def is_current(weights, attributes) -> bool:
+    """Tell whether the features of weights are those that this program extracts.
+
+    Features that were added to a set since do not matter.
+    """
+    sets = weights.hyperparameters.features
+    if attributes["format_version"] == 2:
+        stored = dict.fromkeys(sets, int(attributes["feature_version"]))
+    else:
+        stored = json.loads(attributes["feature_versions"])
+    names = weights.feature_names
+    return (
+        len(names) > 0
+        and stored == {name: FEATURE_SETS[name].version for name in sets}
+        and {*names} <= {*feature_names(sets)}
+        and len({*names}) == len(names)
+        and list(names) == [name for name in ALL_NAMES if name in names]
+    )
 
 
 def read_arrays(group) -> dict:

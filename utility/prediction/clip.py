@@ -8,7 +8,7 @@ import numpy as np
 
 from utility.audio import SILENT, is_silent, read_windows, trim_silence
 from utility.errors import SignalError
-from utility.furtherFeatures import compute_all_features
+from utility.furtherFeatures import columns_of, compute_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.network.inference import BATCH_CLIPS, predict_frames
 from utility.network.voice import adapt, measure_baseline
@@ -153,7 +153,7 @@ def predict_all(sounds, weights, voice=None) -> list:
 def frames_of(signal, weights, voice=None) -> np.ndarray:
     """Extract what a network reads of a signal at 16 kHz, without silence at both ends."""
     frames = compute_all_features(trim_silence(signal))
-    frames = frames[:, : weights.hyperparameters.features]
+    frames = frames.take(columns_of(weights.feature_names), axis=1)
     return frames if voice is None else adapt(frames, voice, weights.statistics)
 
 

@@ -1,0 +1,191 @@
+"""A corpus: utterances with their labels and frames, read from the pickles of dataset.py."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from utility.audioFeatureExtraction import FEATURE_NAMES
+from utility.corpora.emodb import NO_RECORDINGS, find_recordings_folder
+from utility.corpora.frames import ENDINGS, FORMAT_VERSION, read_frames, write_frames
+from utility.errors import DataError
+from utility.functions import read_pickle, write_pickle
+from utility.furtherFeatures import ALL_NAMES
+from utility.globalvars import BERLIN, EMOTION_LABELS, ROOT
+
+REMEDY = "rebuild it with: python dataset.py extract"
+# Half precision costs a thousandth of a feature's deviation, and halves the file.
+PRECISIONS = {"original": np.float32, "further": np.float16}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The utterances of a corpus, in the order of their file names.
+
+    Attributes
+    ----------
+    file, speaker, sex, text, emotion, version, split : np.ndarray of str, shape (utterances,)
+        `emotion` holds labels such as "anger", `version` the letter of EmoDB's repetitions,
+        `split` train or test where a manifest says so. Unknown values are empty.
+    seconds : np.ndarray, shape (utterances,)
+    recognition, naturalness : np.ndarray, shape (utterances,)
+        Fraction of 20 listeners who named the intended emotion, and who found it natural.
+        NaN where there are no judgements.
+    frames : list of np.ndarray, shape (frames, features), float32
+        Columns in the order of `ALL_NAMES`.
+    audio : str
+        Folder of the recordings; empty for EmoDB.
+    """
+
+    file: np.ndarray
+    speaker: np.ndarray
+    sex: np.ndarray
+    text: np.ndarray
+    emotion: np.ndarray
+    version: np.ndarray
+    split: np.ndarray
+    seconds: np.ndarray
+    recognition: np.ndarray
+    naturalness: np.ndarray
+    frames: list
+    audio: str = ""
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The classes: those of the seven that occur, in their order, then any others."""
+        found = set(self.emotion.tolist())
+        others = sorted(found.difference(EMOTION_LABELS))
+        return (*(label for label in EMOTION_LABELS if label in found), *others)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class number of each utterance, its position in `emotions`, shape (utterances,)."""
+        numbers = {emotion: number for number, emotion in enumerate(self.emotions)}
+        return np.array([numbers[emotion] for emotion in self.emotion.tolist()])
+
+    def take(self, rows: Sequence[int]) -> "Corpus":
+        """Return some of the utterances."""
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return replace(self, **columns, frames=[self.frames[row] for row in rows])
+
+
+COLUMNS = tuple(field.name for field in fields(Corpus) if field.name not in ("frames", "audio"))
+
+
+def join_corpora(corpora: dict[str, Corpus]) -> Corpus:
+    """Join corpora, prefixing files, speakers and texts with the name of their corpus."""
+
+    def join_column(column):
+        parts = {name: getattr(corpus, column) for name, corpus in corpora.items()}
+        if column in ("file", "speaker", "text"):
+            parts = {
+                name: np.array([f"{name}/{value}" for value in part])
+                for name, part in parts.items()
+            }
+        return np.concatenate(list(parts.values()))
+
+    frames = list(chain.from_iterable(corpus.frames for corpus in corpora.values()))
+    return Corpus(**{column: join_column(column) for column in COLUMNS}, frames=frames)
+
+
+def corpus_path(name: str | os.PathLike) -> Path:
+    """Return the path that the paths of a corpus's pickles begin with.
+
+    Parameters
+    ----------
+    name : str or Path
+        A name, whose pickles lie beside dataset.py; a path that ends with a name; or a
+        folder, which stands for the EmoDB in it.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return path / BERLIN.name
+    return ROOT / path if path.name == str(name) else path
+
+
+def is_emodb(name) -> bool:
+    """Tell whether a corpus is EmoDB, by its name."""
+    return corpus_path(name).name == BERLIN.name
+
+
+def pickle_paths(path: Path) -> list[Path]:
+    """Return the paths of a corpus's pickles, the database first."""
+    return [path.with_name(path.name + ending) for ending in ("_db.p", *ENDINGS.values())]
+
+
+def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
+    """Read and check the pickles of a corpus; see `corpus_path` for its name.
+
+    Raises
+    ------
+    DataError
+        If one is missing or damaged, or does not belong to the others or to this version of
+        the features.
+    """
+    path = corpus_path(name)
+    database_path, *_ = pickle_paths(path)
+    database = read_pickle(database_path, FORMAT_VERSION, REMEDY)
+    frames = read_frames(path, database.get("file"), REMEDY)
+    try:
+        database = {"split": np.full(len(database["file"]), "")} | database
+        columns = {name: np.asarray(database[name]) for name in COLUMNS}
+        corpus = Corpus(**columns, frames=frames, audio=str(database.get("audio", "")))
+        row_counts = {len(database[name]) for name in COLUMNS} | {len(frames)}
+        kinds = {columns[name].dtype.kind for name in ("emotion", "speaker", "file")}
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{database_path}: damaged ({error!r}); {REMEDY}") from error
+    if len(row_counts) != 1:
+        raise DataError(f"{database_path}: has columns of different length; {REMEDY}")
+    if kinds != {"U"}:
+        raise DataError(f"{database_path}: has names that are not text; {REMEDY}")
+    return corpus
+
+
+def write_corpus(path: Path, corpus: Corpus) -> None:
+    """Write the pickles of a corpus."""
+    database = {name: getattr(corpus, name) for name in COLUMNS}
+    if not any(corpus.split):
+        del database["split"]
+    if corpus.audio:
+        database["audio"] = corpus.audio
+    write_pickle(pickle_paths(path)[0], {"format_version": FORMAT_VERSION, **database})
+    write_frames(path, corpus.file, corpus.frames, PRECISIONS)
+
+
+def same_content(first: Corpus, second: Corpus) -> bool:
+    """Tell whether two corpora are equal but for the rounding of their frames.
+
+    The last digits of a frame depend on the processor, and half precision has few.
+    """
+    rounding = [1e-5 if name in FEATURE_NAMES else 2e-3 for name in ALL_NAMES]
+    columns = (
+        np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f")
+        for a, b in ((getattr(first, name), getattr(second, name)) for name in COLUMNS)
+    )
+    frames = (
+        a.shape == b.shape and np.allclose(a, b, rounding, atol=1e-6)
+        for a, b in zip(first.frames, second.frames, strict=False)
+    )
+    return first.audio == second.audio and all(columns) and all(frames)
+
+
+def find_audio(corpus: Corpus, given: Path | None = None) -> Path | None:
+    """Return the folder of a corpus's recordings, the given one first; None if there is none."""
+    if given:
+        return given
+    if corpus.audio:
+        return Path(corpus.audio) if Path(corpus.audio).is_dir() else None
+    return find_recordings_folder()
+
+
+def explain_missing_audio(name, corpus: Corpus) -> str:
+    """Say how to get the recordings of a corpus that `find_audio` did not find."""
+    if is_emodb(name):
+        return NO_RECORDINGS
+    return f"{corpus.audio or name}: no recordings of {name}; name their folder with --audio DIR"

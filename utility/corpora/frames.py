@@ -1,0 +1,110 @@
+"""Tables of frames on disk: the features of every utterance of a corpus or a variant.
+
+A table has one pickle for each feature set, so that a change of one set does not make the
+files of the other stale. Each pickle names its features, their version and its utterances.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from utility.errors import DataError
+from utility.functions import read_pickle, write_pickle
+from utility.furtherFeatures import FEATURE_SETS, columns_of
+
+FORMAT_VERSION = 1
+ENDINGS = {"original": "_features.p", "further": "_further_features.p"}
+
+
+def frame_paths(path) -> dict:
+    """Return the path of each feature set's pickle, given the path that they begin with."""
+    path = Path(path)
+    return {name: path.with_name(path.name + ENDINGS[name]) for name in FEATURE_SETS}
+
+
+def write_frames(path, files, tables, precisions) -> None:
+    """Write the frames of some utterances.
+
+    Parameters
+    ----------
+    path : path-like
+        The path that the pickles' paths begin with.
+    files : np.ndarray of str, shape (utterances,)
+    tables : list of np.ndarray, shape (frames, features)
+        Columns in the order of `ALL_NAMES`.
+    precisions : dict of str to dtype
+        By feature set.
+    """
+    frames = np.concatenate(tables)
+    for name, feature_set in FEATURE_SETS.items():
+        content = {
+            "format_version": FORMAT_VERSION,
+            "feature_version": feature_set.version,
+            "feature_names": list(feature_set.names),
+            "file": files,
+            "frame_counts": np.array([len(table) for table in tables]),
+            "frames": frames[:, columns_of(feature_set.names)].astype(precisions[name]),
+        }
+        write_pickle(frame_paths(path)[name], content)
+
+
+def read_frames(path, files, remedy) -> list:
+    """Read the frames of some utterances.
+
+    Parameters
+    ----------
+    path : path-like
+    files : np.ndarray of str, shape (utterances,)
+        The utterances that the pickles must hold.
+    remedy : str
+        Ends an error message.
+
+    Returns
+    -------
+    list of np.ndarray, shape (frames, features)
+        Columns in the order of `ALL_NAMES`, in the higher of the stored precisions.
+
+    Raises
+    ------
+    DataError
+        If a pickle is missing, damaged, of other utterances, or of another version of
+        the features.
+    """
+    parts, all_counts = [], []
+    for name, set_path in frame_paths(path).items():
+        frames, counts = read_frame_set(set_path, FEATURE_SETS[name], files, remedy)
+        parts.append(frames)
+        all_counts.append(counts)
+    if any(counts != all_counts[0] for counts in all_counts):
+        raise DataError(f"{path}: its pickles of features do not belong together; {remedy}")
+    # In row order wherever they come from: the last digit of a sum depends on it.
+    frames = np.ascontiguousarray(np.hstack(parts))
+    return np.split(frames, np.cumsum(all_counts[0])[:-1])
+
+
+def read_frame_set(path, feature_set, files, remedy) -> tuple[np.ndarray, list[int]]:
+    """Read and check one pickle; return all its frames, and how many each utterance has."""
+    content = read_pickle(path, FORMAT_VERSION, remedy)
+    try:
+        frames, counts = content["frames"], np.asarray(content["frame_counts"]).tolist()
+        same_files = np.array_equal(files, content["file"])
+        current = (
+            tuple(content["feature_names"]) == feature_set.names
+            and content["feature_version"] == feature_set.version
+            and frames.shape[1:] == (len(feature_set.names),)
+        )
+        sound = (
+            frames.dtype in (np.float16, np.float32)
+            and sum(counts) == len(frames)
+            and min(counts) > 0
+            and bool(np.isfinite(frames).all())
+        )
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path}: damaged ({error!r}); {remedy}") from error
+    if not same_files:
+        raise DataError(f"{path}: belongs to other utterances; {remedy}")
+    if not current:
+        raise DataError(f"{path}: made by another version of the features; {remedy}")
+    if not sound:
+        raise DataError(f"{path}: has frames that are missing or not finite; {remedy}")
+    return frames, counts

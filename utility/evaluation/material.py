@@ -1,0 +1,144 @@
+"""The material of experiments: corpora, and the variants of them that a run needs."""
+
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+
+from utility.corpora.augmentation import name_copies
+from utility.corpora.corpus import (
+    Corpus,
+    corpus_path,
+    explain_missing_audio,
+    find_audio,
+    join_corpora,
+    read_corpus,
+)
+from utility.corpora.variants import MissingAudioError, load_variants
+from utility.errors import DataError
+from utility.globalvars import VARIANTS_NAME
+
+
+class Material(NamedTuple):
+    """Utterances, and variants of them.
+
+    Attributes
+    ----------
+    corpus : Corpus
+    copies : list of list of np.ndarray
+        Frames to train on beside those of the corpus: for each augmented copy, for each
+        utterance.
+    conditions : dict of str to list of np.ndarray
+        Frames to test on: by condition, for each utterance.
+    """
+
+    corpus: Corpus
+    copies: list
+    conditions: dict
+
+    def take(self, rows) -> "Material":
+        """Return some of the utterances."""
+        return Material(
+            self.corpus.take(rows),
+            [[tables[row] for row in rows] for tables in self.copies],
+            {name: [tables[row] for row in rows] for name, tables in self.conditions.items()},
+        )
+
+
+def join_materials(materials: dict[str, Material]) -> Material:
+    """Join the materials of several corpora, by name; see `join_corpora`."""
+    if len(materials) == 1:
+        return next(iter(materials.values()))
+
+    def join_tables(parts):
+        return list(chain.from_iterable(parts))
+
+    parts = list(materials.values())
+    return Material(
+        join_corpora({name: part.corpus for name, part in materials.items()}),
+        [join_tables(copies) for copies in zip(*(part.copies for part in parts), strict=True)],
+        {
+            name: join_tables(part.conditions[name] for part in parts)
+            for name in parts[0].conditions
+        },
+    )
+
+
+def load_material(
+    data, test_data=(), *, kinds=(), conditions=(), audio=None, processes=None, quiet, note
+) -> Material:
+    """Read the corpora of a run, and the variants of them that it needs.
+
+    Parameters
+    ----------
+    data, test_data : sequence of str
+        Names of the corpora to train on, and to test on only. Without the latter, the
+        protocol divides the former.
+    kinds : sequence of str
+        Kinds of data augmentation. Without recordings there are no copies, and a note
+        says so.
+    conditions : sequence of str
+    audio : Path, optional
+        Folder of the recordings.
+    processes : int, optional
+    quiet : bool
+    note : callable
+        Takes a message.
+
+    Raises
+    ------
+    DataError
+        If a corpus cannot be read or has a single emotion, or a condition needs recordings
+        that are missing.
+    """
+    materials = {}
+    for name in (*data, *test_data):
+        corpus, path = read_corpus(name), corpus_path(name)
+        load = partial(
+            load_variants,
+            corpus,
+            folder=path.parent / VARIANTS_NAME / path.name,
+            audio=find_audio(corpus, audio),
+            missing_audio=explain_missing_audio(name, corpus),
+            processes=processes,
+            quiet=quiet,
+        )
+        tested = dict(zip(conditions, load(conditions), strict=True))
+        copies = []
+        if name in data:
+            if len(corpus.emotions) < 2:
+                raise DataError(
+                    f"{name}: every utterance has the emotion {corpus.emotions[0]}; "
+                    "training needs at least two emotions"
+                )
+            try:
+                copies = load(name_copies(kinds))
+            except MissingAudioError as error:
+                note(f"note: no data augmentation for {name}, which costs accuracy: {error}")
+        materials[name] = Material(corpus, copies, tested)
+    return combine_materials(materials, test_data, note)
+
+
+def combine_materials(materials, test_data, note) -> Material:
+    """Join the corpora of a run; test utterances of emotions never trained on are dropped."""
+    trained = {name: part for name, part in materials.items() if name not in test_data}
+    if not all(part.copies for part in trained.values()):
+        materials = {name: part._replace(copies=[]) for name, part in materials.items()}
+    if not test_data:
+        return join_materials({corpus_path(name).name: part for name, part in materials.items()})
+    emotions = {emotion for part in trained.values() for emotion in part.corpus.emotions}
+    copy_count = max(len(part.copies) for part in materials.values())
+    parts = {}
+    for name, part in materials.items():
+        known = np.isin(part.corpus.emotion, sorted(emotions))
+        if not known.all():
+            note(f"note: {(~known).sum()} of {name} have emotions that are not trained on")
+        role = "test" if name in test_data else "train"
+        corpus = replace(part.corpus, split=np.full(len(known), role))
+        # Test utterances need no copies; the recordings stand in for them in the joined lists.
+        copies = [corpus.frames] * copy_count if name in test_data else part.copies
+        part = Material(corpus, copies, part.conditions)
+        parts[corpus_path(name).name] = part.take(np.flatnonzero(known))
+    return join_materials(parts)

@@ -1,0 +1,296 @@
+"""A run: its folder, from the settings it was started with to its report and its weights."""
+
+import json
+import platform
+from dataclasses import asdict, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from utility.command_line import display_path, print_message
+from utility.corpora.corpus import corpus_path, join_corpora, read_corpus
+from utility.errors import DataError, WeightsError
+from utility.evaluation.experiment import make_experiment
+from utility.evaluation.fold import evaluate_fold, train_weights
+from utility.evaluation.measures import (
+    CLEAN,
+    compare,
+    predictions_name,
+    read_tests,
+    summarise,
+)
+from utility.evaluation.report import counted, describe_comparison, describe_run, percent
+from utility.functions import read_json, replaced_when_done, write_csv, write_json
+from utility.globalvars import BERLIN, ROOT
+from utility.network.hyperparameters import PRESETS, read_hyperparameters, write_names
+from utility.network.weights import read_weights, write_weights
+from utility.parallel import in_processes
+
+tell = partial(print_message, "train.py")
+UAR = "unweighted_average_recall"
+# The arguments that the figures of a run depend on. A resumed run keeps them.
+KEPT_ARGUMENTS = (
+    "evaluate",
+    "max_evals",
+    "preset",
+    "epochs",
+    "set",
+    "seed",
+    "seeds",
+    "adapt",
+    "conditions",
+    "data",
+    "test_data",
+    "output",
+)
+
+
+def make_config(arguments, hyperparameters, copy_count) -> dict:
+    """Collect the settings and package versions of a run, for `config.json`."""
+    packages = ("tensorflow", "keras", "numpy", "hyperas", "hyperopt")
+    kept = {name: getattr(arguments, name) for name in KEPT_ARGUMENTS}
+    return {
+        "protocol": arguments.evaluate or "holdout",
+        "arguments": kept
+        | {
+            "data": [str(name) for name in arguments.data],
+            "output": display_path(arguments.output.resolve()),
+        },
+        "versions": {name: version(name) for name in packages}
+        | {"python": platform.python_version()},
+        "hyperparameters": asdict(hyperparameters),
+        "copies": copy_count,
+    }
+
+
+def read_config(folder) -> dict:
+    """Read the settings of a run, in today's form.
+
+    Raises
+    ------
+    DataError
+        If the folder is not that of a run.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        config = read_json(path)
+        arguments = config["arguments"]
+        if "calibrate" in arguments:  # its name up to 1.0.0
+            arguments["adapt"] = arguments.pop("calibrate")
+        for name in KEPT_ARGUMENTS:
+            arguments[name]
+        config["hyperparameters"] = read_hyperparameters(config["hyperparameters"])
+        config["protocol"], config["copies"]
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not written by this train.py ({error!r})") from error
+    return config
+
+
+def check_resumed(folder, hyperparameters, copy_count) -> None:
+    """Check that a run goes on as it was started.
+
+    Raises
+    ------
+    DataError
+    """
+    config = read_config(folder)
+    for name, value in (("hyperparameters", hyperparameters), ("copies", copy_count)):
+        if config[name] != value:
+            raise DataError(f"{folder}: was started with different {name}; start a new run")
+
+
+def describe_config(config) -> dict:
+    """Return the facts about a run that its metrics and report repeat."""
+    arguments = config["arguments"]
+    usual = asdict(PRESETS[arguments["preset"]])
+    values = asdict(config["hyperparameters"])
+    changed = {name: value for name, value in values.items() if value != usual[name]}
+    return {
+        "protocol": config["protocol"],
+        "data": [corpus_path(name).name for name in arguments["data"]],
+        "test_data": [corpus_path(name).name for name in arguments["test_data"]],
+        "preset": arguments["preset"],
+        "changed": write_names(changed),
+        "copies": config["copies"],
+        "max_evals": arguments["max_evals"],
+    }
+
+
+def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
+    """Evaluate folds side by side, and keep the result of each in the run's folder.
+
+    Results that are there already are not computed again. The training of a network keeps a
+    single core busy, so a fold that is the only one trains its networks side by side instead.
+    """
+    from tqdm import tqdm
+
+    plan.folder.mkdir(exist_ok=True)
+    paths = [plan.folder / f"{task.name}.json" for task in tasks]
+    missing = [number for number, path in enumerate(paths) if not path.exists()]
+    several = len(tasks) > 1
+    work = partial(
+        evaluate_fold, plan=plan, quiet=quiet or several, processes=1 if several else processes
+    )
+    done = len(tasks) - len(missing)
+    disable = True if quiet or not several else None
+    with (
+        in_processes(work, [tasks[number] for number in missing], processes) as results,
+        tqdm(None, "folds", len(tasks), unit="fold", initial=done, disable=disable) as bar,
+    ):
+        for number, result in zip(missing, results, strict=True):
+            with replaced_when_done(paths[number]) as temporary:
+                temporary.write_text(json.dumps(result), encoding="utf-8")
+            bar.update()
+    return [read_json(path) for path in paths]
+
+
+def write_results(folder, results, corpus) -> dict:
+    """Write the tables, pictures and report of a run, and return its metrics."""
+    from utility.evaluation.figures import draw_history
+
+    history = [row for result in results for row in result["history"]]
+    trials = [row for result in results for row in result["trials"]]
+    write_csv(folder / "history.csv", history)
+    if trials:
+        write_csv(folder / "trials.csv", trials)
+    for test in results[0]["predictions"]:
+        rows = [row for result in results for row in result["predictions"][test]]
+        rows.sort(key=lambda row: (int(row["seed"]), row["file"]))
+        write_csv(folder / predictions_name(test), rows)
+    draw_history(folder / "history.png", history)
+    return write_report(folder, corpus)
+
+
+def write_report(folder, corpus) -> dict:
+    """Compute the metrics of a run from its predictions, and write them and its report."""
+    from utility.evaluation.figures import draw_confusion
+
+    tests = {name: summarise(predictions) for name, predictions in read_tests(folder).items()}
+    metrics = describe_config(read_config(folder)) | tests.pop(CLEAN)
+    metrics["tests"] = {name: summary["measures"] for name, summary in tests.items()}
+    write_json(folder / "metrics.json", metrics)
+    draw_confusion(folder / "confusion.png", metrics)
+    (folder / "report.md").write_text(describe_run(metrics, corpus), encoding="utf-8")
+    return metrics
+
+
+def rewrite_report(folder) -> dict:
+    """Compute the metrics and the report of a run again from its predictions."""
+    arguments = read_config(folder)["arguments"]
+    names = (*arguments["data"], *arguments["test_data"])
+    corpora = {corpus_path(name).name: read_corpus(name) for name in names}
+    corpus = join_corpora(corpora) if len(corpora) > 1 else corpora.popitem()[1]
+    return write_report(folder, corpus)
+
+
+def compare_runs(folders) -> str:
+    """Describe how two runs differ, test by test."""
+    names = [display_path(folder) for folder in folders]
+    first, second = map(read_tests, folders)
+    texts = []
+    for test in (test for test in first if test in second):
+        labels = [name if test == CLEAN else f"{name}, {test}" for name in names]
+        texts.append(describe_comparison(compare(first[test], second[test]), labels))
+    return "\n\n".join(texts)
+
+
+def train_final_weights(results, material, metrics, arguments):
+    """Train on every utterance as the folds did.
+
+    Of several folds, the one with the lowest validation loss gives its hyperparameters, and
+    the median its number of epochs.
+
+    Returns
+    -------
+    weights : Weights
+    saved : dict
+        Its hyperparameters and number of epochs, for `config.json`.
+    """
+
+    def lowest_loss(result):
+        return min((trial["validation_loss"] for trial in result["trials"]), default=0)
+
+    corpus = material.corpus
+    if not arguments.quiet:
+        tell(f"training the weights to save with all {len(corpus)} utterances")
+    hyperparameters = read_hyperparameters(min(results, key=lowest_loss)["hyperparameters"])
+    epochs = round(median(result["epochs"] for result in results))
+    rows = np.arange(len(corpus))
+    experiment = make_experiment(material, rows, hyperparameters, arguments.seed, arguments.quiet)
+    weights, _ = train_weights(experiment, epochs, arguments.processes)
+    scores = [summarise_for_weights(metrics)]
+    if [corpus_path(name).resolve() for name in arguments.data] == [BERLIN]:
+        scores += read_recipe_scores(hyperparameters, len(material.copies))
+    saved = {"saved_hyperparameters": asdict(hyperparameters), "saved_epochs": epochs}
+    return replace(weights, scores=scores), saved
+
+
+def summarise_for_weights(metrics) -> dict:
+    """Return the part of the metrics that a weights file carries."""
+    names = ("protocol", "data", "preset", "changed", "copies", "seeds", "measures", "tests")
+    return {name: metrics[name] for name in names}
+
+
+def read_recipe_scores(hyperparameters, copy_count) -> list[dict]:
+    """Return the committed LOSO scores if they were measured with these hyperparameters."""
+    folder = ROOT / "results" / "loso"
+    try:
+        config, metrics = read_config(folder), read_json(folder / "metrics.json")
+        same = config["hyperparameters"] == hyperparameters and config["copies"] == copy_count
+        return [summarise_for_weights(metrics)] if same else []
+    except (DataError, OSError, KeyError, ValueError):
+        return []
+
+
+def save_weights(weights, output, folder) -> Path:
+    """Write weights to `output`, or into the run's folder if those in place are better.
+
+    Returns
+    -------
+    Path
+        Where they were written.
+    """
+    if not (reason := find_reason_to_keep(output, weights.scores[0])):
+        write_weights(output, weights)
+        return output
+    path = folder / "weights.h5"
+    write_weights(path, weights)
+    shown, kept = display_path(path), display_path(output)
+    tell(
+        f"note: {kept} is kept, since {reason}; the new weights can be used with: "
+        f"python predict.py --weights {shown} clip.wav, or put in place with: cp {shown} {kept}"
+    )
+    return path
+
+
+def find_reason_to_keep(output, score) -> str:
+    """Say why the weights in place are better than new ones, by their own scores; "" if not."""
+    try:
+        scores = read_weights(output).scores if output.exists() else []
+        for kept in scores:
+            if (kept["protocol"], kept["data"]) != (score["protocol"], score["data"]):
+                continue
+            if kept["copies"] and not score["copies"]:
+                return "the new weights were trained without data augmentation"
+            old, new = (100 * each["measures"][UAR]["mean"] for each in (kept, score))
+            if new < old:
+                return f"its {score['protocol']} UAR of {old:.1f} % is above {new:.1f} %"
+    except (WeightsError, KeyError, TypeError):
+        pass  # not weights of this project, or without scores
+    return ""
+
+
+def describe_metrics(metrics) -> str:
+    """Give the most important measures in a line."""
+    measures = metrics["measures"]
+    return (
+        f"{metrics['protocol']}: WA {percent(measures['weighted_accuracy'])}, "
+        f"UAR {percent(measures[UAR])}, "
+        f"top 2 {percent(measures['top_2_accuracy'])} of {metrics['utterances']} utterances, "
+        f"{counted(len(metrics['seeds']), 'seed')}"
+    )

@@ -1,0 +1,260 @@
+"""The hyperparameters: the meaning, the range and the default of each, and the presets."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import NamedTuple
+
+from utility.errors import UsageError
+from utility.furtherFeatures import FEATURE_SETS
+
+MOST_MEMBERS = 100
+
+
+def show(value) -> str:
+    """Write a value as --set takes it."""
+    if isinstance(value, str):
+        return value
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else json.dumps(value)
+
+
+class Range(NamedTuple):
+    """The allowed values of a hyperparameter: a test, and a text that completes "give ..."."""
+
+    allows: Callable
+    text: str
+
+
+def whole(least) -> Range:
+    """Whole numbers from the least one up."""
+    return Range(lambda v: type(v) is int and v >= least, f"a whole number from {least} up")
+
+
+def real(test, text) -> Range:
+    """Numbers for which a test holds; NaN and infinity never do."""
+    return Range(lambda v: type(v) in (int, float) and abs(v) < float("inf") and test(v), text)
+
+
+def one_of(*values) -> Range:
+    """One of the given values, which are of one type."""
+    text = " or ".join(map(show, values))
+    return Range(lambda v: type(v) is type(values[0]) and v in values, text)
+
+
+def some_of(names) -> Range:
+    """A tuple of one or more of the given names."""
+    text = f"some of {', '.join(names)}, separated by commas"
+    return Range(lambda v: are_names(v) and v and set(v) <= {*names}, text)
+
+
+def are_names(value) -> bool:
+    """Tell whether a value is a tuple of distinct texts."""
+    texts = isinstance(value, tuple) and all(isinstance(name, str) for name in value)
+    return texts and len(set(value)) == len(value)
+
+
+def optional(allowed) -> Range:
+    """A value from a range, or null."""
+    return Range(lambda v: v is None or allowed.allows(v), f"{allowed.text}, or null")
+
+
+SHARE = real(lambda v: 0 <= v <= 1, "a number from 0 to 1")
+PART = real(lambda v: 0 <= v < 1, "a number from 0 to below 1")
+POSITIVE = real(lambda v: v > 0, "a number above 0")
+NOT_NEGATIVE = real(lambda v: v >= 0, "a number from 0 up")
+# Which names there are is checked where copies are made: prediction does not need them.
+ANY_NAMES = Range(are_names, "names from utility/corpora/augmentation.py, separated by commas")
+# Seed s of a run gives its networks the seeds from MOST_MEMBERS * s on.
+MEMBERS = Range(
+    lambda v: type(v) is int and 1 <= v <= MOST_MEMBERS, f"a whole number from 1 to {MOST_MEMBERS}"
+)
+
+
+def setting(default, allowed):
+    """Declare a hyperparameter by its default and its range."""
+    return field(default=default, metadata={"allowed": allowed})
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """How a network is built and trained; stored with its weights.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range.
+    """
+
+    # The architecture, see utility/network/model.py.
+    network: str = setting("attention", one_of("attention", "seed2018"))
+    # The feature sets that the network reads: the 36 of 2018, and 30 further ones.
+    features: tuple = setting(("original", "further"), some_of(FEATURE_SETS))
+    # Networks in the ensemble: trained with different seeds, their probabilities averaged.
+    members: int = setting(3, MEMBERS)
+    # Augmented copies of each utterance that an epoch adds, redrawn every epoch.
+    augmented_copies: int = setting(4, whole(0))
+    # The kinds of data augmentation that these copies are drawn from.
+    augmentations: tuple = setting(("speed", "channel", "hall"), ANY_NAMES)
+    # Fraction of the training items that are adapted to their speaker, see voice.py.
+    adapted_share: float = setting(0.5, SHARE)
+    # Whether classes count as equally frequent, whatever their shares in the training part.
+    balanced: bool = setting(True, one_of(True, False))
+    # Whether a temperature is fitted to training speakers that were left out in turn.
+    temperature_scaling: bool = setting(True, one_of(True, False))
+    # Frames that make one step of the Bi-LSTM.
+    frames_per_step: int = setting(10, whole(1))
+    # Width of the dense layer, of the LSTM in each direction, and number of attention heads.
+    dense_units: int = setting(128, whole(1))
+    lstm_units: int = setting(64, whole(1))
+    attention_heads: int = setting(4, whole(1))
+    # Fraction of the inputs, and of the outputs of each layer, that training drops.
+    input_dropout: float = setting(0.05, PART)
+    dropout: float = setting(0.25, PART)
+    # Of AdamW.
+    learning_rate: float = setting(0.002, POSITIVE)
+    weight_decay: float = setting(0.0016, NOT_NEGATIVE)
+    # Of the cross-entropy.
+    label_smoothing: float = setting(0.1, PART)
+    # "cosine": warm up over the first fifth of the updates, then decay to 0 over all epochs.
+    schedule: str = setting("cosine", one_of("cosine", "constant"))
+    # Gradients are clipped to this norm; null clips none.
+    gradient_norm: float | None = setting(1.0, optional(POSITIVE))
+    # Clips in a batch.
+    batch_size: int = setting(32, whole(1))
+    # Epochs of a training; the most where it stops early.
+    epochs: int = setting(20, whole(1))
+    # Early stopping: epochs without a lower validation loss, after which the best number of
+    # epochs is taken. null trains for all, as suits a learning rate that decays to 0.
+    patience: int | None = setting(None, optional(whole(1)))
+    # Length to which every clip is padded or, keeping its end, cut. null pads a batch to its
+    # longest clip. A fixed length needs one frame per step.
+    padded_frames: int | None = setting(None, optional(whole(1)))
+
+    def __post_init__(self):
+        for item in fields(self):
+            value, allowed = getattr(self, item.name), item.metadata["allowed"]
+            if not allowed.allows(value):
+                raise ValueError(f"{item.name} cannot be {show(value)}; give {allowed.text}")
+        if self.padded_frames is not None and self.frames_per_step != 1:
+            raise ValueError("padded_frames goes with frames_per_step=1; give null")
+        if self.network == "seed2018" and self.padded_frames is None:
+            raise ValueError("padded_frames cannot be null with network=seed2018; give a number")
+
+
+PRESETS = {
+    "default": Hyperparameters(),
+    # The network of the 2018 project and its training.
+    "seed2018": Hyperparameters(
+        network="seed2018",
+        features=("original",),
+        members=1,
+        augmented_copies=0,
+        augmentations=(),
+        adapted_share=0.0,
+        balanced=False,
+        temperature_scaling=False,
+        frames_per_step=1,
+        dense_units=512,
+        lstm_units=128,
+        attention_heads=1,
+        input_dropout=0.0,
+        dropout=0.5,
+        learning_rate=0.001,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        schedule="constant",
+        gradient_norm=None,
+        batch_size=128,
+        epochs=60,
+        patience=15,
+        padded_frames=1024,
+    ),
+}
+
+# Up to 1.0.0, hyperparameters had these names, and features and augmentations were counted.
+OLD_NAMES = {
+    "copies": "augmented_copies",
+    "copy_kinds": "augmentations",
+    "calibrated_share": "adapted_share",
+    "scaled": "temperature_scaling",
+}
+OLD_COUNTS = {
+    "features": {36: ("original",), 66: ("original", "further")},
+    "augmentations": {
+        0: (),
+        4: ("speed",),
+        12: ("speed", "channel"),
+        20: ("speed", "channel", "hall"),
+    },
+}
+
+
+def read_hyperparameters(values, base=PRESETS["default"]) -> Hyperparameters:
+    """Return hyperparameters from a dictionary, as JSON gives it, in today's or the old form.
+
+    Parameters
+    ----------
+    values : dict
+        By name. Lists and texts separated by commas stand for tuples of names.
+    base : Hyperparameters
+        Where values that are not given come from.
+
+    Raises
+    ------
+    KeyError
+        If there is no hyperparameter of a name, which is the error's argument.
+    ValueError
+        If a value is out of its range.
+    """
+    known = {item.name for item in fields(Hyperparameters)}
+    changes = {}
+    for old_name, value in values.items():
+        name = OLD_NAMES.get(old_name, old_name)
+        if name not in known:
+            raise KeyError(name)
+        if type(value) is int:
+            value = OLD_COUNTS.get(name, {}).get(value, value)
+        if name in OLD_COUNTS:
+            if isinstance(value, str):
+                value = [part.strip() for part in value.split(",") if part.strip()]
+            value = tuple(value) if isinstance(value, list) else value
+        changes[name] = value
+    return replace(base, **changes)
+
+
+def override(hyperparameters, settings) -> Hyperparameters:
+    """Return hyperparameters with some of them set by a command line.
+
+    Parameters
+    ----------
+    hyperparameters : Hyperparameters
+    settings : sequence of str
+        NAME=VALUE, the value as in JSON; anything that is not JSON is text.
+
+    Raises
+    ------
+    UsageError
+        If there is no such hyperparameter, or it cannot have that value.
+    """
+    values = {}
+    for text in settings:
+        name, _, value = text.partition("=")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    try:
+        return read_hyperparameters(values, hyperparameters)
+    except KeyError as error:
+        names = ", ".join(asdict(hyperparameters))
+        raise UsageError(f"--set {error.args[0]}: give one of {names}") from error
+    except ValueError as error:
+        raise UsageError(f"--set: {error}") from error
+
+
+def write_names(values: dict) -> dict:
+    """Return hyperparameters with tuples of names as text, for tables and reports."""
+    return {
+        name: show(value) if isinstance(value, tuple | list) else value
+        for name, value in values.items()
+    }
