@@ -20,7 +20,7 @@ if __name__ != "__main__":  # imported as a library; the command line prints its
 __all__ = ["learn_voice", "load", "predict"]
 SHORTEST_WINDOW_SECONDS = 0.1
 DEFAULT_WINDOW_SECONDS = 3.0
-DEFAULT_STREAM_HOP_SECONDS = 1.0
+DEFAULT_STREAM_HOP_SECONDS = 1.0  # as the help of --hop says
 LONGEST_PLOT_SECONDS = 30
 SUBTITLES = ("srt", "vtt", "audacity")
 
@@ -37,7 +37,7 @@ def build_parser() -> Parser:
             "arecord -f S16_LE -r 16000 | python predict.py --stream -",
         ),
     )
-    add = parser.add_argument
+    add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}
     add(
         "audio",
         nargs="+",
@@ -47,52 +47,24 @@ def build_parser() -> Parser:
     )
     add("--top", type=int, default=2, metavar="N", help="number of emotions to print as text")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument(
-        "--json",
-        action="store_true",
-        help="print one object per line: path, seconds, label and all probabilities, or error",
-    )
-    form.add_argument(
-        "--csv", action="store_true", help="print one row per recording, or window of a timeline"
-    )
-    form.add_argument(
-        "--subtitles",
-        choices=SUBTITLES,
-        help="print the timeline of one recording as subtitles or as an Audacity label track",
-    )
-    add("--output", type=Path, metavar="FILE", help="write to FILE at the end instead of stdout")
+    text = "print one object per line: path, seconds, label and all probabilities, or error"
+    form.add_argument("--json", action="store_true", help=text)
+    text = "print one row per recording, or per window of a timeline"
+    form.add_argument("--csv", action="store_true", help=text)
+    text = "print the timeline of one recording as subtitles or as an Audacity label track"
+    form.add_argument("--subtitles", choices=SUBTITLES, help=text)
+    add("--output", **file, help="write to FILE at the end instead of stdout")
     add("--timeline", action="store_true", help="predict emotion over time, in windows and pauses")
-    add(
-        "--window",
-        type=float,
-        metavar="S",
-        help=f"seconds per window of a timeline or stream (default: {DEFAULT_WINDOW_SECONDS:.0f})",
-    )
-    add(
-        "--hop",
-        type=float,
-        metavar="S",
-        help="seconds from one window to the next (default: the length of a window; "
-        f"{DEFAULT_STREAM_HOP_SECONDS:.0f} in a stream)",
-    )
-    add(
-        "--plot",
-        type=Path,
-        metavar="FILE",
-        help="draw one recording as PNG, SVG or PDF: where the networks attend to it, or its "
-        "timeline",
-    )
-    add(
-        "--stream",
-        action="store_true",
-        help="predict standard input while it arrives: WAV, or raw 16-bit samples of one channel",
-    )
-    add(
-        "--rate",
-        type=int,
-        metavar="HZ",
-        help=f"sample rate of a raw stream (default: {FRAMES.sample_rate_hz})",
-    )
+    text = f"length of a window of a timeline or stream (default: {DEFAULT_WINDOW_SECONDS:.0f})"
+    add("--window", type=float, metavar="SECONDS", help=text)
+    text = "time from one window to the next (default: the length of a window; 1 in a stream)"
+    add("--hop", type=float, metavar="SECONDS", help=text)
+    text = "draw one recording as PNG, SVG or PDF: the attention of the networks, or its timeline"
+    add("--plot", **file, help=text)
+    text = "predict standard input while it arrives: WAV, or raw 16-bit samples of one channel"
+    add("--stream", action="store_true", help=text)
+    text = f"sample rate of a raw stream (default: {FRAMES.sample_rate_hz})"
+    add("--rate", type=int, metavar="HZ", help=text)
     add(
         "--adapt",
         "--calibrate",
@@ -102,7 +74,7 @@ def build_parser() -> Parser:
         help="adapt to the speaker with another recording of the same voice, or a folder of them; "
         "ten clips of mixed mood are enough; may be repeated",
     )
-    add("--weights", type=Path, default=WEIGHTS_PATH, metavar="FILE", help="weights of train.py")
+    add("--weights", **file, default=WEIGHTS_PATH, help="weights file written by train.py")
     add("--processes", type=int, metavar="N", help="processes (default: as many as are worth it)")
     add("--version", action="version", version=f"speech_emotion {VERSION}")
     add_debug_option(parser)
@@ -114,12 +86,12 @@ def fill_in_defaults(arguments) -> None:
     arguments.timeline = arguments.timeline or bool(arguments.subtitles)
     if arguments.stream and arguments.rate is None:
         arguments.rate = FRAMES.sample_rate_hz
-    if arguments.timeline or arguments.stream:
-        if arguments.window is None:
-            arguments.window = DEFAULT_WINDOW_SECONDS
-        if arguments.hop is None:
-            longest = DEFAULT_STREAM_HOP_SECONDS if arguments.stream else WINDOW_SECONDS
-            arguments.hop = min(longest, arguments.window)
+    if (arguments.timeline or arguments.stream) and arguments.window is None:
+        arguments.window = DEFAULT_WINDOW_SECONDS
+    if arguments.timeline and arguments.hop is None:
+        arguments.hop = arguments.window
+    if arguments.stream and arguments.hop is None:
+        arguments.hop = min(DEFAULT_STREAM_HOP_SECONDS, arguments.window)
 
 
 def check(arguments) -> None:
@@ -200,11 +172,10 @@ def predict_names(arguments, names, weights, voice) -> list:
     if arguments.plot and results:
         from utility.prediction.picture import draw_attention, draw_timeline, save
 
-        figure = (
-            draw_timeline(results[0], weights.emotions)
-            if arguments.timeline
-            else draw_attention(sounds[0], weights, voice)
-        )
+        if arguments.timeline:
+            figure = draw_timeline(results[0], weights.emotions)
+        else:
+            figure = draw_attention(sounds[0], weights, voice)
         save(figure, Path(names[0]).name, arguments.plot)
     return results
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from utility.command_line import Parser, run
 from utility.errors import SignalError
 from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, ROOT, VERSION
 from utility.prediction.clip import load, predict
@@ -124,6 +125,22 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path):
     assert json.loads(path.read_text())["path"] == str(DEMO)
     assert command.wait(timeout=20) == 0
     assert path.is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("interruption", "message"),
+    [
+        (KeyboardInterrupt(), "interrupted\n"),
+        (KeyboardInterrupt("continue with: a"), "interrupted; continue with: a\n"),
+    ],
+)
+def test_an_interrupted_command_can_say_how_to_continue(interruption, message, monkeypatch, capsys):
+    def interrupt(arguments):
+        raise interruption
+
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    assert run(Parser(prog="train.py"), interrupt) == 130
+    assert capsys.readouterr() == ("", f"train.py: {message}")
 
 
 def test_version(call_command):

@@ -23,16 +23,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` that prints usage, examples and options, and suggests misspelt options.
-
-    Parameters
-    ----------
-    description : str
-    examples : tuple of str
-        Command lines as a person would type them.
-    **options
-        As for `argparse.ArgumentParser`.
-    """
+    """An `ArgumentParser` that shows examples, and suggests the option that was misspelt."""
 
     def __init__(self, *, description="", examples=(), **options):
         if examples:

@@ -8,9 +8,8 @@ from utility.errors import SpeechEmotionError
 
 def core_count() -> int:
     """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
@@ -27,7 +26,7 @@ def in_processes(function, items, processes=None):
     items : sequence
         Small, since all of them wait in a queue.
     processes : int, optional
-        Default: one per core. With one, this process does the work itself.
+        One per core unless given. With one, this process does the work itself.
 
     Yields
     ------

@@ -42,7 +42,7 @@ def predict_recordings(
         What the recordings are called, and what `utility.audio.read_windows` reads.
     predict_group : callable
         Takes a list of sounds, returns a result or `SignalError` for each.
-    writers : (str, callable, callable)
+    writers
         From `utility.prediction.output.choose_writers`.
     output : Path, optional
         File to write at the end, unless the only recording failed. Default: standard output.

@@ -34,12 +34,7 @@ def save(figure, title, path) -> None:
 def draw_attention(sound, weights, voice) -> Figure:
     """Draw waveform and spectrogram with the attention over both, and the probabilities beside.
 
-    Parameters
-    ----------
-    sound
-        As for `utility.audio.read_windows`; a few seconds, not all silent.
-    weights : Weights
-    voice : Statistics or None
+    The sound is one for `utility.audio.read_windows`: a few seconds, not all silent.
     """
     signals = list(read_windows(sound, WINDOW_SECONDS))
     signal = np.concatenate(signals)
@@ -80,9 +75,8 @@ def draw_spectrogram(signal, axes) -> None:
 def lay_attention_over(axes, times, attention) -> None:
     """Draw the attention over other axes, with an axis of its own on the right."""
     overlay = axes.twinx()
-    overlay.plot(
-        times, attention, color=ATTENTION_COLOUR, linewidth=1.4, label="attention of the networks"
-    )
+    style = {"color": ATTENTION_COLOUR, "linewidth": 1.4, "label": "attention of the networks"}
+    overlay.plot(times, attention, **style)
     # The last step of a window may hold one or two frames, whose attention stands out.
     overlay.set_ylim(0, 1.3 * np.percentile(attention, 98))
     overlay.set_ylabel("attention (% of total,\nper frame)", color=ATTENTION_COLOUR)
