@@ -34,7 +34,7 @@ def learn_voice_of(paths, weights) -> tuple[Statistics, int]:
 def predict_recordings(
     names, sounds, predict_group, writers, *, output=None, processes=None, debug=False
 ) -> list:
-    """Predict recordings, and write each result or error in their order.
+    """Predict recordings, write each result or error in their order, and return the results.
 
     Parameters
     ----------
@@ -45,16 +45,7 @@ def predict_recordings(
     writers
         From `utility.prediction.output.choose_writers`.
     output : Path, optional
-        File to write at the end, unless the only recording failed. Default: standard output.
-    processes : int, optional
-        Default: one for a few recordings, one per core for more.
-    debug : bool
-        Raise the first error.
-
-    Returns
-    -------
-    list
-        The results, without those of recordings that failed.
+        Written at the end, instead of standard output, unless the only recording failed.
     """
     header, write, write_error = writers
     few = are_few(sounds)

@@ -18,6 +18,8 @@ from utility.network.weights import Weights, read_weights
 
 # A recording, or its samples and their rate in Hz; see `utility.audio.read_windows`.
 Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int]
+# The baseline of a voice, from `learn_voice`; None for an unknown voice.
+Voice = Statistics | None
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,11 @@ def load(path: str | os.PathLike = WEIGHTS_PATH) -> Weights:
 
 
 def predict(
-    sound: Sound | np.ndarray, weights: Weights, *, sample_rate: int | None = None, voice=None
+    sound: Sound | np.ndarray,
+    weights: Weights,
+    *,
+    sample_rate: int | None = None,
+    voice: Voice = None,
 ) -> Prediction:
     """Predict the emotions of a voice.
 
@@ -80,7 +86,7 @@ def predict(
     Raises
     ------
     SignalError
-        If the sound cannot be used: missing, unreadable, too short, silent, not finite.
+        If the sound is missing, unreadable, too short, silent, or not finite.
     """
     if sample_rate is not None:
         if isinstance(sound, str | os.PathLike) or hasattr(sound, "read"):
@@ -95,7 +101,7 @@ def predict(
 
 
 def predict_all(
-    sounds: Sequence[Sound], weights: Weights, voice: Statistics | None = None
+    sounds: Sequence[Sound], weights: Weights, voice: Voice = None
 ) -> list[Prediction | SignalError]:
     """Predict recordings of any length, in windows, batched for speed.
 
@@ -110,15 +116,10 @@ def predict_all(
     Returns
     -------
     list of Prediction or SignalError
-        For each sound the mean over its windows, without silent ones; or the reason why
-        it cannot be used: missing, unreadable, too short, silent, not finite.
-
-    Raises
-    ------
-    WeightsError
-        If the weights do not fit their network.
+        For each sound the mean over its windows that are not silent, or what is wrong with it.
     """
     errors, seconds = {}, np.zeros(len(sounds))
+    # Sum of the probabilities, and number of windows, of each sound.
     totals, counts = np.zeros((len(sounds), len(weights.emotions))), np.zeros(len(sounds), int)
 
     def extract_windows():

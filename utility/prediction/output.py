@@ -14,15 +14,8 @@ from utility.prediction.clip import Prediction
 def choose_writers(form, emotions, top, *, timeline=False, several=False):
     """Choose the functions that turn results into text.
 
-    Parameters
-    ----------
-    form : str
-        "text", "json", "csv", or a key of `SUBTITLES`.
-    emotions : sequence of str
-    top : int
-        Number of emotions in text to read.
-    timeline, several : bool
-        Whether each result is a `Timeline`; whether text to read names the recording.
+    `form` is "text", "json", "csv" or a key of `SUBTITLES`. With `timeline`, each result is
+    a `Timeline` instead of a `Prediction`; with `several`, text to read names the recording.
 
     Returns
     -------

@@ -141,21 +141,10 @@ def draw_timeline(result, emotions) -> Figure:
 
 
 def make_columns(segments, emotions, seconds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Arrange the windows of a timeline, or means over several of them, as columns.
+    """Arrange the windows of a timeline as columns: start, end and probabilities of each.
 
-    Parameters
-    ----------
-    segments : sequence of Segment
-    emotions : sequence of str
-    seconds : int
-        Length of a column, the mean of the windows in it; 0 for one column per window.
-
-    Returns
-    -------
-    starts, ends : np.ndarray, shape (columns,)
-        In seconds.
-    shares : np.ndarray, shape (columns, emotions)
-        Probabilities.
+    With `seconds`, a column is the mean over the windows in that time. The times have the
+    shape (columns,), the probabilities (columns, emotions).
     """
     windows = [segment for segment in segments if segment.ranking is not None]
     starts = np.array([segment.start for segment in windows])

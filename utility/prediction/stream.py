@@ -11,7 +11,7 @@ from utility.audio import is_silent, resample
 from utility.errors import SignalError
 from utility.network.inference import predict_frames
 from utility.network.weights import Weights
-from utility.prediction.clip import extract_frames, rank
+from utility.prediction.clip import Voice, extract_frames, rank
 from utility.prediction.output import format_clock, format_part, format_ranking
 from utility.prediction.timeline import Segment
 
@@ -39,7 +39,7 @@ def predict_stream(
     sample_rate: int,
     window_seconds: float,
     hop_seconds: float,
-    voice=None,
+    voice: Voice = None,
 ) -> Iterator[Segment]:
     """Predict the emotions of a voice while it speaks.
 

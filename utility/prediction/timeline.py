@@ -22,7 +22,7 @@ from utility.audio import (
 from utility.errors import SignalError
 from utility.network.inference import BATCH_CLIPS, predict_frames
 from utility.network.weights import Weights
-from utility.prediction.clip import Prediction, Sound, extract_frames, rank
+from utility.prediction.clip import Prediction, Sound, Voice, extract_frames, rank
 
 STEP_SECONDS = 0.01
 BLOCK_STEPS = 1000
@@ -60,7 +60,11 @@ class Timeline(NamedTuple):
 
 
 def predict_timelines(
-    sounds: Sequence[Sound], weights: Weights, window_seconds: float, hop_seconds: float, voice=None
+    sounds: Sequence[Sound],
+    weights: Weights,
+    window_seconds: float,
+    hop_seconds: float,
+    voice: Voice = None,
 ) -> list[Timeline | SignalError]:
     """Predict the `Timeline` of each recording, or return the reason why it cannot be used."""
     results = []
@@ -74,14 +78,13 @@ def predict_timelines(
 
 
 def find_emotions(
-    sound: Sound, weights: Weights, window_seconds: float, hop_seconds: float, voice=None
+    sound: Sound, weights: Weights, window_seconds: float, hop_seconds: float, voice: Voice = None
 ) -> Iterator[Segment]:
     """Predict the emotions of a voice over time.
 
     Parameters
     ----------
-    sound : path-like, seekable binary file, or pair of np.ndarray and int
-        See `utility.audio.read_windows`.
+    sound : Sound
     weights : Weights
     window_seconds, hop_seconds : float
         Length of a window, and time from its start to that of the next. The last window of
@@ -211,14 +214,13 @@ def read_parts(sound, parts) -> Iterator[np.ndarray]:
 
     Parameters
     ----------
-    sound : path-like, seekable binary file, or pair of np.ndarray and int
+    sound : Sound
     parts : sequence of (int, int)
         First sample and end (exclusive), at the recording's own rate.
 
     Yields
     ------
-    np.ndarray, shape (samples,), float64
-        One channel at 16 kHz.
+    np.ndarray, shape (samples,), one channel at 16 kHz
     """
     with open_recording(sound) as recording:
         # `kept` holds the samples from `place` up to the position of the open recording.
