@@ -1,66 +1,35 @@
-"""Tell the emotion that a voice carries: python predict.py path.wav.
+"""Predict the emotions of voice recordings: python predict.py path.wav.
 
 As a library: `weights = load(); predict("clip.wav", weights).label`.
 """
 
 import contextlib
-import io
 import os
 import sys
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
-from utility.command_line import Parser, add_debug_option, print_message, run
+from utility.command_line import Parser, add_debug_option, run
 from utility.errors import SignalError, UsageError, WeightsError
 from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
-from utility.parallel import in_processes
-from utility.prediction.recordings import STANDARD_INPUT, are_few, find_recordings, group, sound_of
+from utility.prediction.recordings import STANDARD_INPUT, find_recordings, get_sound
 
+if __name__ != "__main__":  # imported as a library; the command line prints its help without NumPy
+    from utility.prediction.clip import learn_voice, load, predict
+
+__all__ = ["learn_voice", "load", "predict"]
 SHORTEST_WINDOW_SECONDS = 0.1
-USUAL_WINDOW_SECONDS = 3.0
+DEFAULT_WINDOW_SECONDS = 3.0
+DEFAULT_STREAM_HOP_SECONDS = 1.0  # as the help of --hop says
 LONGEST_PLOT_SECONDS = 30
-
-
-def __getattr__(name):
-    """Give `load`, `predict` and `learn_voice` to programs; NumPy is not needed for --help."""
-    if name in ("load", "predict", "learn_voice"):
-        from utility.prediction import clip
-
-        return getattr(clip, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def make_writer(arguments, emotions, several):
-    """Choose how results are written.
-
-    Returns
-    -------
-    header : str
-    write : callable
-        From the name of a recording and its result to text.
-    """
-    from utility.prediction import output
-
-    if arguments.subtitles:
-        return "", lambda name, result: output.SUBTITLES[arguments.subtitles](result)
-    timeline = arguments.timeline
-    if arguments.json:
-        return "", output.timeline_json if timeline else output.as_json
-    if arguments.csv:
-        header = output.timeline_csv_header if timeline else output.csv_header
-        return header(emotions), partial(
-            output.timeline_csv if timeline else output.as_csv, emotions=emotions
-        )
-    as_text = output.timeline_text if timeline else output.as_text
-    return "", lambda name, result: as_text(name if several else "", result, arguments.top)
+SUBTITLES = ("srt", "vtt", "audacity")
 
 
 def build_parser() -> Parser:
     """Describe the command line."""
     parser = Parser(
         prog="predict.py",
-        description="Print the most likely emotions of a voice, best first.",
+        description="Print the most likely emotions of voice recordings.",
         examples=(
             "python predict.py data/demo.wav",
             "python predict.py --csv --output emotions.csv recordings/",
@@ -68,122 +37,85 @@ def build_parser() -> Parser:
             "arecord -f S16_LE -r 16000 | python predict.py --stream -",
         ),
     )
-    parser.add_argument(
+    add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}
+    add(
         "audio",
         nargs="+",
         metavar="AUDIO",
-        help="recordings that libsndfile reads (WAV, FLAC, OGG, MP3), at any sample rate, "
-        f"folders of them, or {STANDARD_INPUT} for standard input",
+        help="recordings (WAV, FLAC, OGG, MP3) of any sample rate, folders of them, "
+        f"or {STANDARD_INPUT} for standard input",
     )
-    parser.add_argument(
-        "--top", type=int, default=2, metavar="N", help="number of emotions in text for a person"
-    )
+    add("--top", type=int, default=2, metavar="N", help="number of emotions to print as text")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument(
-        "--json",
-        action="store_true",
-        help="an object a line: path, seconds, label and all probabilities, or error",
-    )
-    form.add_argument(
-        "--csv", action="store_true", help="a table, a row a recording, or a window of a timeline"
-    )
-    form.add_argument(
-        "--subtitles",
-        choices=("srt", "vtt", "audacity"),
-        help="the timeline of one recording as subtitles, or as a label track of Audacity",
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write there, when all is done; not on stdout"
-    )
-    parser.add_argument(
-        "--timeline",
-        action="store_true",
-        help="emotion over time: a row a window, with pauses where nothing is said",
-    )
-    parser.add_argument(
-        "--window",
-        type=float,
-        metavar="S",
-        help="seconds of a window of a timeline or stream; "
-        f"{USUAL_WINDOW_SECONDS:.0f} if not given",
-    )
-    parser.add_argument(
-        "--hop",
-        type=float,
-        metavar="S",
-        help="seconds from one window to the next; if not given, the length of a window, "
-        "and 1 in a stream",
-    )
-    parser.add_argument(
-        "--plot",
-        type=Path,
-        metavar="FILE",
-        help="draw one recording as PNG, SVG or PDF: where the networks listened, or its timeline",
-    )
-    parser.add_argument(
-        "--stream",
-        action="store_true",
-        help="listen to standard input as it comes, WAV or raw 16-bit samples of one channel",
-    )
-    parser.add_argument(
-        "--rate",
-        type=int,
-        metavar="HZ",
-        help=f"sample rate of a raw stream; {FRAMES.sample_rate_hz} if not given",
-    )
-    parser.add_argument(
+    text = "print one object per line: path, seconds, label and all probabilities, or error"
+    form.add_argument("--json", action="store_true", help=text)
+    text = "print one row per recording, or per window of a timeline"
+    form.add_argument("--csv", action="store_true", help=text)
+    text = "print the timeline of one recording as subtitles or as an Audacity label track"
+    form.add_argument("--subtitles", choices=SUBTITLES, help=text)
+    add("--output", **file, help="write to FILE at the end instead of stdout")
+    add("--timeline", action="store_true", help="predict emotion over time, in windows and pauses")
+    text = f"length of a window of a timeline or stream (default: {DEFAULT_WINDOW_SECONDS:.0f})"
+    add("--window", type=float, metavar="SECONDS", help=text)
+    text = "time from one window to the next (default: the length of a window; 1 in a stream)"
+    add("--hop", type=float, metavar="SECONDS", help=text)
+    text = "draw one recording as PNG, SVG or PDF: the attention of the networks, or its timeline"
+    add("--plot", **file, help=text)
+    text = "predict standard input while it arrives: WAV, or raw 16-bit samples of one channel"
+    add("--stream", action="store_true", help=text)
+    text = f"sample rate of a raw stream (default: {FRAMES.sample_rate_hz})"
+    add("--rate", type=int, metavar="HZ", help=text)
+    add(
+        "--adapt",
         "--calibrate",
         action="append",
         metavar="PATH",
-        help="another recording of the same voice, or a folder of them, to learn what is usual for "
-        "it; ten of mixed mood serve well; can be given several times",
+        dest="adapt",
+        help="adapt to the speaker with another recording of the same voice, or a folder of them; "
+        "ten clips of mixed mood are enough; may be repeated",
     )
-    parser.add_argument(
-        "--weights", type=Path, default=WEIGHTS_PATH, metavar="FILE", help="weights of train.py"
-    )
-    parser.add_argument(
-        "--processes", type=int, metavar="N", help="cores to use; if not given, all that pay"
-    )
-    parser.add_argument("--version", action="version", version=f"speech_emotion {VERSION}")
+    add("--weights", **file, default=WEIGHTS_PATH, help="weights file written by train.py")
+    add("--processes", type=int, metavar="N", help="processes (default: as many as are worth it)")
+    add("--version", action="version", version=f"speech_emotion {VERSION}")
     add_debug_option(parser)
     return parser
 
 
-def check(arguments) -> None:
-    """Find what is wrong with the command line, and fill in what follows from other options.
-
-    Raises
-    ------
-    UsageError
-    """
-    for name, least in (("top", 1), ("processes", 1), ("rate", 1)):
-        value = getattr(arguments, name)
-        if value is not None and value < least:
-            raise UsageError(f"--{name} {value}: give {least} or more")
+def fill_in_defaults(arguments) -> None:
+    """Set the options that follow from others, unless they are given."""
     arguments.timeline = arguments.timeline or bool(arguments.subtitles)
-    if not (arguments.timeline or arguments.stream) and (arguments.window or arguments.hop):
-        raise UsageError("--window and --hop: give --timeline or --stream, too")
+    if arguments.stream and arguments.rate is None:
+        arguments.rate = FRAMES.sample_rate_hz
+    if (arguments.timeline or arguments.stream) and arguments.window is None:
+        arguments.window = DEFAULT_WINDOW_SECONDS
+    if arguments.timeline and arguments.hop is None:
+        arguments.hop = arguments.window
+    if arguments.stream and arguments.hop is None:
+        arguments.hop = min(DEFAULT_STREAM_HOP_SECONDS, arguments.window)
+
+
+def check(arguments) -> None:
+    """Raise `UsageError` if options are wrong or contradict each other."""
+    window, hop = arguments.window, arguments.hop
+    for name in ("top", "processes", "rate"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} {value}: give 1 or more")
     if arguments.rate and not arguments.stream:
-        raise UsageError("--rate: is for a raw stream; a recording says its own")
-    arguments.rate = arguments.rate or FRAMES.sample_rate_hz
-    if arguments.window is None:
-        arguments.window = USUAL_WINDOW_SECONDS
-    if arguments.hop is None:
-        arguments.hop = min(1.0, arguments.window) if arguments.stream else arguments.window
-    if not SHORTEST_WINDOW_SECONDS <= arguments.window <= WINDOW_SECONDS:
-        raise UsageError(
-            f"--window {arguments.window}: give {SHORTEST_WINDOW_SECONDS} to {WINDOW_SECONDS} s"
-        )
-    if not SHORTEST_WINDOW_SECONDS <= arguments.hop <= arguments.window:
-        raise UsageError(
-            f"--hop {arguments.hop}: give {SHORTEST_WINDOW_SECONDS} s to a window's length, "
-            f"{arguments.window}"
-        )
+        raise UsageError("--rate: is only for a raw stream; recordings have their own rate")
+    if arguments.timeline or arguments.stream:
+        least = SHORTEST_WINDOW_SECONDS
+        if not least <= window <= WINDOW_SECONDS:
+            raise UsageError(f"--window {window}: give {least} to {WINDOW_SECONDS} s")
+        if not least <= hop <= window:
+            raise UsageError(f"--hop {hop}: give {least} s to the length of a window, {window} s")
+    elif window is not None or hop is not None:
+        raise UsageError("--window and --hop: also give --timeline or --stream")
     if arguments.stream:
         if arguments.audio != [STANDARD_INPUT]:
-            raise UsageError(f"--stream: give {STANDARD_INPUT}, standard input, and nothing else")
+            raise UsageError(f"--stream: give only {STANDARD_INPUT}, standard input")
         if arguments.timeline or arguments.plot or arguments.csv or arguments.output:
-            raise UsageError("--stream: leave --timeline, --plot, --csv and --output away")
+            raise UsageError("--stream: omit --timeline, --subtitles, --plot, --csv and --output")
     for path in filter(None, (arguments.output, arguments.plot)):
         if path.is_dir() or not path.parent.is_dir():
             raise UsageError(f"{path}: give a file, in a folder that exists")
@@ -193,129 +125,86 @@ def check(arguments) -> None:
         raise UsageError(f"--plot {arguments.plot}: give a name that ends in .png, .svg or .pdf")
 
 
-def check_length(sound) -> None:
-    """Raise a `UsageError` if a recording is too long to see attention in its picture."""
+def check_plot_length(sound) -> None:
+    """Raise `UsageError` if a recording is too long for an attention plot."""
     from utility.audio import read_duration
 
-    with contextlib.suppress(SignalError):  # which the prediction will report
+    with contextlib.suppress(SignalError):  # reported by the prediction
         if (seconds := read_duration(sound)) > LONGEST_PLOT_SECONDS:
-            raise UsageError(f"--plot: {seconds:.0f} s are too long for that; give --timeline, too")
+            raise UsageError(f"--plot: {seconds:.0f} s are too long; also give --timeline")
 
 
-def learn_voice_of(paths, weights) -> tuple:
-    """Learn what is usual for a voice, and list what could not be used for that."""
-    from utility.prediction.clip import learn_voice
+def predict_stdin(arguments, weights, voice) -> None:
+    """Print the emotions of standard input while it arrives."""
+    from utility.prediction.stream import predict_stream, print_stream
 
-    left_out = []
-
-    def leave_out(path, error):
-        print_message("predict.py", f"--calibrate {path}: {error}; left out")
-        left_out.append(path)
-
-    return learn_voice(find_recordings(paths), weights, leave_out), left_out
-
-
-def keep(path, text) -> None:
-    """Write results in one step, so that what a file held is there until then."""
-    from utility.functions import replaced_when_done
-
-    content = text.encode("utf-8", "surrogateescape")
-    if path.exists() and not path.is_file():  # a pipe or device, which nothing may replace
-        path.write_bytes(content)
-        return
-    with replaced_when_done(path) as temporary:
-        temporary.write_bytes(content)
+    segments = predict_stream(
+        sys.stdin.buffer,
+        weights,
+        sample_rate=arguments.rate,
+        window_seconds=arguments.window,
+        hop_seconds=arguments.hop,
+        voice=voice,
+    )
+    print_stream(segments, arguments.top, as_json=arguments.json)
 
 
-def predict_recordings(arguments, names, sounds, weights, voice) -> list:
-    """Predict recordings, write what was heard, and return it."""
-    function = prediction_function(arguments, weights, voice)
-    few = are_few(sounds)
-    processes = arguments.processes
-    if arguments.debug or (processes is None and few):
-        processes = 1  # which keeps the traceback; few are done before processes have started
-    header, write = make_writer(arguments, weights.emotions, len(names) > 1)
-    file, heard = io.StringIO() if arguments.output else sys.stdout, []
-    with in_processes(function, group(sounds), processes) as groups:
-        results, put = chain.from_iterable(groups), file.write
-        if not few:
-            from tqdm import tqdm
+def predict_names(arguments, names, weights, voice) -> list:
+    """Write and draw the emotions of recordings; return the results of those that are usable."""
+    from utility.prediction.batch import predict_recordings
+    from utility.prediction.clip import predict_all
+    from utility.prediction.output import choose_writers
 
-            results = tqdm(results, "recordings", len(names), unit="recording", disable=None)
-            put = partial(tqdm.write, file=file, end="")
-        put(header)
-        for name, result in zip(map(str, names), results, strict=True):
-            if isinstance(result, SignalError):
-                if arguments.debug:
-                    raise result
-                print_message("predict.py", f"{name}: {result}")
-            put(write(name, result))
-            file.flush()
-            if getattr(result, "windows", 1) > 1:
-                print_message(
-                    "predict.py",
-                    f"note: {name}: the mean of {result.windows} windows, as it lasts "
-                    f"{result.seconds:.0f} s; --timeline tells its parts",
-                )
-            heard.append(result)
-    if arguments.output and not (len(heard) == 1 and isinstance(heard[0], SignalError)):
-        keep(arguments.output, file.getvalue())
-    return heard
+    sounds = [get_sound(name) for name in names]
+    predict_group = partial(predict_all, weights=weights, voice=voice)
+    if arguments.timeline:
+        from utility.prediction.timeline import predict_timelines
 
+        seconds = {"window_seconds": arguments.window, "hop_seconds": arguments.hop}
+        predict_group = partial(predict_timelines, weights=weights, voice=voice, **seconds)
+    elif arguments.plot:
+        check_plot_length(sounds[0])
+    form = arguments.subtitles or ("json" if arguments.json else "csv" if arguments.csv else "text")
+    kind = {"timeline": arguments.timeline, "several": len(names) > 1}
+    writers = choose_writers(form, weights.emotions, arguments.top, **kind)
+    options = {name: getattr(arguments, name) for name in ("output", "processes", "debug")}
+    results = predict_recordings(names, sounds, predict_group, writers, **options)
+    if arguments.plot and results:
+        from utility.prediction.picture import draw_attention, draw_timeline, save
 
-def prediction_function(arguments, weights, voice):
-    """Choose what is done with a group of recordings."""
-    if not arguments.timeline:
-        from utility.prediction.clip import predict_all
-
-        return partial(predict_all, weights=weights, voice=voice)
-    from utility.prediction.timeline import timelines
-
-    seconds = {"window_seconds": arguments.window, "hop_seconds": arguments.hop}
-    return partial(timelines, weights=weights, voice=voice, **seconds)
+        if arguments.timeline:
+            figure = draw_timeline(results[0], weights.emotions)
+        else:
+            figure = draw_attention(sounds[0], weights, voice)
+        save(figure, Path(names[0]).name, arguments.plot)
+    return results
 
 
 def main(arguments) -> int:
-    """Carry out the command line; return 1 if a recording failed, after doing the others."""
+    """Predict the recordings; return 1 if one of them, or one to adapt with, is not usable."""
+    fill_in_defaults(arguments)
     check(arguments)
     names = find_recordings(arguments.audio)
     if len(names) > 1 and (arguments.plot or arguments.subtitles):
         raise UsageError("--plot and --subtitles: give one recording")
-    # Its products are small: another thread would do nothing but wait for them.
+    # Before NumPy is imported. Matrix products are small here: more threads would only wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from utility.prediction.batch import learn_voice_of
     from utility.prediction.clip import load
 
-    weights = load(arguments.weights)
-    voice, left_out = None, []
-    if arguments.calibrate:
-        if not weights.hyperparameters.adapted_share:
-            raise UsageError(
-                f"--calibrate: {arguments.weights} was not trained for it; leave it away"
-            )
-        voice, left_out = learn_voice_of(arguments.calibrate, weights)
+    weights, voice, unusable = load(arguments.weights), None, 0
     try:
+        if arguments.adapt:
+            if not weights.hyperparameters.adapted_share:
+                raise UsageError(f"--adapt: {arguments.weights} was not trained for it; omit it")
+            voice, unusable = learn_voice_of(arguments.adapt, weights)
         if arguments.stream:
-            from utility.prediction.stream import listen
-
-            listen(sys.stdin.buffer, sys.stdout, weights, voice, arguments)
-            return int(bool(left_out))
-        sounds = [sound_of(name) for name in names]
-        if arguments.plot and not arguments.timeline:
-            check_length(sounds[0])
-        heard = predict_recordings(arguments, names, sounds, weights, voice)
-        failed = any(isinstance(result, SignalError) for result in heard)
-        if arguments.plot and not failed:
-            from utility.prediction.picture import draw_attention, draw_timeline, write
-
-            figure = (
-                draw_timeline(heard[0], weights.emotions)
-                if arguments.timeline
-                else draw_attention(sounds[0], weights, voice)
-            )
-            write(figure, Path(names[0]).name, arguments.plot)
-        return int(failed or bool(left_out))
+            predict_stdin(arguments, weights, voice)
+        else:
+            unusable += len(names) - len(predict_names(arguments, names, weights, voice))
     except WeightsError as error:
         raise WeightsError(f"{arguments.weights}: {error}") from error
+    return int(unusable > 0)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,17 @@
 """What several test files need."""
 
+import contextlib
+import importlib
+import io
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from utility.command_line import run as run_main
 from utility.corpora.emodb import AUDIO_DIRECTORIES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,3 +60,28 @@ def start_command():
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def call_command():
+    """Return a function that runs a command like `run_command`, but faster: in this process."""
+
+    def call(script, *arguments):
+        command = importlib.import_module(script.removesuffix(".py"))
+        out = io.TextIOWrapper(io.BytesIO(), "utf-8")
+        err = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
+        with (
+            mock.patch.object(sys, "argv", [script, *map(str, arguments)]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                code = run_main(command.build_parser(), command.main)
+            except SystemExit as end:
+                code = end.code
+            out.flush()
+            err.flush()
+        texts = [file.buffer.getvalue().decode("utf-8", "surrogateescape") for file in (out, err)]
+        return subprocess.CompletedProcess(arguments, code, *texts)
+
+    return call

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from utility.command_line import Parser, run
 from utility.errors import SignalError
 from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, ROOT, VERSION
 from utility.prediction.clip import load, predict
@@ -23,39 +24,39 @@ def objects(done):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_a_table_holds_what_the_objects_hold(tmp_path, run_command):
+def test_a_table_holds_what_the_objects_hold(tmp_path, call_command):
     missing = tmp_path / 'a "quoted", name.wav'
-    as_json = run_command("predict.py", "--json", DEMO, missing).stdout.splitlines()
-    done = run_command("predict.py", "--csv", DEMO, missing)
+    as_json = call_command("predict.py", "--json", DEMO, missing).stdout.splitlines()
+    done = call_command("predict.py", "--csv", DEMO, missing)
     assert done.returncode == 1
-    (heard, failed), expected = (
+    (row, failed), expected = (
         list(csv.DictReader(io.StringIO(done.stdout))),
         map(json.loads, as_json),
     )
     good, bad = expected
-    assert heard["path"] == good["path"]
-    assert heard["label"] == good["label"]
-    assert float(heard["seconds"]) == good["seconds"]
-    assert {name: float(heard[name]) for name in EMOTION_LABELS} == good["probabilities"]
-    assert heard["error"] == ""
+    assert row["path"] == good["path"]
+    assert row["label"] == good["label"]
+    assert float(row["seconds"]) == good["seconds"]
+    assert {name: float(row[name]) for name in EMOTION_LABELS} == good["probabilities"]
+    assert row["error"] == ""
     assert (failed["path"], failed["error"]) == (bad["path"], bad["error"])
     assert failed["label"] == failed["anger"] == ""
 
 
-def test_results_go_to_a_file_when_all_is_done(tmp_path, run_command):
-    path = tmp_path / "heard.json"
+def test_results_go_to_a_file_when_all_is_done(tmp_path, call_command):
+    path = tmp_path / "emotions.json"
     path.write_text("what was there before")
-    done = run_command("predict.py", "--json", "--output", path, DEMO)
+    done = call_command("predict.py", "--json", "--output", path, DEMO)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert path.read_text() == run_command("predict.py", "--json", DEMO).stdout
+    assert path.read_text() == call_command("predict.py", "--json", DEMO).stdout
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_standard_input_is_a_recording_like_another(run_command):
     with DEMO.open("rb") as file:
-        (heard,) = objects(run_command("predict.py", "--json", "-", stdin=file))
+        (result,) = objects(run_command("predict.py", "--json", "-", stdin=file))
     (expected,) = objects(run_command("predict.py", "--json", DEMO))
-    assert heard == expected | {"path": "-"}
+    assert result == expected | {"path": "-"}
 
 
 def test_a_long_recording_comes_with_a_note(tmp_path, run_command):
@@ -66,8 +67,8 @@ def test_a_long_recording_comes_with_a_note(tmp_path, run_command):
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 2
     assert done.stderr == (
-        f"predict.py: note: {path}: the mean of 2 windows, as it lasts 16 s; "
-        "--timeline tells its parts\n"
+        f"predict.py: note: {path}: the mean of 2 windows, since it lasts 16 s; "
+        "--timeline shows its parts\n"
     )
 
 
@@ -78,37 +79,37 @@ def test_a_long_recording_comes_with_a_note(tmp_path, run_command):
         (["--timelines"], "did you mean --timeline?"),
         (["--json", "--csv"], "not allowed with argument"),
         (["--timeline", "--window", "99"], "--window 99.0: give 0.1 to 10.0 s"),
-        (["--timeline", "--hop", "4"], "--hop 4.0: give 0.1 s to a window's length, 3.0"),
-        (["--window", "1"], "--window and --hop: give --timeline or --stream, too"),
-        (["--rate", "8000"], "--rate: is for a raw stream"),
+        (["--timeline", "--hop", "4"], "--hop 4.0: give 0.1 s to the length of a window, 3.0 s"),
+        (["--window", "1"], "--window and --hop: also give --timeline or --stream"),
+        (["--rate", "8000"], "--rate: is only for a raw stream"),
         (["--plot", "a.txt"], "a name that ends in .png"),
         (["--plot", "nowhere/a.png"], "a folder that exists"),
         (["--output", "nowhere/a"], "a folder that exists"),
         (["--plot", "a.png", str(DEMO)], "give one recording"),
         (["--subtitles", "srt", str(DEMO)], "give one recording"),
-        (["--stream"], "--stream: give -, standard input"),
+        (["--stream"], "--stream: give only -, standard input"),
     ],
 )
-def test_wrong_options_say_what_is_right(options, message, run_command):
-    done = run_command("predict.py", *options, DEMO)
+def test_wrong_options_say_what_is_right(options, message, call_command):
+    done = call_command("predict.py", *options, DEMO)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
 
 
-def test_what_is_written_to_is_no_recording(tmp_path, run_command):
+def test_what_is_written_to_is_no_recording(tmp_path, call_command):
     path = tmp_path / "clip.wav"
     path.write_bytes(DEMO.read_bytes())
     for options in (["--output", path], ["--plot", tmp_path / "x.png", "--output", path]):
-        done = run_command("predict.py", *options, path)
+        done = call_command("predict.py", *options, path)
         assert done.returncode == 2
         assert "is a recording" in done.stderr
     assert path.read_bytes() == DEMO.read_bytes()
 
 
-def test_a_failure_leaves_the_older_result(tmp_path, run_command):
-    path = tmp_path / "heard.srt"
+def test_a_failure_leaves_the_older_result(tmp_path, call_command):
+    path = tmp_path / "emotions.srt"
     path.write_text("what was there before")
-    done = run_command(
+    done = call_command(
         "predict.py", "--subtitles", "srt", "--output", path, tmp_path / "missing.wav"
     )
     assert done.returncode == 1
@@ -126,8 +127,24 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path):
     assert path.is_fifo()
 
 
-def test_version(run_command):
-    assert run_command("predict.py", "--version").stdout == f"speech_emotion {VERSION}\n"
+@pytest.mark.parametrize(
+    ("interruption", "message"),
+    [
+        (KeyboardInterrupt(), "interrupted\n"),
+        (KeyboardInterrupt("continue with: a"), "interrupted; continue with: a\n"),
+    ],
+)
+def test_an_interrupted_command_can_say_how_to_continue(interruption, message, monkeypatch, capsys):
+    def interrupt(arguments):
+        raise interruption
+
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    assert run(Parser(prog="train.py"), interrupt) == 130
+    assert capsys.readouterr() == ("", f"train.py: {message}")
+
+
+def test_version(call_command):
+    assert call_command("predict.py", "--version").stdout == f"speech_emotion {VERSION}\n"
 
 
 # As a library
@@ -167,10 +184,10 @@ def test_a_path_a_file_and_an_array_are_the_same(weights):
         (np.zeros((2, 16_000)), 16_000, "transpose it"),
         (np.zeros(16_000, complex), 16_000, "give floats"),
         (np.zeros(16_000, np.uint8), 16_000, "give floats"),
-        (np.zeros(16_000), None, "say its sample_rate"),
+        (np.zeros(16_000), None, "also give its sample_rate"),
         (np.zeros(16_000), 0, "has a sample rate of 0"),
         ("missing.wav", None, "no such file"),
-        ("missing.wav", 8000, "leave yours away"),
+        ("missing.wav", 8000, "omit sample_rate"),
         (None, None, "is of type NoneType"),
         (io.BytesIO(b"nothing"), None, "cannot be read as audio"),
     ],

@@ -15,19 +15,21 @@ import pytest
 import soundfile
 
 from utility.audio import load_audio
+from utility.errors import SignalError
 from utility.globalvars import DATA_DIRECTORY, ROOT, WINDOW_SECONDS
 from utility.prediction.clip import Prediction, load, predict
-from utility.prediction.output import audacity, clock, srt, vtt
-from utility.prediction.picture import columns, listen
+from utility.prediction.output import SUBTITLES, format_clock, format_timestamp
+from utility.prediction.picture import make_columns, measure_attention
+from utility.prediction.stream import predict_stream
 from utility.prediction.timeline import (
     Segment,
     Timeline,
+    average_windows,
     find_segments,
     find_voice,
-    loudness,
+    measure_loudness,
+    predict_timelines,
     read_parts,
-    summarise,
-    timelines,
 )
 
 DEMO = DATA_DIRECTORY / "demo.wav"
@@ -104,7 +106,7 @@ def test_parts_are_those_of_the_recording(name, tmp_path):
 
 def test_loudness_is_that_of_each_step():
     signal_ = np.repeat([0.5, 0.0, 0.25], 1600) * np.tile([1, -1], 2400)
-    powers, step, rate, length = loudness((signal_, RATE))
+    powers, step, rate, length = measure_loudness((signal_, RATE))
     assert (step, rate, length) == (160, RATE, 4800)
     np.testing.assert_allclose(powers, 160 * np.repeat([0.25, 0, 0.0625], 10))
 
@@ -125,7 +127,7 @@ def joined(tmp_path_factory):
 
 
 def test_windows_of_a_timeline_are_predicted_like_clips(joined, weights):
-    (result,) = timelines([joined], weights, 3, 3)
+    (result,) = predict_timelines([joined], weights, 3, 3)
     voiced = [segment for segment in result.segments if segment.ranking]
     assert len(voiced) == 2
     signal_ = load_audio(joined)
@@ -143,45 +145,45 @@ def test_the_whole_is_the_mean_by_length():
         Segment(3, 4, None),
         Segment(4, 5, [("neutral", 0.7), ("anger", 0.3)]),
     ]
-    whole = summarise(segments)
+    whole = average_windows(segments)
     assert (whole.seconds, whole.windows, whole.label) == (5, 2, "anger")
     assert whole.probabilities == pytest.approx({"anger": 0.75, "neutral": 0.25})
 
 
-def test_a_timeline_on_the_command_line(joined, tmp_path, run_command):
-    text = run_command("predict.py", "--timeline", joined)
+def test_a_timeline_on_the_command_line(joined, tmp_path, call_command):
+    text = call_command("predict.py", "--timeline", joined)
     assert (text.returncode, text.stderr) == (0, "")
     *lines, whole = text.stdout.splitlines()
     assert [line.endswith("pause") for line in lines] == [False, True, False, True]
     assert whole.split()[0] == "whole"
-    done = run_command("predict.py", "--timeline", "--json", joined)
+    done = call_command("predict.py", "--timeline", "--json", joined)
     *rows, summary = map(json.loads, done.stdout.splitlines())
     assert len(rows) == len(lines)
     assert rows[1]["label"] is None
     assert rows[0]["end"] == rows[1]["start"]
     assert summary["label"] == max(summary["probabilities"], key=summary["probabilities"].get)
-    table = run_command("predict.py", "--timeline", "--csv", joined, tmp_path / "missing.wav")
+    table = call_command("predict.py", "--timeline", "--csv", joined, tmp_path / "missing.wav")
     assert table.returncode == 1
     assert len(table.stdout.splitlines()) == 1 + len(rows) + 1
     assert table.stdout.splitlines()[-1].startswith(f"{tmp_path / 'missing.wav'},,,,")
 
 
-def test_a_short_recording_is_heard_or_named_as_too_short(tmp_path, run_command):
+def test_a_short_recording_is_predicted_or_named_as_too_short(tmp_path, call_command):
     samples, rate = soundfile.read(DEMO)
     path, loudest = tmp_path / "short.wav", np.abs(samples).argmax()
     soundfile.write(path, samples[loudest:][: round(0.15 * rate)], rate)
-    done = run_command("predict.py", "--timeline", path)
+    done = call_command("predict.py", "--timeline", path)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 2
     soundfile.write(path, samples[loudest:][: round(0.01 * rate)], rate)
-    done = run_command("predict.py", "--timeline", path)
+    done = call_command("predict.py", "--timeline", path)
     assert done.returncode == 1
     assert "is too short" in done.stderr
 
 
-def test_silence_has_no_timeline(tmp_path, run_command):
+def test_silence_has_no_timeline(tmp_path, call_command):
     soundfile.write(tmp_path / "silent.wav", np.zeros(5 * RATE), RATE)
-    done = run_command("predict.py", "--timeline", tmp_path / "silent.wav")
+    done = call_command("predict.py", "--timeline", tmp_path / "silent.wav")
     assert (done.returncode, done.stdout) == (1, "")
     assert "is silent" in done.stderr
 
@@ -217,23 +219,24 @@ EXAMPLE = Timeline(
 
 
 def test_subtitles_have_the_times_of_their_format():
-    assert srt(EXAMPLE) == (
+    texts = {form: header + write(EXAMPLE) for form, (header, write) in SUBTITLES.items()}
+    assert texts["srt"] == (
         "1\n00:00:00,000 --> 00:00:01,500\nanger 90 %\n\n"
         "2\n00:00:01,500 --> 00:00:04,000\nneutral 60 %\n\n"
         "3\n01:02:03,005 --> 01:02:04,000\nneutral 100 %\n"
     )
-    assert vtt(EXAMPLE).startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nanger 90 %\n\n")
-    assert audacity(EXAMPLE).splitlines()[1] == "1.500\t4.000\tneutral 60 %"
+    assert texts["vtt"].startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nanger 90 %\n\n")
+    assert texts["audacity"].splitlines()[1] == "1.500\t4.000\tneutral 60 %"
 
 
 def test_clock_carries_over():
-    assert clock(59.996) == "1:00.00"
-    assert clock(3599.9996, ",") == "01:00:00,000"
+    assert format_clock(59.996) == "1:00.00"
+    assert format_timestamp(3599.9996, ",") == "01:00:00,000"
 
 
 @pytest.mark.parametrize("form", ["srt", "vtt", "audacity"])
-def test_subtitles_on_the_command_line(form, joined, run_command):
-    done = run_command("predict.py", "--subtitles", form, joined)
+def test_subtitles_on_the_command_line(form, joined, call_command):
+    done = call_command("predict.py", "--subtitles", form, joined)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(re.findall(r"neutral \d+ %", done.stdout)) == 2
 
@@ -243,9 +246,9 @@ def test_subtitles_on_the_command_line(form, joined, run_command):
 
 @pytest.mark.parametrize("options", [[], ["--timeline"]])
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_a_picture_is_drawn_beside_the_result(options, suffix, joined, tmp_path, run_command):
+def test_a_picture_is_drawn_beside_the_result(options, suffix, joined, tmp_path, call_command):
     path = tmp_path / f"picture{suffix}"
-    done = run_command("predict.py", *options, "--plot", path, joined)
+    done = call_command("predict.py", *options, "--plot", path, joined)
     assert (done.returncode, done.stderr) == (0, "")
     assert "neutral" in done.stdout
     if suffix == ".png":
@@ -256,19 +259,19 @@ def test_a_picture_is_drawn_beside_the_result(options, suffix, joined, tmp_path,
         assert "joined.wav" in path.read_text()
 
 
-def test_a_picture_of_a_long_recording_wants_a_timeline(tmp_path, run_command):
+def test_a_picture_of_a_long_recording_wants_a_timeline(tmp_path, call_command):
     samples, rate = soundfile.read(DEMO)
     soundfile.write(tmp_path / "long.wav", np.tile(samples, 20), rate)
-    done = run_command("predict.py", "--plot", tmp_path / "a.png", tmp_path / "long.wav")
+    done = call_command("predict.py", "--plot", tmp_path / "a.png", tmp_path / "long.wav")
     assert done.returncode == 2
-    assert "give --timeline, too" in done.stderr
+    assert "also give --timeline" in done.stderr
     assert not (tmp_path / "a.png").exists()
 
 
 def test_attention_lies_where_the_voice_is(weights):
     samples = load_audio(DEMO)
     later = np.concatenate([np.zeros(2 * RATE), samples])
-    times, attention, probabilities = listen([later], weights, None)
+    times, attention, probabilities = measure_attention([later], weights, None)
     assert len(times) == len(attention)
     assert attention.sum() == pytest.approx(100, abs=1e-3)
     assert times[0] > 1.5
@@ -276,20 +279,20 @@ def test_attention_lies_where_the_voice_is(weights):
     assert dict(zip(weights.emotions, probabilities, strict=True)) == pytest.approx(expected)
 
 
-def test_columns_of_a_long_picture_are_means_of_what_was_said():
-    def heard(start, end, share):
+def test_columns_of_a_long_picture_are_means_of_the_windows_in_them():
+    def window(start, end, share):
         return Segment(start, end, [("anger", share), ("neutral", 1 - share)])
 
     segments = [
-        heard(0, 3, 1.0), Segment(3, 6, None), heard(6, 7, 0.2), Segment(7, 21, None),
-        heard(21, 24, 0.5), heard(23, 26, 0.0),
+        window(0, 3, 1.0), Segment(3, 6, None), window(6, 7, 0.2), Segment(7, 21, None),
+        window(21, 24, 0.5), window(23, 26, 0.0),
     ]  # fmt: skip
-    starts, ends, shares = columns(segments, ("anger", "neutral"), 10)
+    starts, ends, shares = make_columns(segments, ("anger", "neutral"), 10)
     assert starts.tolist() == [0, 20]  # and nothing from 10 to 20, which is a pause
     assert ends.tolist() == [10, 30]
     # Of windows that overlap, the first counts up to the second: two seconds, then three.
     assert shares[:, 0] == pytest.approx([(3 * 1.0 + 1 * 0.2) / 4, 2 * 0.5 / 5])
-    starts, ends, _ = columns(segments, ("anger", "neutral"), 0)
+    starts, ends, _ = make_columns(segments, ("anger", "neutral"), 0)
     assert list(zip(starts, ends, strict=True)) == [(0, 3), (6, 7), (21, 23), (23, 26)]
 
 
@@ -355,31 +358,36 @@ def test_ctrl_c_ends_a_stream_cleanly():
     assert (command.returncode, output, errors) == (0, b"", b"")
 
 
+def wav_of_floats():
+    content = io.BytesIO()
+    soundfile.write(content, load_audio(DEMO), RATE, subtype="FLOAT", format="WAV")
+    return content.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", b"anything to hear"),
-        (bytes(100), b"anything to hear"),
-        (b"fLaC" + bytes(99_999), b"decode it"),
-        (b"OggS" + bytes(99_999), b"decode it"),
+        (b"", "enough to predict"),
+        (bytes(100), "enough to predict"),
+        (b"fLaC" + bytes(99_999), "decode it"),
+        (b"OggS" + bytes(99_999), "decode it"),
+        (wav_of_floats(), "give 16-bit PCM"),
     ],
+    ids=["empty", "short", "FLAC", "Ogg", "floats"],
 )
-def test_what_is_no_raw_sound_says_so(content, message):
+def test_a_stream_that_cannot_be_used_says_so(content, message, weights):
+    source = io.BufferedReader(io.BytesIO(content))
+    with pytest.raises(SignalError, match=message):
+        list(predict_stream(source, weights, RATE, 3, 1))
+
+
+def test_a_stream_that_fails_ends_with_1():
     command = start_stream()
-    output, errors = command.communicate(content, timeout=60)
+    output, errors = command.communicate(b"", timeout=60)
     assert (command.returncode, output) == (1, b"")
-    assert message in errors
+    assert errors.startswith(b"predict.py: -: ended before")
 
 
-def test_a_stream_that_is_no_16_bit_sound_says_so():
-    content = io.BytesIO()
-    soundfile.write(content, load_audio(DEMO), RATE, subtype="FLOAT", format="WAV")
-    command = start_stream()
-    output, errors = command.communicate(content.getvalue(), timeout=60)
-    assert (command.returncode, output) == (1, b"")
-    assert b"give 16-bit PCM" in errors
-
-
-def test_a_window_is_at_most_as_long_as_what_was_trained_on(run_command):
-    done = run_command("predict.py", "--timeline", "--window", WINDOW_SECONDS + 1, DEMO)
+def test_a_window_is_at_most_as_long_as_what_was_trained_on(call_command):
+    done = call_command("predict.py", "--timeline", "--window", WINDOW_SECONDS + 1, DEMO)
     assert done.returncode == 2

@@ -169,7 +169,7 @@ def explain_reading_errors():
         raise SignalError("is a folder without files; name one that holds recordings") from error
     except OSError as error:
         raise SignalError(
-            f"cannot be open_recording ({error.strerror or error}); check the file"
+            f"cannot be opened ({error.strerror or error}); check the file"
         ) from error
     except MemoryError as error:
         raise SignalError("does not fit into memory; cut it into shorter recordings") from error

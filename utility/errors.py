@@ -1,30 +1,27 @@
-"""The errors that a user can cause, each with a message that names the remedy.
-
-Every one carries the exit code of the command that it ends.
-"""
+"""Errors that a user can cause; each message says what is wrong and what to do."""
 
 
 class SpeechEmotionError(Exception):
-    """Base class: anything below it is a message for the user, not a defect."""
+    """Base class of all errors that are messages for the user, not defects."""
 
     exit_code = 1
 
 
 class SignalError(SpeechEmotionError, ValueError):
-    """Audio that has no features: empty, too short, silent, not finite, not 1-D, unreadable."""
+    """Audio cannot be used: unreadable, empty, too short, silent, or not finite."""
 
 
 class DataError(SpeechEmotionError, ValueError):
-    """A recording, manifest or pickle of the data set is missing, damaged or of the wrong kind."""
+    """A recording, manifest or pickle of a data set is missing, damaged or of the wrong kind."""
 
 
 class WeightsError(SpeechEmotionError, ValueError):
-    """A weights file that cannot be used."""
+    """A weights file cannot be used."""
 
     exit_code = 3
 
 
 class UsageError(SpeechEmotionError, ValueError):
-    """A command line whose options do not fit together."""
+    """The options of a command line are wrong or contradict each other."""
 
     exit_code = 2

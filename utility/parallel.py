@@ -1,4 +1,4 @@
-"""All cores at work: one function over many items, each process with a core of its own."""
+"""Call one function on many items, on all cores."""
 
 import contextlib
 import os
@@ -7,37 +7,36 @@ from utility.errors import SpeechEmotionError
 
 
 def core_count() -> int:
-    """Return how many cores this process may use, which can be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
 def in_processes(function, items, processes=None):
-    """Give `function(item)` for each item, in the order of the items, as soon as it is there.
+    """Call `function(item)` for each item in worker processes.
 
     An error or Ctrl-C inside the `with` block ends the processes at once.
 
     Parameters
     ----------
     function : callable
-        Named at the top of a module, or a `functools.partial` of such a one. Sent to
-        each process once, so it may hold what is large.
+        Defined at the top level of a module, or a `functools.partial` of such a function.
+        Sent to each process once, so its arguments may be large.
     items : sequence
-        Small ones, since all of them wait in a queue.
+        Small, since all of them wait in a queue.
     processes : int, optional
-        All cores unless given. With one, this process does the work itself.
+        One per core unless given. With one, this process does the work itself.
 
     Yields
     ------
     iterator
-        Over the results.
+        Over the results, in the order of the items, each as soon as it is ready.
 
     Raises
     ------
     SpeechEmotionError
-        If a process was ended from outside.
+        If a process was killed.
     """
     processes = min(processes or core_count(), len(items))
     if processes <= 1:
@@ -53,49 +52,49 @@ def in_processes(function, items, processes=None):
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, start_worker, (function,)) as pool:
         try:
-            # Processes inherit what is blocked while they start: Ctrl-C is for the parent.
+            # Processes inherit the blocked signals, so Ctrl-C reaches only the parent.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
-                futures = deque(pool.submit(work_on, item) for item in items)
+                futures = deque(pool.submit(call_function, item) for item in items)
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             yield (futures.popleft().result() for _ in items)
         except BrokenProcessPool as error:
             raise SpeechEmotionError(
-                "a process was ended from outside, perhaps for want of memory; close other "
-                "programs or work on fewer items at a time"
+                "a process was killed, perhaps because memory ran out; close other programs or "
+                "work on fewer items at a time"
             ) from error
         except BaseException:
-            # Without cancelling, from which the pool of Python 3.10 and 3.11 does not recover.
+            # Not cancelled: the pool of Python 3.10 and 3.11 does not recover from that.
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
 
 
-# What a process was started for; set in processes of a pool only.
+# The function that a worker process calls; set only in worker processes.
 the_function = None
 
 
 def start_worker(function) -> None:
-    """Prepare a process of a pool: one thread for its arithmetic, and no life after its parent."""
+    """Prepare a worker process: one BLAS thread, and an end when the parent ends."""
     import threading
 
-    import numpy  # noqa: F401, since threadpoolctl limits only what is loaded
+    import numpy  # noqa: F401, since threadpoolctl limits only loaded libraries
     from threadpoolctl import threadpool_limits
 
     global the_function
     the_function = function
     threadpool_limits(1)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
-def work_on(item):
+def call_function(item):
     """Call the function that this process was started for."""
     return the_function(item)
 
 
-def end_with_parent() -> None:
-    """Wait until the parent is gone, however it went, and go, too."""
+def exit_with_parent() -> None:
+    """Exit as soon as the parent has exited, for whatever reason."""
     import multiprocessing
 
     multiprocessing.parent_process().join()

@@ -1,8 +1,10 @@
-"""From a recording to emotions: what predict.py, a timeline and other programs are made of."""
+"""From a recording to emotions: the functions for programs, which all of predict.py is built on."""
 
 import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import BinaryIO
 
 import numpy as np
 
@@ -11,13 +13,18 @@ from utility.errors import SignalError
 from utility.furtherFeatures import columns_of, compute_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.network.inference import BATCH_CLIPS, predict_frames
-from utility.network.voice import adapt, measure_baseline
-from utility.network.weights import read_weights
+from utility.network.voice import Statistics, adapt, measure_baseline
+from utility.network.weights import Weights, read_weights
+
+# A recording, or its samples and their rate in Hz; see `utility.audio.read_windows`.
+Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int]
+# The baseline of a voice, from `learn_voice`; None for an unknown voice.
+Voice = Statistics | None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was heard in a recording, or in a part of one.
+    """The emotions of a recording, or of a part of one.
 
     Attributes
     ----------
@@ -26,11 +33,11 @@ class Prediction:
     ranking : list of (str, float)
         The emotions with their probabilities, most likely first.
     windows : int
-        In how many windows it was heard, whose probabilities were averaged.
+        The number of windows whose probabilities were averaged.
     """
 
     seconds: float
-    ranking: list
+    ranking: list[tuple[str, float]]
     windows: int = 1
 
     @property
@@ -39,21 +46,13 @@ class Prediction:
         return self.ranking[0][0]
 
     @property
-    def probabilities(self) -> dict:
+    def probabilities(self) -> dict[str, float]:
         """The probability of each emotion, most likely first."""
         return dict(self.ranking)
 
 
-def load(path=WEIGHTS_PATH):
-    """Read the weights that predictions need, the shipped ones unless others are named.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    Weights
+def load(path: str | os.PathLike = WEIGHTS_PATH) -> Weights:
+    """Read a weights file, by default the shipped one.
 
     Raises
     ------
@@ -63,8 +62,14 @@ def load(path=WEIGHTS_PATH):
     return read_weights(path)
 
 
-def predict(sound, weights, *, sample_rate=None, voice=None) -> Prediction:
-    """Tell the emotions that a voice carries.
+def predict(
+    sound: Sound | np.ndarray,
+    weights: Weights,
+    *,
+    sample_rate: int | None = None,
+    voice: Voice = None,
+) -> Prediction:
+    """Predict the emotions of a voice.
 
     Parameters
     ----------
@@ -74,68 +79,60 @@ def predict(sound, weights, *, sample_rate=None, voice=None) -> Prediction:
     weights : Weights
         From `load`.
     sample_rate : int, optional
-        Of an array, in Hz.
+        In Hz; required with an array.
     voice : Statistics, optional
-        What is usual for the voice, from `learn_voice`.
-
-    Returns
-    -------
-    Prediction
+        The baseline of the voice, from `learn_voice`.
 
     Raises
     ------
     SignalError
-        If the sound cannot be used: missing, unreadable, too short, silent, not finite.
+        If the sound is missing, unreadable, too short, silent, or not finite.
     """
     if sample_rate is not None:
         if isinstance(sound, str | os.PathLike) or hasattr(sound, "read"):
-            raise SignalError("is a file, which says its sample rate itself; leave yours away")
+            raise SignalError("is a file and has its own sample rate; omit sample_rate")
         sound = (sound, sample_rate)
     elif isinstance(sound, np.ndarray):
-        raise SignalError("is an array; say its sample_rate, too")
+        raise SignalError("is an array; also give its sample_rate")
     (result,) = predict_all([sound], weights, voice)
     if isinstance(result, SignalError):
         raise result
     return result
 
 
-def predict_all(sounds, weights, voice=None) -> list:
-    """Predict recordings of any length, together for speed and in windows for memory's sake.
+def predict_all(
+    sounds: Sequence[Sound], weights: Weights, voice: Voice = None
+) -> list[Prediction | SignalError]:
+    """Predict recordings of any length, in windows, batched for speed.
 
     Parameters
     ----------
     sounds : sequence
-        Each as for `utility.functions.read_windows`.
+        Each as for `utility.audio.read_windows`.
     weights : Weights
     voice : Statistics, optional
-        What is usual for the voice in them, from `learn_voice`.
+        The baseline of the voice in them, from `learn_voice`.
 
     Returns
     -------
     list of Prediction or SignalError
-        For each sound, its prediction, the mean over all windows that are not
-        silent, or what is wrong with it: missing, unreadable, too short, silent
-        or not finite.
-
-    Raises
-    ------
-    WeightsError
-        If the weights do not fit their network.
+        For each sound the mean over its windows that are not silent, or what is wrong with it.
     """
     errors, seconds = {}, np.zeros(len(sounds))
+    # Sum of the probabilities, and number of windows, of each sound.
     totals, counts = np.zeros((len(sounds), len(weights.emotions))), np.zeros(len(sounds), int)
 
-    def windows_with_sound():
+    def extract_windows():
         for number, sound in enumerate(sounds):
             try:
                 for signal in read_windows(sound, WINDOW_SECONDS):
                     seconds[number] += len(signal) / FRAMES.sample_rate_hz
                     if not is_silent(signal):
-                        yield number, frames_of(signal, weights, voice)
+                        yield number, extract_frames(signal, weights, voice)
             except SignalError as error:
                 errors[number] = error
 
-    windows = windows_with_sound()
+    windows = extract_windows()
     while batch := list(islice(windows, BATCH_CLIPS)):
         numbers, frames = zip(*batch, strict=True)
         probabilities, _ = predict_frames(weights, frames)
@@ -150,51 +147,50 @@ def predict_all(sounds, weights, voice=None) -> list:
     ]
 
 
-def frames_of(signal, weights, voice=None) -> np.ndarray:
-    """Extract what a network reads of a signal at 16 kHz, without silence at both ends."""
+def extract_frames(signal, weights, voice=None) -> np.ndarray:
+    """Extract the frames that a network reads from a 16 kHz signal, without silence at its ends."""
     frames = compute_all_features(trim_silence(signal))
     frames = frames.take(columns_of(weights.feature_names), axis=1)
     return frames if voice is None else adapt(frames, voice, weights.statistics)
 
 
-def learn_voice(sounds, weights, on_error=None):
-    """Learn what is usual for a voice from recordings of it, whatever their emotion.
+def learn_voice(
+    sounds: Iterable[Sound], weights: Weights, on_error: Callable | None = None
+) -> Statistics:
+    """Measure the baseline of a voice in recordings of any emotion.
 
     Parameters
     ----------
     sounds : iterable
-        Each as for `utility.functions.read_windows`.
+        Each as for `utility.audio.read_windows`.
     weights : Weights
     on_error : callable, optional
-        Is given a recording that cannot be used, and the error; it is left out then.
-
-    Returns
-    -------
-    Statistics
+        Called with each recording that cannot be used and its error, instead of raising.
 
     Raises
     ------
     SignalError
-        If a recording cannot be used, and `on_error` is not given.
+        If a recording cannot be used and there is no `on_error`.
     DataError
         If no recording can be used.
     """
 
-    def tables():
+    def extract_clips():
         for sound in sounds:
+            silent = True
             try:
-                windows = (w for w in read_windows(sound, WINDOW_SECONDS) if not is_silent(w))
-                first = next(windows, None)
-                if first is None:
+                for signal in read_windows(sound, WINDOW_SECONDS):
+                    if not is_silent(signal):
+                        silent = False
+                        yield extract_frames(signal, weights)
+                if silent:
                     raise SignalError(SILENT)
-                yield frames_of(first, weights)
-                yield from (frames_of(window, weights) for window in windows)
             except SignalError as error:
                 if on_error is None:
                     raise
                 on_error(sound, error)
 
-    return measure_baseline(tables(), weights.statistics)
+    return measure_baseline(extract_clips(), weights.statistics)
 
 
 def rank(emotions, probabilities) -> list[tuple[str, float]]:

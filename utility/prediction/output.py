@@ -1,147 +1,172 @@
-"""Predictions as text: for a person, for a program, for a table."""
+"""Predictions as text: lines to read, JSON, CSV, subtitles.
+
+A ranking lists emotions with their probabilities, most likely first; it is None in a pause.
+"""
 
 import csv
 import io
 import json
+from functools import partial
 
-from utility.errors import SignalError
+from utility.prediction.clip import Prediction
 
 
-def as_text(name, result, top) -> str:
-    """Return the lines for a person, an emotion each, headed by the name if there is one."""
-    if isinstance(result, SignalError):
-        return ""
-    top = min(top, len(result.ranking))
-    lines = [f"{name}:"] if name else []
+def choose_writers(form, emotions, top, *, timeline=False, several=False):
+    """Choose the functions that turn results into text.
+
+    `form` is "text", "json", "csv" or a key of `SUBTITLES`. With `timeline`, each result is
+    a `Timeline` instead of a `Prediction`; with `several`, text to read names the recording.
+
+    Returns
+    -------
+    header : str
+    write, write_error : callable
+        Take the name of a recording and its result, or its `SignalError`; return text.
+    """
+    if form in SUBTITLES:
+        header, format_subtitles = SUBTITLES[form]
+        return header, lambda _, result: format_subtitles(result), lambda *_: ""
+    if form == "json":
+        return "", format_json, lambda name, error: format_object(path=name, error=str(error))
+    if form == "csv":
+        times = ["start", "end"] if timeline else ["seconds"]
+        columns = ["path", *times, "label", *emotions, "error"]
+        return (
+            format_row(columns),
+            partial(format_csv, emotions=emotions),
+            lambda name, error: format_row([name, *[""] * (len(columns) - 2), str(error)]),
+        )
+    format_result = format_timeline if timeline else format_prediction
+    return (
+        "",
+        lambda name, result: format_result(name if several else "", result, top),
+        lambda *_: "",
+    )
+
+
+def format_prediction(name, prediction, top) -> str:
+    """Return one line per emotion, after the name of the recording, if it is given."""
+    top = min(top, len(prediction.ranking))
+    lines = [f"{name}:\n"] if name else []
     lines += [
-        f"the top {top} emotion is: ({emotion!r}, {probability:.4f})"
-        for emotion, probability in result.ranking[:top]
+        f"the top {top} emotion is: ({emotion!r}, {probability:.4f})\n"
+        for emotion, probability in prediction.ranking[:top]
     ]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(lines)
 
 
-def as_json(name, result) -> str:
-    """Return the line for a program: all of the probabilities, best first, or the error."""
-    content = {"path": name}
-    if isinstance(result, SignalError):
-        content["error"] = str(result)
-    else:
-        content["seconds"] = round(result.seconds, 3)
-        content["label"] = result.label
-        content["probabilities"] = {name: round(share, 4) for name, share in result.ranking}
-    return json.dumps(content, ensure_ascii=False) + "\n"
+def format_timeline(name, timeline, top) -> str:
+    """Return one line per window or pause, and one for the whole."""
+    rows = [(format_clock(start), end, ranking) for start, end, ranking in timeline.segments]
+    rows.append(("whole", timeline.whole.seconds, timeline.whole.ranking))
+    lines = [f"{name}:\n"] if name else []
+    lines += [
+        f"{start:>9} {format_clock(end):>9}  {format_ranking(ranking, top)}\n"
+        for start, end, ranking in rows
+    ]
+    return "".join(lines)
 
 
-def csv_header(emotions) -> str:
-    """Return the header of the table whose rows `as_csv` gives."""
-    return csv_line(["path", "seconds", "label", *emotions, "error"])
+def format_ranking(ranking, top) -> str:
+    """Return the first emotions with their percentages."""
+    if ranking is None:
+        return "pause"
+    return ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in ranking[:top])
 
 
-def as_csv(name, result, emotions) -> str:
-    """Return the row of a table: the probabilities in the order of the header, or the error."""
-    if isinstance(result, SignalError):
-        return csv_line([name, "", "", *[""] * len(emotions), str(result)])
-    shares = [f"{result.probabilities[emotion]:.4f}" for emotion in emotions]
-    return csv_line([name, f"{result.seconds:.3f}", result.label, *shares, ""])
+def format_clock(seconds) -> str:
+    """Return a time as minutes and seconds, such as 1:02.50."""
+    minutes, rest = divmod(round(100 * seconds), 6000)
+    return f"{minutes}:{rest / 100:05.2f}"
 
 
-def csv_line(cells) -> str:
-    """Return a line of a table, with quotes where they are needed."""
+def list_parts(result) -> list[tuple[dict, list | None]]:
+    """List the times and ranking of a `Prediction`, or of each segment of a `Timeline`."""
+    if isinstance(result, Prediction):
+        return [({"seconds": result.seconds}, result.ranking)]
+    return [({"start": start, "end": end}, ranking) for start, end, ranking in result.segments]
+
+
+def format_json(name, result) -> str:
+    """Return one object per part, and one for the whole of a timeline."""
+    parts = list_parts(result)
+    if not isinstance(result, Prediction):
+        parts += list_parts(result.whole)
+    return "".join(format_part(times, ranking, path=name) for times, ranking in parts)
+
+
+def format_part(times, ranking, **fields) -> str:
+    """Return an object with other fields, times, the label (None in a pause) and probabilities."""
+    fields |= {name: round(seconds, 3) for name, seconds in times.items()} | {"label": None}
+    if ranking is not None:
+        fields["label"] = ranking[0][0]
+        fields["probabilities"] = {emotion: round(share, 4) for emotion, share in ranking}
+    return format_object(**fields)
+
+
+def format_object(**fields) -> str:
+    """Return one line of JSON."""
+    return json.dumps(fields, ensure_ascii=False) + "\n"
+
+
+def format_csv(name, result, emotions) -> str:
+    """Return one row per part; label and probabilities are empty in a pause."""
+    lines = []
+    for times, ranking in list_parts(result):
+        shares = dict(ranking or ())
+        cells = [f"{shares[emotion]:.4f}" if shares else "" for emotion in emotions]
+        label = ranking[0][0] if shares else ""
+        lines.append(format_row([name, *(f"{t:.3f}" for t in times.values()), label, *cells, ""]))
+    return "".join(lines)
+
+
+def format_row(cells) -> str:
+    """Return one line of CSV, with quotes where they are needed."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue()
 
 
-def clock(seconds, mark=None) -> str:
-    """Write a time as minutes and seconds, or with a decimal mark as subtitles want it."""
-    if mark is None:
-        minutes, rest = divmod(round(100 * seconds), 6000)
-        return f"{minutes}:{rest / 100:05.2f}"
-    minutes, rest = divmod(round(1000 * seconds), 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
-
-
-def shares_text(ranking, count) -> str:
-    """Write the first emotions with their percentages."""
-    return ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in ranking[:count])
-
-
-def timeline_text(name, result, top) -> str:
-    """Return a timeline for a person: a line a window, the whole at the end."""
-    if isinstance(result, SignalError):
-        return ""
-    lines = [f"{name}:"] if name else []
-    for start, end, ranking in result.segments:
-        heard = "pause" if ranking is None else shares_text(ranking, top)
-        lines.append(f"{clock(start):>9} {clock(end):>9}  {heard}")
-    length = clock(result.whole.seconds)
-    lines.append(f"{'whole':>9} {length:>9}  {shares_text(result.whole.ranking, top)}")
-    return "".join(f"{line}\n" for line in lines)
-
-
-def timeline_json(name, result) -> str:
-    """Return a timeline for a program: an object a window or pause, then that of the whole."""
-    if isinstance(result, SignalError):
-        return as_json(name, result)
-    lines = []
-    for start, end, ranking in result.segments:
-        content = {"path": name, "start": round(start, 3), "end": round(end, 3), "label": None}
-        if ranking is not None:
-            content["label"] = ranking[0][0]
-            content["probabilities"] = {emotion: round(share, 4) for emotion, share in ranking}
-        lines.append(json.dumps(content, ensure_ascii=False) + "\n")
-    return "".join(lines) + as_json(name, result.whole)
-
-
-def timeline_csv_header(emotions) -> str:
-    """Return the header of the table whose rows `timeline_csv` gives."""
-    return csv_line(["path", "start", "end", "label", *emotions, "error"])
-
-
-def timeline_csv(name, result, emotions) -> str:
-    """Return the rows of a table; what is heard in a pause is empty."""
-    if isinstance(result, SignalError):
-        return csv_line([name, "", "", "", *[""] * len(emotions), str(result)])
-    lines = []
-    for start, end, ranking in result.segments:
-        shares = dict(ranking or ())
-        cells = [f"{shares[emotion]:.4f}" if shares else "" for emotion in emotions]
-        label = ranking[0][0] if shares else ""
-        lines.append(csv_line([name, f"{start:.3f}", f"{end:.3f}", label, *cells, ""]))
-    return "".join(lines)
-
-
-def cues(result) -> list[tuple[float, float, str]]:
-    """List what subtitles say, and from when to when; of windows that overlap, to the next."""
-    if isinstance(result, SignalError):
-        return []
-    starts = [segment.start for segment in result.segments[1:]] + [float("inf")]
+def list_cues(timeline) -> list[tuple[float, float, str]]:
+    """List start, end and text of each subtitle, which ends at the latest where the next starts."""
+    starts = [segment.start for segment in timeline.segments[1:]] + [float("inf")]
     return [
-        (start, min(end, following), shares_text(ranking, 1))
-        for (start, end, ranking), following in zip(result.segments, starts, strict=True)
+        (start, min(end, following), format_ranking(ranking, 1))
+        for (start, end, ranking), following in zip(timeline.segments, starts, strict=True)
         if ranking is not None
     ]
 
 
-def srt(result) -> str:
-    """Return subtitles in the format of SubRip."""
+def format_srt(timeline) -> str:
+    """Return SubRip subtitles."""
     return "\n".join(
-        f"{number}\n{clock(start, ',')} --> {clock(end, ',')}\n{text}\n"
-        for number, (start, end, text) in enumerate(cues(result), 1)
+        f"{number}\n{format_timestamp(start, ',')} --> {format_timestamp(end, ',')}\n{text}\n"
+        for number, (start, end, text) in enumerate(list_cues(timeline), 1)
     )
 
 
-def vtt(result) -> str:
-    """Return subtitles in the format that browsers play, WebVTT."""
-    return "WEBVTT\n" + "".join(
-        f"\n{clock(start, '.')} --> {clock(end, '.')}\n{text}\n"
-        for start, end, text in cues(result)
+def format_vtt(timeline) -> str:
+    """Return WebVTT subtitles, which browsers show, without their header."""
+    return "".join(
+        f"\n{format_timestamp(start, '.')} --> {format_timestamp(end, '.')}\n{text}\n"
+        for start, end, text in list_cues(timeline)
     )
 
 
-def audacity(result) -> str:
-    """Return a label track of Audacity."""
-    return "".join(f"{start:.3f}\t{end:.3f}\t{text}\n" for start, end, text in cues(result))
+def format_audacity(timeline) -> str:
+    """Return an Audacity label track."""
+    return "".join(f"{start:.3f}\t{end:.3f}\t{text}\n" for start, end, text in list_cues(timeline))
 
 
-SUBTITLES = {"srt": srt, "vtt": vtt, "audacity": audacity}
+def format_timestamp(seconds, mark) -> str:
+    """Return a time as hours, minutes, seconds and milliseconds, such as 00:01:02,500."""
+    minutes, rest = divmod(round(1000 * seconds), 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
+
+
+# The header of each format, and the function that returns the rest.
+SUBTITLES = {
+    "srt": ("", format_srt),
+    "vtt": ("WEBVTT\n", format_vtt),
+    "audacity": ("", format_audacity),
+}

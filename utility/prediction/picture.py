@@ -1,4 +1,4 @@
-"""Pictures of a recording: where the networks listened, and emotion over time."""
+"""Pictures of a recording: the attention of the networks, and emotion over time."""
 
 import math
 
@@ -11,21 +11,22 @@ from matplotlib.ticker import MaxNLocator
 from utility.audio import find_sound, is_silent, read_windows
 from utility.globalvars import FRAMES, WINDOW_SECONDS
 from utility.network.inference import predict_frames
-from utility.prediction.clip import frames_of, rank
+from utility.prediction.clip import extract_frames, rank
 
-# After M. Okabe and K. Ito, told apart by the colour-blind, too.
+# From M. Okabe and K. Ito; colour-blind readers can tell them apart.
 COLOURS = ("#d55e00", "#f0e442", "#009e73", "#56b4e9", "#e69f00", "#0072b2", "#999999")
-# For classes beside the seven, after P. Tol.
+# From P. Tol, for classes beside the seven.
 COLOURS += ("#cc79a7", "#332288", "#117733", "#882255", "#44aa99", "#000000", "#aa4499")
-RATE = FRAMES.sample_rate_hz
+ATTENTION_COLOUR = "#c04a00"
+RATE_HZ = FRAMES.sample_rate_hz
 SPECTRUM_LENGTH = 1024
-# What is longer gets columns that are means, or it would look like a bar code.
+# In a longer recording, windows would look like a bar code; columns are means over several.
 LONGEST_DETAILED_SECONDS = 300
 MOST_COLUMNS = 120
 
 
-def write(figure, title, path) -> None:
-    """Write a picture, in the format that the ending of its path names."""
+def save(figure, title, path) -> None:
+    """Write a picture in the format that its path ends in."""
     figure.suptitle(title)
     figure.savefig(path, dpi=150)
 
@@ -33,98 +34,96 @@ def write(figure, title, path) -> None:
 def draw_attention(sound, weights, voice) -> Figure:
     """Draw waveform and spectrogram with the attention over both, and the probabilities beside.
 
-    Parameters
-    ----------
-    sound
-        As for `utility.functions.read_windows`; a few seconds, not all silent.
-    weights : Weights
-    voice : Statistics or None
+    The sound is one for `utility.audio.read_windows`: a few seconds, not all silent.
     """
     signals = list(read_windows(sound, WINDOW_SECONDS))
     signal = np.concatenate(signals)
-    seconds = len(signal) / RATE
-    times, attention, probabilities = listen(signals, weights, voice)
-    figure = Figure(figsize=(10, 5.2), layout="constrained")
+    times, attention, probabilities = measure_attention(signals, weights, voice)
+    figure = Figure(figsize=(10, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1), height_ratios=(1, 1.4))
     wave = figure.add_subplot(grid[0, 0])
-    wave.plot(np.arange(len(signal)) / RATE, signal, color="#444444", linewidth=0.4)
-    wave.set_ylabel("amplitude")
-    limit = 1.05 * np.abs(signal).max()
-    wave.set(xlim=(0, seconds), ylim=(-limit, limit))
-    wave.tick_params(labelbottom=False)
-    over_wave = wave.twinx()
-    over_wave.fill_between(times, attention, color="#d55e00", alpha=0.35, linewidth=0)
-    # The last step of a window can hold a frame or two, which then stand out.
-    highest = 1.3 * np.percentile(attention, 98)
-    over_wave.set_ylim(0, highest)
-    over_wave.set_ylabel("attention (% a frame)", color="#a04000")
-
     spectrum = figure.add_subplot(grid[1, 0], sharex=wave)
-    power = np.abs(librosa.stft(signal, n_fft=SPECTRUM_LENGTH, hop_length=FRAMES.hop_length)) ** 2
-    image = librosa.display.specshow(
-        librosa.power_to_db(power, ref=np.max),
-        sr=RATE,
-        hop_length=FRAMES.hop_length,
-        n_fft=SPECTRUM_LENGTH,
-        x_axis="time",
-        y_axis="linear",
-        cmap="gray_r",
-        ax=spectrum,
-    )
-    spectrum.set(xlim=(0, seconds), xlabel="time (s)", ylabel="frequency (Hz)")
-    over_spectrum = spectrum.twinx()
-    over_spectrum.plot(times, attention, color="#d55e00", linewidth=1.4)
-    over_spectrum.set_ylim(0, highest)
-    over_spectrum.set_yticks([])
-    figure.colorbar(image, ax=spectrum, location="bottom", label="power (dB)", shrink=0.5)
-
-    bars = figure.add_subplot(grid[:, 1])
-    ranking = rank(weights.emotions, 100 * probabilities)[::-1]
-    labels, shares = zip(*ranking, strict=True)
-    colours = dict(zip(weights.emotions, COLOURS * len(weights.emotions), strict=False))
-    drawn = bars.barh(labels, shares, color=[colours[label] for label in labels])
-    bars.bar_label(drawn, [f"{share:.0f}" for share in shares], padding=3)
-    bars.set(xlim=(0, 115), xlabel="probability (%)")
-    bars.spines[["top", "right"]].set_visible(False)
+    draw_waveform(signal, wave)
+    draw_spectrogram(signal, spectrum)
+    lay_attention_over(wave, times, attention)
+    lay_attention_over(spectrum, times, attention)
+    handles = [*wave.lines, *figure.axes[-1].lines]
+    wave.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    draw_probabilities(weights.emotions, probabilities, figure.add_subplot(grid[:, 1]))
     return figure
 
 
-def listen(signals, weights, voice):
-    """Find where in a recording the networks listened.
+def draw_waveform(signal, axes) -> None:
+    """Draw the samples of a signal."""
+    times = np.arange(len(signal)) / RATE_HZ
+    axes.plot(times, signal, color="#666666", linewidth=0.4, label="waveform")
+    limit = 1.05 * np.abs(signal).max()
+    axes.set(xlim=(0, len(signal) / RATE_HZ), ylim=(-limit, limit), ylabel="amplitude")
+    axes.tick_params(labelbottom=False)
+
+
+def draw_spectrogram(signal, axes) -> None:
+    """Draw the power of a signal over time and frequency."""
+    settings = {"n_fft": SPECTRUM_LENGTH, "hop_length": FRAMES.hop_length}
+    power_db = librosa.amplitude_to_db(np.abs(librosa.stft(signal, **settings)), ref=np.max)
+    places = {"sr": RATE_HZ, "x_axis": "time", "y_axis": "linear", **settings}
+    image = librosa.display.specshow(power_db, cmap="gray_r", ax=axes, **places)
+    axes.set(xlim=(0, len(signal) / RATE_HZ), xlabel="time (s)", ylabel="frequency (Hz)")
+    axes.figure.colorbar(image, ax=axes, location="bottom", label="power (dB)", shrink=0.5)
+
+
+def lay_attention_over(axes, times, attention) -> None:
+    """Draw the attention over other axes, with an axis of its own on the right."""
+    overlay = axes.twinx()
+    style = {"color": ATTENTION_COLOUR, "linewidth": 1.4, "label": "attention of the networks"}
+    overlay.plot(times, attention, **style)
+    # The last step of a window may hold one or two frames, whose attention stands out.
+    overlay.set_ylim(0, 1.3 * np.percentile(attention, 98))
+    overlay.set_ylabel("attention (% of total,\nper frame)", color=ATTENTION_COLOUR)
+    overlay.tick_params(axis="y", colors=ATTENTION_COLOUR)
+    overlay.locator_params(axis="y", nbins=4)
+
+
+def draw_probabilities(emotions, probabilities, axes) -> None:
+    """Draw one bar per emotion, the most likely on top."""
+    colours = dict(zip(emotions, COLOURS * len(emotions), strict=False))
+    labels, shares = zip(*rank(emotions, 100 * probabilities)[::-1], strict=True)
+    bars = axes.barh(labels, shares, color=[colours[label] for label in labels])
+    axes.bar_label(bars, [f"{share:.0f}" for share in shares], padding=3)
+    axes.set(xlim=(0, 115), xlabel="probability (%)")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def measure_attention(signals, weights, voice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predict the windows of a recording, with the attention that each frame gets.
 
     Returns
     -------
     times : np.ndarray, shape (frames,)
         Middle of each frame, in seconds.
     attention : np.ndarray, shape (frames,)
-        In percent; 0 in silence that is not heard.
+        In percent, 100 in all. Frames of silence that is cut off are missing.
     probabilities : np.ndarray, shape (emotions,)
     """
     times, attention, rows, place = [], [], [], 0.0
     for signal in signals:
         if not is_silent(signal):
-            (row,), (shares,) = predict_frames(weights, [frames_of(signal, weights, voice)])
-            start = find_sound(signal)[0] / RATE
+            (row,), (shares,) = predict_frames(weights, [extract_frames(signal, weights, voice)])
+            start = find_sound(signal)[0] / RATE_HZ
             middles = np.arange(len(shares)) * FRAMES.hop_seconds + FRAMES.frame_seconds / 2
             times.append(place + start + middles)
             attention.append(100 * shares)
             rows.append(row)
-        place += len(signal) / RATE
+        place += len(signal) / RATE_HZ
     attention = np.concatenate(attention) / len(rows)
     return np.concatenate(times), attention, np.mean(rows, axis=0)
 
 
 def draw_timeline(result, emotions) -> Figure:
-    """Draw the probabilities over time as a stacked area, with gaps where there are pauses.
-
-    Parameters
-    ----------
-    result : Timeline
-    emotions : sequence of str
-    """
+    """Draw the probabilities of a `Timeline` as stacked bars, with gaps where there are pauses."""
     length = result.whole.seconds
     seconds = 0 if length <= LONGEST_DETAILED_SECONDS else math.ceil(length / MOST_COLUMNS)
-    starts, ends, shares = columns(result.segments, emotions, seconds)
+    starts, ends, shares = make_columns(result.segments, emotions, seconds)
     figure = Figure(figsize=(10, 4), layout="constrained")
     axes = figure.add_subplot()
     below = np.zeros(len(starts))
@@ -141,29 +140,18 @@ def draw_timeline(result, emotions) -> Figure:
     return figure
 
 
-def columns(segments, emotions, seconds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lay out what a picture of a timeline shows.
+def make_columns(segments, emotions, seconds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Arrange the windows of a timeline as columns: start, end and probabilities of each.
 
-    Parameters
-    ----------
-    segments : sequence of Segment
-    emotions : sequence of str
-    seconds : int
-        Length of a column, which is the mean of what was said in it; 0 for a column a window.
-
-    Returns
-    -------
-    starts, ends : np.ndarray, shape (columns,)
-        In seconds.
-    shares : np.ndarray, shape (columns, emotions)
-        Probabilities.
+    With `seconds`, a column is the mean over the windows in that time. The times have the
+    shape (columns,), the probabilities (columns, emotions).
     """
     windows = [segment for segment in segments if segment.ranking is not None]
     starts = np.array([segment.start for segment in windows])
-    # Of windows that overlap, up to the next.
+    # Overlapping windows count up to the start of the next.
     ends = np.minimum([segment.end for segment in windows], [*starts[1:], np.inf])
-    heard = [dict(segment.ranking) for segment in windows]
-    shares = np.array([[share[emotion] for emotion in emotions] for share in heard])
+    rankings = [dict(segment.ranking) for segment in windows]
+    shares = np.array([[ranking[emotion] for emotion in emotions] for ranking in rankings])
     if not seconds:
         return starts, ends, shares
     numbers, of_window = np.unique((starts + ends) / 2 // seconds, return_inverse=True)

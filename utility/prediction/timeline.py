@@ -1,9 +1,10 @@
 """Emotion over time in a recording of any length: windows where there is voice, and pauses.
 
-A recording is read twice, in blocks: once for its loudness, from which it follows
-where the pauses are, and once for its voice. So memory hardly grows with it.
+A recording is read twice, in blocks: first to find the pauses by their loudness, then to
+predict the voice between them. So memory hardly grows with its length.
 """
 
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -20,16 +21,17 @@ from utility.audio import (
 )
 from utility.errors import SignalError
 from utility.network.inference import BATCH_CLIPS, predict_frames
-from utility.prediction.clip import Prediction, frames_of, rank
+from utility.network.weights import Weights
+from utility.prediction.clip import Prediction, Sound, Voice, extract_frames, rank
 
 STEP_SECONDS = 0.01
 BLOCK_STEPS = 1000
-# A quieter stretch of that length is a pause; a louder one is no voice unless it is as long.
+# Shorter pauses and shorter stretches of voice are ignored.
 SHORTEST_PAUSE_SECONDS = 0.3
 SHORTEST_VOICE_SECONDS = 0.2
-# What stays before and behind a voice, which fades in and out.
+# Kept before and after a stretch of voice, since a voice fades in and out.
 MARGIN_SECONDS = 0.1
-# A pause is 6 dB above the noise floor or less, and 25 to 40 dB below the loudest.
+# A pause is at most 6 dB above the noise floor; this limit lies 25 to 40 dB below the loudest.
 ABOVE_FLOOR_DB = 6
 BELOW_LOUD_DB = 25, 40
 
@@ -47,41 +49,48 @@ class Segment(NamedTuple):
 
     start: float
     end: float
-    ranking: list | None
+    ranking: list[tuple[str, float]] | None
 
 
 class Timeline(NamedTuple):
-    """The segments of a recording in order, and what was heard in the whole."""
+    """The segments of a recording in order, and the prediction for the whole."""
 
-    segments: list
+    segments: list[Segment]
     whole: Prediction
 
 
-def timelines(sounds, weights, window_seconds, hop_seconds, voice=None) -> list:
-    """Make the `Timeline` of each recording, or give the `SignalError` that says what is wrong."""
+def predict_timelines(
+    sounds: Sequence[Sound],
+    weights: Weights,
+    window_seconds: float,
+    hop_seconds: float,
+    voice: Voice = None,
+) -> list[Timeline | SignalError]:
+    """Predict the `Timeline` of each recording, or return the reason why it cannot be used."""
     results = []
     for sound in sounds:
         try:
             segments = list(find_emotions(sound, weights, window_seconds, hop_seconds, voice))
-            results.append(Timeline(segments, summarise(segments)))
+            results.append(Timeline(segments, average_windows(segments)))
         except SignalError as error:
             results.append(error)
     return results
 
 
-def find_emotions(sound, weights, window_seconds, hop_seconds, voice=None):
-    """Tell the emotions of a voice over time.
+def find_emotions(
+    sound: Sound, weights: Weights, window_seconds: float, hop_seconds: float, voice: Voice = None
+) -> Iterator[Segment]:
+    """Predict the emotions of a voice over time.
 
     Parameters
     ----------
-    sound : path-like, seekable binary file, or pair of np.ndarray and int
-        See `utility.functions.read_windows`.
+    sound : Sound
     weights : Weights
     window_seconds, hop_seconds : float
-        Length of a window, and from the start of one to that of the next; the last of
-        a stretch of voice ends with it, and may be half a hop shorter or longer.
+        Length of a window, and time from its start to that of the next. The last window of
+        a stretch of voice ends with it, and may be up to half a hop shorter or longer.
     voice : Statistics, optional
-        What is usual for the voice.
+        The baseline of the voice, from `learn_voice`.
 
     Yields
     ------
@@ -93,48 +102,40 @@ def find_emotions(sound, weights, window_seconds, hop_seconds, voice=None):
     SignalError
         If the recording cannot be used.
     """
-    power, step_length, rate, length = loudness(sound)
-    steps_of = (max(1, round(seconds / STEP_SECONDS)) for seconds in (window_seconds, hop_seconds))
-    segments = find_segments(power, *steps_of)
-    heard = False
-
-    def parts():
-        voiced = [(step_length * s, step_length * e) for s, e, is_voice in segments if is_voice]
-        signals = read_parts(sound, voiced)
-        for start, end, is_voice in segments:
-            signal = next(signals) if is_voice else None
-            silent = signal is None or is_silent(signal)
-            frames = None if silent else frames_of(signal, weights, voice)
-            place = start * step_length / rate, min(end * step_length, length) / rate
-            yield *place, frames
-
-    waiting = parts()
+    silent, waiting = True, extract_segments(sound, weights, window_seconds, hop_seconds, voice)
     while batch := list(islice(waiting, BATCH_CLIPS)):
         clips = [frames for *_, frames in batch if frames is not None]
         rows = iter(predict_frames(weights, clips)[0] if clips else ())
-        heard = heard or bool(clips)
+        silent = silent and not clips
         for start, end, frames in batch:
             ranking = None if frames is None else rank(weights.emotions, next(rows))
             yield Segment(start, end, ranking)
-    if not heard:
+    if silent:
         raise SignalError(SILENT)
 
 
-def loudness(sound) -> tuple[np.ndarray, int, int, int]:
+def extract_segments(sound, weights, window_seconds, hop_seconds, voice):
+    """Yield start and end of each segment in seconds, and its frames, None in a pause."""
+    power, step_length, rate, length = measure_loudness(sound)
+    window, hop = (max(1, round(time / STEP_SECONDS)) for time in (window_seconds, hop_seconds))
+    segments = find_segments(power, window, hop)
+    voiced = [(step_length * s, step_length * e) for s, e, is_voice in segments if is_voice]
+    signals = read_parts(sound, voiced)
+    for start, end, is_voice in segments:
+        signal = next(signals) if is_voice else None
+        silent = signal is None or is_silent(signal)
+        frames = None if silent else extract_frames(signal, weights, voice)
+        yield start * step_length / rate, min(end * step_length, length) / rate, frames
+
+
+def measure_loudness(sound) -> tuple[np.ndarray, int, int, int]:
     """Measure the power of a recording in steps of 10 ms.
 
     Returns
     -------
     power : np.ndarray, shape (steps,)
-    step_length : int
-        Samples in a step.
-    rate, length : int
-        The recording's own sample rate, and its samples.
-
-    Raises
-    ------
-    SignalError
-        If the recording cannot be used.
+    step_length, rate, length : int
+        Samples per step, sample rate in Hz and number of samples of the recording.
     """
     powers, length = [], 0
     with open_recording(sound) as recording:
@@ -158,11 +159,11 @@ def find_segments(power, window, hop) -> list[tuple[int, int, bool]]:
     Returns
     -------
     list of (int, int, bool)
-        First step, step behind the last, and whether there is voice. Windows of a
-        stretch overlap where `hop` is smaller than `window`.
+        First step, end (exclusive), and whether there is voice. The windows of a stretch
+        of voice overlap if `hop` is smaller than `window`.
     """
     segments, place = [], 0
-    # A recording that is shorter than any voice should be is given a hearing all the same.
+    # A recording too short for a stretch of voice is one window.
     whole = [(0, len(power))] if 0 < len(power) <= window else []
     for start, end in find_voice(power) or whole:
         if start > place:
@@ -178,56 +179,54 @@ def find_segments(power, window, hop) -> list[tuple[int, int, bool]]:
 
 
 def find_voice(power) -> list[tuple[int, int]]:
-    """Find the stretches between pauses, as first steps and steps behind the last."""
+    """Find the stretches of voice between pauses: first steps and ends (exclusive)."""
     if not power.size:
         return []
     level_db = 10 * np.log10(np.maximum(power, np.finfo(float).tiny))
+    # Not simply the maximum, or a single bang would hide the voice.
     loud_db = max(np.percentile(level_db, 99), level_db.max() - 20)
     least_db, most_db = loud_db - max(BELOW_LOUD_DB), loud_db - min(BELOW_LOUD_DB)
     floor_db = np.percentile(level_db, 10)
     voiced = level_db >= np.clip(floor_db + ABOVE_FLOOR_DB, least_db, most_db)
-    voiced = without_short_runs(voiced, False, SHORTEST_PAUSE_SECONDS)
-    voiced = without_short_runs(voiced, True, SHORTEST_VOICE_SECONDS)
-    margin = round(MARGIN_SECONDS / STEP_SECONDS)
-    return [
-        (max(start - margin, 0), min(end + margin, len(power))) for start, end in runs(voiced, True)
-    ]
+    voiced = flip_short_runs(voiced, False, SHORTEST_PAUSE_SECONDS)
+    voiced = flip_short_runs(voiced, True, SHORTEST_VOICE_SECONDS)
+    margin, runs = round(MARGIN_SECONDS / STEP_SECONDS), find_runs(voiced, True)
+    return [(max(start - margin, 0), min(end + margin, len(power))) for start, end in runs]
 
 
-def without_short_runs(values, value, shortest_seconds) -> np.ndarray:
-    """Turn what has a value for a shorter time than that into its opposite."""
+def flip_short_runs(values, value, shortest_seconds) -> np.ndarray:
+    """Invert the runs of a value, per step, that are shorter than the given time."""
     values = values.copy()
-    for start, end in runs(values, value):
+    for start, end in find_runs(values, value):
         if (end - start) * STEP_SECONDS < shortest_seconds:
             values[start:end] = not value
     return values
 
 
-def runs(values, value) -> list[tuple[int, int]]:
-    """List where a row of bools has a value, as first places and places behind the last."""
+def find_runs(values, value) -> list[tuple[int, int]]:
+    """List the runs of a value in an array of bools: first places and ends (exclusive)."""
     edges = np.flatnonzero(np.diff(values == value, prepend=False, append=False))
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
-def read_parts(sound, parts):
-    """Read parts of a recording, in the order of their starts; they may overlap.
+def read_parts(sound, parts) -> Iterator[np.ndarray]:
+    """Read parts of a recording, sorted by their starts; they may overlap.
 
     Parameters
     ----------
-    sound
-        As for `timeline`.
+    sound : Sound
     parts : sequence of (int, int)
-        First sample and sample behind the last, at the recording's own rate.
+        First sample and end (exclusive), at the recording's own rate.
 
     Yields
     ------
-    np.ndarray, shape (samples,), float64
-        One channel at 16 kHz.
+    np.ndarray, shape (samples,), one channel at 16 kHz
     """
     with open_recording(sound) as recording:
+        # `kept` holds the samples from `place` up to the position of the open recording.
         kept, place = np.zeros(0), 0
         for start, end in parts:
-            while place + len(kept) < start:  # what lies between is not kept
+            while place + len(kept) < start:  # skip to the start
                 place, kept = place + len(kept), np.zeros(0)
                 between = read_channels(recording, min(start - place, recording.samplerate))
                 if not len(between):
@@ -240,18 +239,8 @@ def read_parts(sound, parts):
             yield resample(validate_signal(kept[: end - start]), recording.samplerate)
 
 
-def summarise(segments) -> Prediction:
-    """Average the windows of a timeline by their length.
-
-    Parameters
-    ----------
-    segments : sequence of Segment
-        At least one with voice.
-
-    Returns
-    -------
-    Prediction
-    """
+def average_windows(segments) -> Prediction:
+    """Average the windows of a timeline, at least one, weighted by their length."""
     windows = [segment for segment in segments if segment.ranking is not None]
     total = sum(segment.end - segment.start for segment in windows)
     shares = {emotion: 0.0 for emotion, _ in windows[0].ranking}

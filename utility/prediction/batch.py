@@ -1,0 +1,116 @@
+"""Predict many recordings on all cores, and write each result as soon as it is ready."""
+
+import io
+import os
+import sys
+from functools import partial
+from itertools import chain
+
+from utility.command_line import print_message
+from utility.errors import SignalError
+from utility.functions import replaced_when_done
+from utility.network.voice import Statistics
+from utility.parallel import in_processes
+from utility.prediction.clip import learn_voice
+from utility.prediction.recordings import find_recordings
+
+PROGRAM = "predict.py"
+# A process takes at most this much at a time.
+GROUP_FILES = 16
+GROUP_BYTES = 2**24
+
+
+def learn_voice_of(paths, weights) -> tuple[Statistics, int]:
+    """Learn a voice from files and folders; also count the recordings that cannot be used."""
+    skipped = []
+
+    def skip(path, error):
+        print_message(PROGRAM, f"--adapt {path}: {error}; left out")
+        skipped.append(path)
+
+    return learn_voice(find_recordings(paths), weights, skip), len(skipped)
+
+
+def predict_recordings(
+    names, sounds, predict_group, writers, *, output=None, processes=None, debug=False
+) -> list:
+    """Predict recordings, write each result or error in their order, and return the results.
+
+    Parameters
+    ----------
+    names, sounds : list
+        What the recordings are called, and what `utility.audio.read_windows` reads.
+    predict_group : callable
+        Takes a list of sounds, returns a result or `SignalError` for each.
+    writers
+        From `utility.prediction.output.choose_writers`.
+    output : Path, optional
+        Written at the end, instead of standard output, unless the only recording failed.
+    """
+    header, write, write_error = writers
+    few = are_few(sounds)
+    if debug or (processes is None and few):
+        processes = 1  # keeps the traceback; a few recordings take less time than a start
+    file, results = io.StringIO() if output else sys.stdout, []
+    with in_processes(predict_group, group_sounds(sounds), processes) as groups:
+        outcomes, put = chain.from_iterable(groups), file.write
+        if not few:
+            from tqdm import tqdm
+
+            outcomes = tqdm(outcomes, "recordings", len(names), unit="recording", disable=None)
+            put = partial(tqdm.write, file=file, end="")
+        put(header)
+        for name, outcome in zip(map(str, names), outcomes, strict=True):
+            if isinstance(outcome, SignalError):
+                if debug:
+                    raise outcome
+                print_message(PROGRAM, f"{name}: {outcome}")
+                put(write_error(name, outcome))
+            else:
+                put(write(name, outcome))
+                results.append(outcome)
+            file.flush()
+            if getattr(outcome, "windows", 1) > 1:
+                print_message(
+                    PROGRAM,
+                    f"note: {name}: the mean of {outcome.windows} windows, since it lasts "
+                    f"{outcome.seconds:.0f} s; --timeline shows its parts",
+                )
+    if output and (results or len(names) > 1):
+        write_file(output, file.getvalue())
+    return results
+
+
+def write_file(path, text) -> None:
+    """Replace a file in one step, or write to a pipe or device, which stays one."""
+    content = text.encode("utf-8", "surrogateescape")
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    with replaced_when_done(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def group_sounds(sounds) -> list[list]:
+    """Divide sounds, in order, into groups of a few files or one large file."""
+    groups, total = [], 0
+    for sound in sounds:
+        total += measure_bytes(sound)
+        if not groups or len(groups[-1]) == GROUP_FILES or total > GROUP_BYTES:
+            groups.append([])
+            total = measure_bytes(sound)
+        groups[-1].append(sound)
+    return groups
+
+
+def are_few(sounds) -> bool:
+    """Tell whether one process is done before others would have started."""
+    return sum(map(measure_bytes, sounds)) < GROUP_BYTES and len(sounds) <= 4 * GROUP_FILES
+
+
+def measure_bytes(sound) -> int:
+    """Return the size of a file, or 0 if there is none."""
+    try:
+        return os.stat(sound).st_size  # noqa: PTH116, sound may be text
+    except (OSError, TypeError):
+        return 0
