@@ -1,1 +1,1 @@
-"""How fast, beside others: python -m benchmarks."""
+"""Speed and memory, beside other programs: python -m benchmarks."""

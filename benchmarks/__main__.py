@@ -1,4 +1,4 @@
-"""Measure speed and memory beside others, print a table, write results.json.
+"""Measure speed and memory beside other programs, print a table, and write results.json.
 
 python -m benchmarks [--only NAME] [--audio DIR]
 """
@@ -11,8 +11,9 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.table import as_table
-from utility.command_line import Parser, add_debug_option, print_message, run
+from benchmarks.table import format_results
+from experiments.parser import make_parser
+from utility.command_line import Parser, print_message, run
 from utility.corpora.emodb import find_audio_directory
 from utility.errors import UsageError
 from utility.parallel import core_count
@@ -26,7 +27,7 @@ PACKAGES = (
 
 
 def describe_machine() -> dict:
-    """Say on what was measured."""
+    """Return the date, processor, system and package versions of a measurement."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -35,15 +36,15 @@ def describe_machine() -> dict:
             continue
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "processor": processor(),
+        "processor": read_processor(),
         "cores": core_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": versions,
     }
 
 
-def processor() -> str:
-    """Return the processor's name and number, as far as the system tells."""
+def read_processor() -> str:
+    """Return the name and model number of the processor, as far as the system knows them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -55,37 +56,26 @@ def processor() -> str:
 
 def build_parser() -> Parser:
     """Describe the command line."""
-    parser = Parser(
-        prog="benchmarks",
-        description="Measure speed and memory beside others; a quarter of an hour for all.",
-        examples=("python -m benchmarks", "python -m benchmarks --only features"),
-    )
+    description = "Measure speed and memory beside other programs; all takes a quarter of an hour."
+    parser = make_parser("benchmarks", description, RESULTS_PATH)
     parser.add_argument(
-        "--only", choices=NAMES, action="append", metavar="NAME", help=f"one of {', '.join(NAMES)}"
-    )
-    parser.add_argument(
-        "--audio", type=Path, metavar="DIR", help="folder of EmoDB, as for dataset.py"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=RESULTS_PATH,
-        metavar="FILE",
-        help="results, in which what is not measured anew stays",
-    )
-    add_debug_option(parser)
+        "--only", choices=NAMES, action="append", metavar="NAME",
+        help=f"one of {', '.join(NAMES)}; may be repeated; the results of the others are kept",
+    )  # fmt: skip
     return parser
 
 
 def main(arguments) -> None:
-    """Carry out the command line."""
+    """Measure case by case, and update the results after each."""
     try:
         from benchmarks.cases import CASES
     except ImportError as error:
         raise UsageError(f"{error}; pip install -r requirements-bench.txt") from error
     audio = Path(arguments.audio or find_audio_directory()).resolve()
     if not any(audio.glob("*.wav")):
-        raise UsageError(f"--audio {audio}: has no .wav files; name the folder of EmoDB")
+        raise UsageError(
+            f"--audio {audio}: has no .wav files; give the folder of the EmoDB recordings"
+        )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     output = arguments.output
     results = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
@@ -99,7 +89,7 @@ def main(arguments) -> None:
         results = {key: results[key] for key in NAMES if key in results}
         text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
         output.write_text(text, encoding="utf-8")
-        print(as_table({name: results[name]}), flush=True)
+        print(format_results({name: results[name]}), flush=True)
 
 
 if __name__ == "__main__":

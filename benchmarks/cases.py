@@ -1,4 +1,4 @@
-"""The benchmarks: each function measures one thing and returns rows of the table."""
+"""The benchmarks: each function measures one task and returns rows of the table."""
 
 import subprocess
 import sys
@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from benchmarks.measuring import cost_of, interleave, seconds_of
-from utility.globalvars import BERLIN, COPIES, DATA_DIRECTORY, FRAMES, ROOT, VARIANTS_NAME
+from benchmarks.measuring import Cost, interleave, measure_cost, time_call
+from utility.globalvars import BERLIN, DATA_DIRECTORY, FRAMES, ROOT, VARIANTS_NAME
 from utility.network.hyperparameters import PRESETS
 
 DEMO = DATA_DIRECTORY / "demo.wav"
 RATE = FRAMES.sample_rate_hz
-# With one thread, as predict.py has it: starting more takes time of all cores.
+# The least that predict.py can take: its imports, with one thread as there.
 FLOOR = (
     "-c",
     "import os; os.environ['OPENBLAS_NUM_THREADS'] = '1'; import numpy, soundfile, h5py",
@@ -31,12 +31,12 @@ class Row(NamedTuple):
     Attributes
     ----------
     case : str
-        What was done.
+        The task.
     quantity : str
-        What was measured, with its unit.
+        The measured quantity, with its unit.
     ours, other : float
     peer : str
-        What `other` belongs to, or "" where there is nothing to compare with.
+        The program that `other` was measured with, or "" if there is none.
     """
 
     case: str
@@ -46,13 +46,13 @@ class Row(NamedTuple):
     other: float | None = None
 
 
-def recordings(audio):
-    """List the recordings of a folder and the seconds that they take together."""
+def list_recordings(audio) -> tuple[list, float]:
+    """List the recordings of a folder, and return their total duration in seconds."""
     paths = sorted(Path(audio).glob("*.wav"))
     return paths, sum(soundfile.info(path).duration for path in paths)
 
 
-def features(audio) -> list[Row]:
+def measure_features(audio) -> list[Row]:
     """Compare our 36 features with pyAudioAnalysis's 34, all 66 with openSMILE's descriptors."""
     import opensmile
     from pyAudioAnalysis import ShortTermFeatures
@@ -75,7 +75,7 @@ def features(audio) -> list[Row]:
         "openSMILE eGeMAPSv02 LLD": smile("eGeMAPSv02"),
         "openSMILE ComParE_2016 LLD": smile("ComParE_2016"),
     }
-    paths, _ = recordings(audio)
+    paths, _ = list_recordings(audio)
     clips = [soundfile.read(path)[0] for path in paths[::9]]
     recording = np.resize(np.concatenate(clips), 600 * RATE)
     rows = []
@@ -86,7 +86,7 @@ def features(audio) -> list[Row]:
         with threadpool_limits(1):
             seconds = interleave(
                 {
-                    name: partial(seconds_of, lambda f=f, s=signals: [f(one) for one in s])
+                    name: partial(time_call, lambda f=f, s=signals: [f(one) for one in s])
                     for name, f in extractors.items()
                 },
                 repetitions,
@@ -100,13 +100,13 @@ def features(audio) -> list[Row]:
     return rows
 
 
-def clip(audio) -> list[Row]:
+def measure_clip(audio) -> list[Row]:
     """Predict one clip from a cold start, as a user does."""
     costs = interleave(
         {
-            "ours": partial(cost_of, "predict.py", DEMO),
-            "keras + librosa": partial(cost_of, "-m", "benchmarks.plain_way", DEMO),
-            "import numpy, soundfile, h5py": partial(cost_of, *FLOOR),
+            "ours": partial(measure_cost, "predict.py", DEMO),
+            "keras + librosa": partial(measure_cost, "-m", "benchmarks.plain_way", DEMO),
+            "import numpy, soundfile, h5py": partial(measure_cost, *FLOOR),
         },
         7,
     )
@@ -119,9 +119,9 @@ def clip(audio) -> list[Row]:
     ]
 
 
-def folder(audio) -> list[Row]:
-    """Predict a folder, start to end, on one core and on all."""
-    paths, total = recordings(audio)
+def measure_folder(audio) -> list[Row]:
+    """Predict a folder from start to end, on one core and on all."""
+    paths, total = list_recordings(audio)
     command = ("predict.py", "--json", audio)
 
     def plain():
@@ -133,8 +133,8 @@ def folder(audio) -> list[Row]:
 
     speeds = interleave(
         {
-            "one": lambda: total / cost_of(*command, "--processes", 1).wall_seconds,
-            "all": lambda: total / cost_of(*command).wall_seconds,
+            "one": lambda: total / measure_cost(*command, "--processes", 1).wall_seconds,
+            "all": lambda: total / measure_cost(*command).wall_seconds,
             "plain": plain,
         },
         3,
@@ -147,11 +147,12 @@ def folder(audio) -> list[Row]:
     ]  # fmt: skip
 
 
-def training(audio) -> list[Row]:
-    """Train for an epoch, the default network and that of 2018, and for a whole run."""
+def measure_training(audio) -> list[Row]:
+    """Train the default network and that of 2018 for an epoch, and the default for a run."""
     from utility.evaluation.fold import import_tensorflow
 
     import_tensorflow()
+    from utility.corpora.augmentation import AUGMENTATIONS, name_copies
     from utility.corpora.corpus import read_corpus
     from utility.corpora.protocols import holdout
     from utility.corpora.variants import load_variants
@@ -160,18 +161,19 @@ def training(audio) -> list[Row]:
     from utility.network.training import fit
 
     corpus = read_corpus()
-    # Made here if they are not there yet, so that no training below has to.
-    copies = load_variants(corpus, COPIES, ROOT / VARIANTS_NAME / BERLIN.name, lambda: audio)
+    # Made here if they are missing, so that the trainings below do not include it.
+    names, folder = name_copies(AUGMENTATIONS), ROOT / VARIANTS_NAME / BERLIN.name
+    copies = load_variants(corpus, names, folder, audio)
     rows = holdout(corpus)[0].train
     material = Material(corpus, copies, {})
 
     def epoch_seconds(preset, epochs):
-        """Take away what comes before the second epoch: building and tracing."""
+        """Return the seconds of an epoch without those of building and tracing the network."""
         hyperparameters = PRESETS[preset]
-        everything = make_experiment(material, rows, hyperparameters, seed=0).everything
+        everything = make_experiment(material, rows, hyperparameters, seed=0).training_set
 
         def run(count):
-            return seconds_of(
+            return time_call(
                 lambda: fit(everything, hyperparameters, seed=0, epochs=count, progress=None)
             )
 
@@ -186,20 +188,20 @@ def training(audio) -> list[Row]:
     )
     with tempfile.TemporaryDirectory() as scratch:
         output = ("--output", f"{scratch}/weights.h5", "--run", f"{scratch}/run", "--quiet")
-        whole = cost_of("train.py", "--max-evals", 0, *output).wall_seconds
-    preset, heard = PRESETS["seed2018"], PRESETS["default"].copies
-    # A holdout run trains on less, on this and on more than this part, in turn.
+        whole = measure_cost("train.py", "--max-evals", 0, *output).wall_seconds
+    preset, augmented = PRESETS["seed2018"], PRESETS["default"].copies
+    # A holdout run trains three times: on less than this part, on it, and on more than it.
     whole_2018 = 3 * preset.epochs * seconds["seed2018"]
     peer = f"2018 network at {preset.padded_frames} frames"
     return [
-        Row(f"training epoch, {len(rows)} clips, ours with {heard} copies of each", "s",
+        Row(f"training epoch, {len(rows)} clips, ours with {augmented} copies of each", "s",
             seconds["default"], peer, seconds["seed2018"]),
         Row("train.py --max-evals 0", "s", whole, f"{peer}, from its epoch", whole_2018),
     ]  # fmt: skip
 
 
-def growth(audio) -> list[Row]:
-    """Predict ever longer recordings and ever more clips."""
+def measure_growth(audio) -> list[Row]:
+    """Predict increasingly long recordings and increasing numbers of clips."""
     from benchmarks.drawing import draw_growth
 
     demo, _ = soundfile.read(DEMO, dtype="int16")
@@ -226,20 +228,20 @@ def growth(audio) -> list[Row]:
     return rows
 
 
-def median_cost(*arguments, often):
-    """Return the median of five runs where they are short enough to vary much, or of one."""
-    return interleave({"ours": partial(cost_of, *arguments)}, 5 if often else 1)["ours"]
+def median_cost(*arguments, often) -> Cost:
+    """Return the median cost of five runs if they are short and so vary much, or of one run."""
+    return interleave({"ours": partial(measure_cost, *arguments)}, 5 if often else 1)["ours"]
 
 
-def extraction(audio) -> list[Row]:
+def measure_extraction(audio) -> list[Row]:
     """Extract the features of the whole data set, on one core and on all."""
-    paths, _ = recordings(audio)
+    paths, _ = list_recordings(audio)
     with tempfile.TemporaryDirectory() as scratch:
         command = ("dataset.py", "extract", "--audio", audio, "--output", scratch)
         costs = interleave(
             {
-                "one process": partial(cost_of, *command, "--processes", 1),
-                "all cores": partial(cost_of, *command),
+                "one process": partial(measure_cost, *command, "--processes", 1),
+                "all cores": partial(measure_cost, *command),
             },
             5,
         )
@@ -250,6 +252,10 @@ def extraction(audio) -> list[Row]:
 
 
 CASES = {
-    function.__name__: function
-    for function in (features, clip, folder, training, growth, extraction)
+    "features": measure_features,
+    "clip": measure_clip,
+    "folder": measure_folder,
+    "training": measure_training,
+    "growth": measure_growth,
+    "extraction": measure_extraction,
 }

@@ -1,10 +1,10 @@
-"""The picture of growth: time and memory against length and number."""
+"""The picture of growth: time and memory by length and number of recordings."""
 
 import re
 
 
 def draw_growth(path, rows) -> None:
-    """Draw how long `predict.py` takes, and how much memory, as recordings grow in two ways."""
+    """Draw time and peak memory of `predict.py` by recording length and by number of clips."""
     import matplotlib
 
     matplotlib.use("Agg")

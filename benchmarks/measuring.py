@@ -1,4 +1,4 @@
-"""Time and memory, measured so that two contenders meet the same weather."""
+"""Time and memory, measured in turn so that the load of the machine affects all alike."""
 
 import os
 import statistics
@@ -11,7 +11,7 @@ from utility.globalvars import ROOT
 
 
 class Cost(NamedTuple):
-    """What a run took: seconds on the clock and of all cores, and megabytes at its peak."""
+    """The cost of a run: wall time, CPU time of all cores, and peak memory."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -19,12 +19,12 @@ class Cost(NamedTuple):
 
 
 def interleave(contenders, repetitions) -> dict:
-    """Run contenders in turn, again and again, and keep the median of what each returns.
+    """Run contenders in turn, repeatedly, and return the median result of each.
 
     Parameters
     ----------
     contenders : dict of str to callable
-        Each returns a number, or a `Cost`, whose fields get a median each.
+        Each returns a number, or a `Cost`, for which the medians are taken field by field.
     repetitions : int
 
     Returns
@@ -35,27 +35,27 @@ def interleave(contenders, repetitions) -> dict:
     for _ in range(repetitions):
         for name, contender in contenders.items():
             measured[name].append(contender())
-    return {name: median(values) for name, values in measured.items()}
+    return {name: compute_median(values) for name, values in measured.items()}
 
 
-def median(values):
+def compute_median(values):
     """Return the median of numbers, or of each field of `Cost`s."""
     if isinstance(values[0], Cost):
         return Cost(*map(statistics.median, zip(*values, strict=True)))
     return statistics.median(values)
 
 
-def seconds_of(function) -> float:
+def time_call(function) -> float:
     """Call a function and return the seconds it took."""
     started = time.perf_counter()
     function()
     return time.perf_counter() - started
 
 
-def cost_of(*arguments) -> Cost:
-    """Run Python in a process of its own, with its output thrown away.
+def measure_cost(*arguments) -> Cost:
+    """Run Python with the given arguments in a process of its own, and discard its output.
 
-    The peak is that of the largest process, the command or one that it started.
+    The peak is that of the largest single process: the command itself or one that it started.
     """
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.measuring", *map(str, arguments)],
@@ -70,10 +70,10 @@ def cost_of(*arguments) -> Cost:
 
 
 def main(arguments) -> None:
-    """Run Python with some arguments and print its `Cost`.
+    """Run Python with the given arguments and print its `Cost`.
 
-    From a small process of its own, since one that is started has, for a moment,
-    the memory of the one that starts it, which the system counts as its peak.
+    This is a small process in between, because a new process briefly has the memory of the
+    process that started it, which the system counts in its peak.
     """
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)

@@ -1,13 +1,13 @@
-"""The plain way to predict, to compare with: librosa reads, Keras computes.
+"""The plain way to predict, as a baseline: librosa reads, Keras computes.
 
-python -m benchmarks.plain_way CLIP... prints the most likely emotion of each and,
-on stderr, the seconds that all of them took once everything was loaded.
+python -m benchmarks.plain_way CLIP... prints the most probable emotion of each clip and,
+on stderr, the seconds that all clips took after everything was loaded.
 """
 
 import sys
 import time
 
-import keras  # noqa: F401, as a plain script has its imports at the top
+import keras  # noqa: F401, a plain script imports at the top
 import librosa
 import numpy as np
 
@@ -24,7 +24,7 @@ for path in sys.argv[1:]:
     signal, rate = librosa.load(path, sr=FRAMES.sample_rate_hz)
     frames = extract_all_features(trim_silence(signal), rate)
     frames = frames.take(columns_of(weights.feature_names), axis=1)[None]
-    # No temperature changes which of the means is the largest.
+    # The temperature does not change which emotion is first.
     probabilities = np.mean([model.predict_on_batch(frames)[0] for model in members], axis=0)
     print(path, weights.emotions[probabilities.argmax()])
 print(time.perf_counter() - started, file=sys.stderr)

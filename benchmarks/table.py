@@ -1,18 +1,19 @@
 """The results as a table in Markdown, for the terminal and the README."""
 
-HEADER = "| case | measured | ours | peer | peer's | ours is |"
+from utility.evaluation.report import format_table
+
+HEADER = ("case", "measured", "ours", "peer", "peer's", "ours is")
 
 
-def as_table(results) -> str:
-    """Put the rows of `results.json`, or of a part of it, into a table."""
-    lines = [HEADER, "| --- | --- | --- | --- | --- | --- |"]
-    for part in results.values():
-        lines += [as_line(row) for row in part["rows"]]
-    return "\n".join(lines)
+def format_results(results) -> str:
+    """Lay out the rows of `results.json`, or of a part of it, as a table."""
+    return format_table(
+        HEADER, [format_row(row) for part in results.values() for row in part["rows"]]
+    )
 
 
-def as_line(row) -> str:
-    """Put a row into a line; the last cell says how many times as good ours is."""
+def format_row(row) -> list[str]:
+    """Write the cells of a row; the last says how many times faster or smaller ours is."""
     ours, other = row["ours"], row["other"]
     cells = [row["case"], row["quantity"], format_number(ours), row["peer"], "", ""]
     if other is not None:
@@ -20,7 +21,7 @@ def as_line(row) -> str:
         better, worse = ("less", "more") if "MB" in row["quantity"] else ("faster", "slower")
         times, word = (faster, better) if faster >= 1 else (1 / faster, worse)
         cells[4:] = [format_number(other), f"{format_number(times)} × {word}"]
-    return f"| {' | '.join(cells)} |"
+    return cells
 
 
 def format_number(value) -> str:

@@ -1,1 +1,1 @@
-"""Accuracy beside others, and what each part of the recipe is worth."""
+"""Accuracy: beside a baseline of the field, on timelines, and of each part of the recipe."""

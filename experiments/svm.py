@@ -1,20 +1,20 @@
-"""Measure what the field's usual peer hears: a linear SVM on openSMILE's functionals.
+"""Measure the accuracy of the usual baseline: a linear SVM on openSMILE's functionals.
 
 python -m experiments.svm [--audio DIR]
 
 Each speaker is left out in turn, as with train.py --evaluate loso. C is chosen by
-leaving speakers of the training part out. The functionals are standardised by those of
-the training part, or of each speaker's own clips; the latter is what `--calibrate speaker`
-is to our network.
+cross-validation over the speakers of the training part. The functionals are standardised by
+those of the training part, and in a second experiment by those of each speaker first, which
+corresponds to our network adapted to the speaker with all clips.
 """
 
 import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from utility.command_line import Parser, add_debug_option, run
+from experiments.parser import make_parser
+from utility.command_line import Parser, run
 from utility.corpora.corpus import read_corpus
 from utility.corpora.emodb import find_audio_directory
 from utility.corpora.protocols import SPLITS
@@ -27,16 +27,16 @@ FEATURE_SETS = ("eGeMAPSv02", "ComParE_2016")
 PENALTIES = np.logspace(-5, -1, 5)
 
 
-def functionals(path, feature_set) -> np.ndarray:
-    """Describe a recording by one row of openSMILE's functionals."""
+def extract_functionals(path, feature_set) -> np.ndarray:
+    """Extract openSMILE's functionals of a recording, shape (functionals,)."""
     import opensmile
 
     smile = opensmile.Smile(opensmile.FeatureSet[feature_set], opensmile.FeatureLevel.Functionals)
     return smile.process_file(str(path)).to_numpy()[0]
 
 
-def of_own_speaker(rows, speakers) -> np.ndarray:
-    """Standardise rows by the mean and deviation of their speaker's."""
+def standardise_by_speaker(rows, speakers) -> np.ndarray:
+    """Standardise rows by the mean and deviation of all rows of the same speaker."""
     standard = np.empty_like(rows)
     for speaker in np.unique(speakers):
         own = speakers == speaker
@@ -46,14 +46,14 @@ def of_own_speaker(rows, speakers) -> np.ndarray:
 
 
 def leave_speakers_out(corpus, rows) -> dict:
-    """Train and test an SVM for each speaker, and measure all answers together."""
+    """Train an SVM without each speaker, test it on the speaker, and measure all predictions."""
     from sklearn.metrics import accuracy_score, recall_score
     from sklearn.model_selection import GridSearchCV, GroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    answers = np.empty_like(corpus.labels)
+    predicted = np.empty_like(corpus.labels)
     for fold in SPLITS["loso"](corpus, 0):
         search = GridSearchCV(
             make_pipeline(StandardScaler(), SVC(kernel="linear")),
@@ -63,41 +63,37 @@ def leave_speakers_out(corpus, rows) -> dict:
             n_jobs=-1,
         )
         search.fit(rows[fold.train], corpus.labels[fold.train], groups=corpus.speaker[fold.train])
-        answers[fold.test] = search.predict(rows[fold.test])
+        predicted[fold.test] = search.predict(rows[fold.test])
     return {
-        "weighted_accuracy": accuracy_score(corpus.labels, answers),
-        "unweighted_average_recall": recall_score(corpus.labels, answers, average="macro"),
+        "weighted_accuracy": accuracy_score(corpus.labels, predicted),
+        "unweighted_average_recall": recall_score(corpus.labels, predicted, average="macro"),
     }
 
 
 def build_parser() -> Parser:
     """Describe the command line."""
-    parser = Parser(
-        prog="experiments.svm",
-        description="Measure a linear SVM on openSMILE's functionals, each speaker left out once.",
-        examples=("python -m experiments.svm", "python -m experiments.svm --audio data/wav"),
+    return make_parser(
+        "experiments.svm",
+        "Measure a linear SVM on openSMILE's functionals, leaving each speaker out once.",
+        RESULTS_PATH,
     )
-    parser.add_argument("--audio", type=Path, metavar="DIR", help="folder of the recordings")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS_PATH, metavar="FILE", help="where to write"
-    )
-    add_debug_option(parser)
-    return parser
 
 
 def main(arguments) -> None:
-    """Carry out the command line."""
+    """Measure both feature sets with both ways to standardise, and write the results."""
     corpus = read_corpus(ROOT)
     audio = arguments.audio or find_audio_directory()
     results = {}
     for feature_set in FEATURE_SETS:
-        work = partial(functionals, feature_set=feature_set)
-        with in_processes(work, [audio / file for file in corpus.file]) as described:
-            rows = np.array(list(described))
+        work = partial(extract_functionals, feature_set=feature_set)
+        with in_processes(work, [audio / file for file in corpus.file]) as extracted:
+            rows = np.array(list(extracted))
         results[feature_set] = {
             "functionals": rows.shape[1],
             "as recorded": leave_speakers_out(corpus, rows),
-            "of own speaker": leave_speakers_out(corpus, of_own_speaker(rows, corpus.speaker)),
+            "of own speaker": leave_speakers_out(
+                corpus, standardise_by_speaker(rows, corpus.speaker)
+            ),
         }
         print(feature_set, results[feature_set], flush=True)
     write_json(arguments.output, results)

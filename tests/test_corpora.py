@@ -216,7 +216,7 @@ def test_weights_of_other_classes_predict_them(own, tmp_path, run_command):
     assert right > 0.9
     report = (tmp_path / "run" / "report.md").read_text()
     assert "utterances of own" in report
-    assert "| surprise | 12 |" in report
+    assert "| surprise | 3 |" in report
     assert "perception test" not in report
 
 

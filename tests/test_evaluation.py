@@ -1,30 +1,40 @@
-"""Measures against closed forms and scikit-learn, tables that round-trip, a report that reads."""
+"""Measures against closed forms and scikit-learn, tables that round-trip, the report."""
 
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn import metrics
+from matplotlib.figure import Figure
+from sklearn import metrics as scores
 
 from utility.errors import DataError, UsageError
+from utility.evaluation.figures import draw_confusion
 from utility.evaluation.fold import check_adaptation, draw_clips, make_tests
 from utility.evaluation.material import Material
 from utility.evaluation.measures import (
-    COLUMNS,
+    CLEAN,
+    KEY_COLUMNS,
     MEASURES,
     Predictions,
+    adapted_test_clips,
+    adapted_test_name,
     compare,
     measure,
     predictions_name,
     read_predictions,
     read_tests,
     summarise,
-    summed,
+    summarise_run,
     tally,
 )
-from utility.evaluation.report import describe_comparison, interval
-from utility.evaluation.report import test_section as section_on_tests
+from utility.evaluation.report import (
+    describe_comparison,
+    describe_run,
+    describe_tests,
+    format_interval,
+    read_chosen,
+)
 from utility.functions import write_csv
 from utility.furtherFeatures import ALL_NAMES, columns_of, feature_names
 from utility.globalvars import EMOTION_LABELS
@@ -32,7 +42,8 @@ from utility.network.voice import Statistics, adapt, measure_baseline
 
 
 def measures_of(labels, probabilities):
-    return measure(summed(tally(np.asarray(labels), np.asarray(probabilities)), slice(None)))
+    tallies = tally(np.asarray(labels), np.asarray(probabilities))
+    return measure({name: values.sum(axis=0) for name, values in tallies.items()})
 
 
 def one_hot(classes):
@@ -92,10 +103,10 @@ def test_measures_are_those_of_scikit_learn():
     answers = probabilities.argmax(axis=1)
     measures = measures_of(labels, probabilities)
     for name, expected in (
-        ("weighted_accuracy", metrics.accuracy_score(labels, answers)),
-        ("unweighted_average_recall", metrics.balanced_accuracy_score(labels, answers)),
-        ("macro_f1", metrics.f1_score(labels, answers, average="macro")),
-        ("top_2_accuracy", metrics.top_k_accuracy_score(labels, probabilities, k=2)),
+        ("weighted_accuracy", scores.accuracy_score(labels, answers)),
+        ("unweighted_average_recall", scores.balanced_accuracy_score(labels, answers)),
+        ("macro_f1", scores.f1_score(labels, answers, average="macro")),
+        ("top_2_accuracy", scores.top_k_accuracy_score(labels, probabilities, k=2)),
     ):
         assert measures[name] == pytest.approx(expected)
 
@@ -150,7 +161,7 @@ def test_one_speaker_says_nothing_of_others():
     predictions = replace(predictions, speaker=np.full(len(predictions.speaker), "03"))
     measured = summarise(predictions)["measures"]["macro_f1"]
     assert measured["interval"] is None
-    assert interval(measured) == "one speaker only"
+    assert format_interval(measured) == "one speaker only"
     comparison = compare(predictions, predictions)
     assert comparison["measures"]["macro_f1"]["interval"] is None
     assert "| +0.0 | one speaker only |" in describe_comparison(comparison, ("a", "b"))
@@ -162,7 +173,7 @@ def test_one_seed_has_no_deviation():
 
 def rows_of(predictions):
     return [
-        {name: getattr(predictions, name)[i] for name in COLUMNS}
+        {name: getattr(predictions, name)[i] for name in KEY_COLUMNS}
         | dict(zip(EMOTION_LABELS, predictions.probabilities[i], strict=True))
         for i in range(len(predictions.file))
     ]
@@ -197,16 +208,105 @@ def test_the_report_lists_conditions_first_and_calibrations_by_their_number():
 
     names = ("calibrated_speaker", "noise", "calibrated_10", "room", "calibrated_9", "calibrated_1")
     tests = {name: measures(number / 10) for number, name in enumerate(names)}
-    lines = section_on_tests({"measures": measures(0.9), "tests": tests})
-    rows = [line.split(" | ") for line in lines if line.endswith(" |")][2:]
+    text = describe_tests({"measures": measures(0.9), "tests": tests})
+    rows = [line.split(" | ") for line in text.splitlines() if line.endswith(" |")][2:]
     assert [row[0].removeprefix("| ") for row in rows] == [
         "as recorded",
         "with white noise at 20 dB",
         "in a room, 0.5 s of reverberation",
-        *(f"calibrated with {clips}" for clips in ("1 clip", "9 clips", "10 clips", "all clips")),
+        "adapted to the speaker with 1 clip",
+        "adapted to the speaker with 9 clips",
+        "adapted to the speaker with 10 clips",
+        "adapted to the speaker with all clips",
     ]
     assert [row[1] for row in rows] == ["90.0", "10.0", "30.0", "50.0", "40.0", "20.0", "0.0"]
-    assert section_on_tests({"measures": measures(0.9), "tests": {}}) == []
+    assert describe_tests({"measures": measures(0.9), "tests": {}}) == ""
+
+
+def test_names_of_adapted_tests_can_be_read_back():
+    for clips in ("1", "10", "speaker"):
+        assert adapted_test_clips(adapted_test_name(clips)) == clips
+    assert adapted_test_clips("noise") is None
+
+
+# The report
+
+FACTS = {"protocol": "holdout", "data": ["own"], "test_data": [], "preset": "default"}
+FACTS |= {"changed": {}, "copies": 20, "max_evals": 0}
+
+
+def made_up_run(folder, judged):
+    """Write the predictions of half a corpus, and return the corpus with some judgements."""
+    whole = made_up(count=60, seeds=1)
+    tested = made_up(count=60).take(np.flatnonzero(np.tile(np.arange(60) < 30, 2)))
+    write_csv(folder / predictions_name(CLEAN), rows_of(tested))
+    recognition = np.where(np.isin(np.arange(60), judged), np.arange(60) / 100, np.nan)
+    return SimpleNamespace(file=whole.file, emotion=whole.emotion, recognition=recognition)
+
+
+def rows_below(title, report):
+    """Return the cells of the table below a title, without its header."""
+    lines = report.partition(f"## {title}\n\n")[2].partition("\n\n")[0].splitlines()
+    return [line.strip("| ").split(" | ") for line in lines[2:]]
+
+
+def test_the_report_counts_the_tested_utterances(tmp_path):
+    corpus = made_up_run(tmp_path, judged=[])
+    metrics = summarise_run(tmp_path, corpus)
+    assert metrics["utterances"] == 30
+    assert sum(speaker["utterances"] for speaker in metrics["speakers"].values()) == 30
+    report = describe_run(FACTS | metrics)
+    for title in ("Emotions", "Speakers"):
+        assert sum(int(row[1]) for row in rows_below(title, report)) == 30
+    counts = {row[0]: int(row[1]) for row in rows_below("Emotions", report)}
+    assert counts == {name: np.sum(corpus.emotion[:30] == name) for name in EMOTION_LABELS}
+
+
+def test_the_report_shows_listeners_only_of_tested_utterances(tmp_path):
+    for judged in ([], range(30, 60)):
+        metrics = summarise_run(tmp_path, made_up_run(tmp_path, judged))
+        assert metrics["listeners"] == {}
+        assert "isteners" not in describe_run(FACTS | metrics)
+    corpus = made_up_run(tmp_path, judged=range(20, 60))
+    metrics = summarise_run(tmp_path, corpus)
+    report = describe_run(FACTS | metrics)
+    assert "perception test" in report
+    for emotion, *_, listeners in rows_below("Emotions", report):
+        own = [number for number in range(20, 30) if corpus.emotion[number] == emotion]
+        assert listeners.strip() == (f"{np.mean(own):.1f}" if own else "")
+
+
+def test_the_report_names_the_trials_that_a_search_chose(tmp_path):
+    assert read_chosen(tmp_path) == []
+    losses = {"a": (0.5, 0.3, 0.3), "b": (0.2, 0.4, 0.6)}
+    trials = [
+        {"fold": fold, "seed": 0, "trial": number, "seconds": 1.5, "features": 66}
+        | {"dropout": 0.123456 * number, "epoch": 20, "validation_loss": loss}
+        for fold in losses
+        for number, loss in enumerate(losses[fold], 1)
+    ]
+    write_csv(tmp_path / "trials.csv", trials)
+    metrics = FACTS | summarise_run(tmp_path, made_up_run(tmp_path, judged=[]))
+    report = describe_run(metrics, read_chosen(tmp_path))
+    assert "| fold | seed | trial | validation_loss | dropout |" in report
+    expected = [["a", "0", "2", "0.3", "0.247"], ["b", "0", "1", "0.2", "0.123"]]
+    assert rows_below("Chosen hyperparameters", report) == expected
+    write_csv(tmp_path / "trials.csv", [trials[0], trials[3]])
+    assert read_chosen(tmp_path) == []
+    assert "Chosen hyperparameters" not in describe_run(metrics)
+
+
+@pytest.mark.parametrize(("seeds", "text"), [(1, "1 seed"), (4, "mean of 4 seeds")])
+def test_the_confusion_picture_shows_percent_and_the_utterances_of_a_seed(seeds, text, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: shown.update(axes=figure.axes))
+    draw_confusion("confusion.png", FACTS | summarise(made_up(seeds=seeds)))
+    (axes,) = shown["axes"]
+    assert axes.get_title().endswith(f"rows in percent, {text}")
+    cells = np.array([float(cell.get_text()) for cell in axes.texts]).reshape(7, 7)
+    np.testing.assert_allclose(cells.sum(axis=1), 100, atol=0.4)
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert sum(int(label.partition("(")[2].rstrip(")")) for label in labels) == 300
 
 
 # What is tested on
@@ -321,7 +421,7 @@ def test_runs_that_cannot_be_compared_say_so():
     one = made_up(10)
     with pytest.raises(DataError, match="no recording in common"):
         compare(one, replace(one, file=np.char.add("other/", one.file)))
-    with pytest.raises(DataError, match="other classes"):
+    with pytest.raises(DataError, match="different classes"):
         compare(one, replace(one, emotions=one.emotions[::-1]))
 
 

@@ -196,7 +196,7 @@ def test_loso_has_a_fold_a_speaker_and_seed_and_goes_on_where_it_was(tmp_path, r
         assert all(np.abs(table.probabilities - other).max() > 1e-4 for other in seen)
         seen.append(table.probabilities)
     report = (run / "report.md").read_text()
-    for text in ("white noise at 20 dB", "calibrated with 1 clip |", "calibrated with all clips |"):
+    for text in ("white noise at 20 dB", "speaker with 1 clip |", "speaker with all clips |"):
         assert text in report
 
     # As if it had been stopped before the last fold but one had been trained.

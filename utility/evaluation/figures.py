@@ -4,41 +4,42 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utility.evaluation.report import percent
+from utility.evaluation.measures import UAR, WA
+from utility.evaluation.report import format_percent
 
 
 def draw_confusion(path, metrics) -> None:
-    """Draw the confusion matrix: shares of each true emotion by colour, counts as text."""
-    confusion = np.array(metrics["confusion_matrix"])
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(6.5, 5.5), layout="constrained")
-    axes = figure.add_subplot()
-    image = axes.imshow(100 * shares, cmap="cividis", vmin=0, vmax=100)
-    for row, column in np.ndindex(*confusion.shape):
-        colour = "white" if shares[row, column] < 0.5 else "black"
-        axes.text(column, row, confusion[row, column], ha="center", va="center", color=colour)
-    labels, numbers = list(metrics["class_recalls"]), range(len(confusion))
-    axes.set_xticks(numbers, labels, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(numbers, labels)
-    axes.set_xlabel("predicted emotion")
-    axes.set_ylabel("true emotion")
+    """Draw the confusion matrix, each row in percent of its utterances, as a mean over seeds."""
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    confusion, seeds = np.array(metrics["confusion_matrix"]), len(metrics["seeds"])
+    counts, emotions = confusion.sum(axis=1, keepdims=True), [*metrics["class_recalls"]]
+    axes = Figure(figsize=(6.8, 6), layout="constrained").add_subplot()
+    percent, scale = 100 * confusion / np.maximum(counts, 1), {"vmin": 0, "vmax": 100}
+    display = ConfusionMatrixDisplay(percent, display_labels=emotions)
+    display.plot(ax=axes, cmap="Blues", values_format=".1f", colorbar=False, im_kw=scale)
+    labels = [f"{name} ({n / seeds:g})" for name, n in zip(emotions, counts[:, 0], strict=True)]
+    axes.set_yticks(axes.get_yticks(), labels)
+    axes.tick_params("x", rotation=35)
+    axes.set(xlabel="predicted emotion", ylabel="true emotion (utterances per seed)")
+    measures = metrics["measures"]
     axes.set_title(
-        f"{metrics['protocol']}: WA {percent(metrics['measures']['weighted_accuracy'])}, "
-        f"UAR {percent(metrics['measures']['unweighted_average_recall'])}"
+        f"{metrics['protocol']}: WA {format_percent(measures[WA])}, "
+        f"UAR {format_percent(measures[UAR])}\n"
+        f"rows in percent, {f'mean of {seeds} seeds' if seeds > 1 else '1 seed'}"
     )
-    figure.colorbar(image, label="share of the true emotion (%)")
-    figure.savefig(path, dpi=120)
+    axes.figure.savefig(path, dpi=120)
 
 
 def draw_history(path, history) -> None:
-    """Draw loss and accuracy of each epoch: a thin line a training, a thick one their mean.
+    """Draw loss and accuracy of each epoch: one thin line per training, and their mean in bold.
 
     Parameters
     ----------
     path : path-like
     history : list of dict
-        Rows with fold, seed, epoch, loss and accuracy, and where validation speakers
-        decided, validation_loss and validation_accuracy.
+        Rows with fold, seed, epoch, loss and accuracy, and with validation_loss and
+        validation_accuracy if the training had validation speakers.
     """
     figure = Figure(figsize=(9, 4), layout="constrained")
     trainings = {}

@@ -20,7 +20,7 @@ from utility.evaluation.experiment import (
     validate,
 )
 from utility.evaluation.material import Material
-from utility.evaluation.measures import CLEAN, name_adaptation, prediction_rows
+from utility.evaluation.measures import CLEAN, adapted_test_name, prediction_rows
 from utility.furtherFeatures import columns_of
 from utility.network.hyperparameters import Hyperparameters, write_names
 from utility.network.inference import apply_temperature, predict_frames
@@ -252,7 +252,7 @@ def make_tests(material, rows, adaptations, weights, seed) -> dict:
     for name, variant in material.conditions.items():
         tests[name] = [variant[row].take(columns, axis=1) for row in rows]
     for clips in adaptations:
-        tests[name_adaptation(clips)] = [
+        tests[adapted_test_name(clips)] = [
             adapt(tables[row], measure_baseline([tables[i] for i in others], reference), reference)
             for row, others in ((row, draw_clips(corpus, row, clips, seed)) for row in rows)
         ]

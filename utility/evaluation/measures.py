@@ -1,8 +1,8 @@
-"""What a model is worth: measures from out-of-fold probabilities, with their uncertainty.
+"""Measures of accuracy from out-of-fold probabilities, with their uncertainty.
 
-Everything follows from a table of predictions, a row an utterance and seed. The
-measures are computed from tallies, which add up: those of a speaker are summed
-from its utterances, those of a bootstrap sample from its speakers.
+Everything follows from a table of predictions, one row per utterance and seed. The
+measures are computed from tallies, which are additive: the tally of a speaker is the sum
+over its utterances, the tally of a bootstrap sample the sum over its speakers.
 """
 
 import csv
@@ -14,23 +14,27 @@ import numpy as np
 from utility.errors import DataError
 from utility.globalvars import EMOTION_LABELS
 
+WA, UAR = "weighted_accuracy", "unweighted_average_recall"
 MEASURES = {
-    "weighted_accuracy": "WA, the share of utterances that are right",
-    "unweighted_average_recall": "UAR, the mean of the class recalls",
+    WA: "WA, the share of utterances predicted correctly",
+    UAR: "UAR, the mean of the class recalls",
     "macro_f1": "macro F1, the mean over classes of the harmonic mean of recall and precision",
-    "top_2_accuracy": "top 2, the share whose emotion is among the two most likely",
-    "expected_calibration_error": "ECE, how far probabilities are from the share right (15 bins)",
+    "top_2_accuracy": "top 2, the share whose emotion is among the two most probable",
+    "expected_calibration_error": "ECE, the mean gap between confidence and accuracy (15 bins)",
 }
 CALIBRATION_BINS = 15
 BOOTSTRAP_SAMPLES = 1000
-# The test on the recordings as they are.
+# The test on the unaltered recordings.
 CLEAN = "clean"
-COLUMNS = ("file", "speaker", "emotion", "fold", "seed")
+# The columns of a table of predictions before the probabilities.
+KEY_COLUMNS = ("file", "speaker", "emotion", "fold", "seed")
+# The word for "adapted" in file names and metrics.json.
+ADAPTED_PREFIX = "calibrated_"
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Out-of-fold predictions, a row an utterance and seed.
+    """Out-of-fold predictions, one row per utterance and seed.
 
     Attributes
     ----------
@@ -55,8 +59,8 @@ class Predictions:
         return np.array([self.emotions.index(emotion) for emotion in self.emotion])
 
     def take(self, rows) -> "Predictions":
-        """Return some of the rows."""
-        columns = [getattr(self, name)[rows] for name in COLUMNS]
+        """Return the given rows."""
+        columns = [getattr(self, name)[rows] for name in KEY_COLUMNS]
         return Predictions(*columns, self.probabilities[rows], self.emotions)
 
 
@@ -76,20 +80,20 @@ def prediction_rows(corpus, fold, seed, probabilities) -> list[dict]:
 
 
 def read_predictions(path) -> Predictions:
-    """Read the table that `prediction_rows` fills.
+    """Read a table with the rows of `prediction_rows`.
 
     Raises
     ------
     DataError
-        If it is missing or not such a table.
+        If the file is missing or not a table of predictions.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
             rows = list(table)
-        emotions = tuple(name for name in table.fieldnames or () if name not in COLUMNS)
+        emotions = tuple(name for name in table.fieldnames or () if name not in KEY_COLUMNS)
         probabilities = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
-        columns = [np.array([row[name] for row in rows]) for name in COLUMNS]
+        columns = [np.array([row[name] for row in rows]) for name in KEY_COLUMNS]
         predictions = Predictions(*columns, probabilities, emotions)
         if not len(predictions.labels):
             raise ValueError("no rows")
@@ -101,13 +105,23 @@ def read_predictions(path) -> Predictions:
 
 
 def predictions_name(test) -> str:
-    """Name the file of the predictions of a test."""
+    """Return the file name of the predictions of a test."""
     return "predictions.csv" if test == CLEAN else f"predictions_{test}.csv"
 
 
-def read_tests(folder) -> dict:
-    """Read the predictions of all tests in a folder, those of the clean recordings first."""
-    prefix = predictions_name("")[: -len(".csv")]
+def adapted_test_name(clips) -> str:
+    """Return the name of the test adapted with N clips of the speaker, or with all ("speaker")."""
+    return f"{ADAPTED_PREFIX}{clips}"
+
+
+def adapted_test_clips(test) -> str | None:
+    """Return the clips that `adapted_test_name` was given, or None for any other test."""
+    return test.removeprefix(ADAPTED_PREFIX) if test.startswith(ADAPTED_PREFIX) else None
+
+
+def read_tests(folder) -> dict[str, Predictions]:
+    """Read the predictions of all tests in the folder of a run, the clean test first."""
+    prefix = "predictions_"
     others = sorted(path.stem[len(prefix) :] for path in Path(folder).glob(f"{prefix}*.csv"))
     return {
         test: read_predictions(Path(folder) / predictions_name(test)) for test in [CLEAN, *others]
@@ -115,13 +129,13 @@ def read_tests(folder) -> dict:
 
 
 def tally(labels, probabilities) -> dict:
-    """Count, for each utterance, what the measures are made of.
+    """Count, for each utterance, what the measures are computed from.
 
     Returns
     -------
     dict of np.ndarray, first axis utterances
-        confusion (rows: the truth), top_2 (hits), and confidence and right by bin
-        of the confidence.
+        confusion (rows: the true emotion), top_2 (hits), and the confidence and the correct
+        predictions ("right") in each bin of the confidence.
     """
     count, classes = probabilities.shape
     rows = np.arange(count)
@@ -141,14 +155,14 @@ def tally(labels, probabilities) -> dict:
 
 
 def measure(tallies) -> dict:
-    """Compute the measures from summed tallies; leading axes stay.
+    """Compute the measures from summed tallies; any leading axes are kept.
 
-    A class without utterances counts in no mean.
+    Means over classes omit a class without utterances.
 
     Parameters
     ----------
     tallies : dict of np.ndarray
-        As `tally` gives them, summed over utterances.
+        Those of `tally`, summed over utterances.
 
     Returns
     -------
@@ -157,76 +171,70 @@ def measure(tallies) -> dict:
     """
     confusion = tallies["confusion"]
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
-    truth, answers = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    total = truth.sum(axis=-1)
-    there = truth > 0
-    recalls = right / np.where(there, truth, 1)
-    f1 = 2 * right / np.where(there, truth + answers, 1)
+    truth, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    total, present = truth.sum(axis=-1), truth > 0
+    f1 = 2 * right / np.where(present, truth + predicted, 1)
     gaps = np.abs(tallies["confidence"] - tallies["right"]).sum(axis=-1)
     return {
-        "weighted_accuracy": right.sum(axis=-1) / total,
-        "unweighted_average_recall": (recalls * there).sum(axis=-1) / there.sum(axis=-1),
-        "macro_f1": (f1 * there).sum(axis=-1) / there.sum(axis=-1),
+        WA: right.sum(axis=-1) / total,
+        UAR: np.nanmean(compute_recalls(tallies), axis=-1),
+        "macro_f1": f1.mean(axis=-1, where=present),
         "top_2_accuracy": tallies["top_2"] / total,
         "expected_calibration_error": gaps / total,
     }
 
 
-def summed(tallies, rows) -> dict:
-    """Sum the tallies of some utterances."""
-    return {name: values[rows].sum(axis=0) for name, values in tallies.items()}
+def sum_tallies(tallies, groups) -> dict:
+    """Sum the tallies of each group of utterances; the first axis is then that of the groups."""
+    return {
+        name: np.array([values[rows].sum(axis=0) for rows in groups])
+        for name, values in tallies.items()
+    }
 
 
-def recalls_of(tallies) -> np.ndarray:
-    """Compute the recall of each class, the last axis; NaN where a class has no utterances."""
+def compute_recalls(tallies) -> np.ndarray:
+    """Compute the recall of each class (last axis), NaN for a class without utterances."""
     truth = tallies["confusion"].sum(axis=-1)
     right = np.diagonal(tallies["confusion"], axis1=-2, axis2=-1)
     return np.divide(right, truth, out=np.full(truth.shape, np.nan), where=truth > 0)
 
 
 def bootstrap(tallies, predictions) -> dict:
-    """Draw speakers anew, with replacement: other ten like these, as often as not.
-
-    Equal speakers are drawn alike each time.
+    """Resample the speakers with replacement; equal speakers get equal draws in every run.
 
     Returns
     -------
     dict of np.ndarray, first axes draws and seeds
-        The tallies of each draw_epoch, summed over its utterances.
+        The tallies of each draw, summed over its utterances.
     """
     speakers, seeds = np.unique(predictions.speaker), np.unique(predictions.seed)
-    parts = [
-        [
-            summed(tallies, (predictions.speaker == speaker) & (predictions.seed == seed))
-            for seed in seeds
-        ]
-        for speaker in speakers
-    ]
     draws = np.random.default_rng(0).multinomial(
         len(speakers), np.full(len(speakers), 1 / len(speakers)), BOOTSTRAP_SAMPLES
     )
+    groups = [(predictions.speaker == a) & (predictions.seed == b) for a in speakers for b in seeds]
+    shape = len(speakers), len(seeds)
     return {
-        name: np.tensordot(draws, np.array([[part[name] for part in row] for row in parts]), axes=1)
-        for name in tallies
+        name: np.tensordot(draws, values.reshape(*shape, *values.shape[1:]), axes=1)
+        for name, values in sum_tallies(tallies, groups).items()
     }
 
 
-def interval_of(draws, predictions) -> list[float] | None:
-    """Return the middle 95 % of what was drawn; None if there is one speaker only to draw.
-
-    The mean over seeds is taken within each draw_epoch, `draws` being (draws, seeds).
-    """
+def bootstrap_interval(draws, predictions) -> list[float] | None:
+    """Return the 95 % interval of drawn values, or None if there is only one speaker to draw."""
     if len(np.unique(predictions.speaker)) < 2:
         return None
-    return np.nanquantile(draws.mean(axis=1), [0.025, 0.975]).tolist()
+    return np.nanquantile(draws, [0.025, 0.975]).tolist()
 
 
-def spread(of_seeds, draws, predictions) -> dict:
-    """Describe a measure by its mean and deviation over seeds, and its interval over speakers."""
+def summarise_measure(of_seeds, draws, predictions) -> dict:
+    """Return mean and deviation of a measure over seeds, and its interval over speakers.
+
+    `draws` has the shape (draws, seeds); the interval is that of the mean over seeds.
+    """
     return {
         "mean": float(np.mean(of_seeds)),
         "deviation": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
-        "interval": interval_of(draws, predictions),
+        "interval": bootstrap_interval(draws.mean(axis=1), predictions),
     }
 
 
@@ -241,38 +249,39 @@ def compare(first, second) -> dict:
     -------
     dict
         utterances; measures by name, each with first and second (means over seeds),
-        difference and its 95 % interval over speakers; and of the first seed of each,
-        only_first and only_second, how many utterances one of them alone got right,
-        with p_value, how often chance divides so many as unevenly (the exact test of
-        McNemar).
+        difference and its 95 % interval over speakers; and, for the first seed of each run,
+        only_first and only_second, the numbers of utterances that only one of them predicts
+        correctly, with p_value, the probability of a split at least as uneven if both runs
+        were equally good (McNemar's exact test).
 
     Raises
     ------
     DataError
-        If they have no utterance in common, or not the same classes.
+        If they have no utterance in common, or different classes.
     """
     from scipy.stats import binomtest
 
     if first.emotions != second.emotions:
-        raise DataError("the runs have other classes; compare runs on the same data")
+        raise DataError("the runs have different classes; compare runs on the same data")
     common = np.intersect1d(first.file, second.file)
     if not len(common):
-        raise DataError("the runs have tested no recording in common")
+        raise DataError("the runs have no recording in common; compare runs on the same data")
     parts = [part.take(np.isin(part.file, common)) for part in (first, second)]
-    tallies = [tally(part.labels, part.probabilities) for part in parts]
-    means = [mean_measures(*pair) for pair in zip(tallies, parts, strict=True)]
-    draws = [mean_draws(*pair) for pair in zip(tallies, parts, strict=True)]
-    right = [right_of_first_seed(part) for part in parts]
+    means = [summarise(part)["measures"] for part in parts]
+    draws = [measure(bootstrap(tally(part.labels, part.probabilities), part)) for part in parts]
+    right = [mark_correct(part) for part in parts]
     only_first, only_second = (int(np.sum(a & ~b)) for a, b in (right, right[::-1]))
     uneven = only_first + only_second
     return {
         "utterances": len(common),
         "measures": {
             name: {
-                "first": means[0][name],
-                "second": means[1][name],
-                "difference": means[1][name] - means[0][name],
-                "interval": interval_of(draws[1][name] - draws[0][name], parts[0]),
+                "first": means[0][name]["mean"],
+                "second": means[1][name]["mean"],
+                "difference": means[1][name]["mean"] - means[0][name]["mean"],
+                "interval": bootstrap_interval(
+                    draws[1][name].mean(axis=1) - draws[0][name].mean(axis=1), parts[0]
+                ),
             }
             for name in MEASURES
         },
@@ -282,21 +291,8 @@ def compare(first, second) -> dict:
     }
 
 
-def mean_draws(tallies, predictions) -> dict:
-    """Return the mean of each measure over seeds, for speakers drawn anew; (draws, 1) each."""
-    draws = measure(bootstrap(tallies, predictions))
-    return {name: values.mean(axis=1, keepdims=True) for name, values in draws.items()}
-
-
-def mean_measures(tallies, predictions) -> dict:
-    """Return the mean of each measure over seeds."""
-    seeds = np.unique(predictions.seed)
-    rows = [measure(summed(tallies, predictions.seed == seed)) for seed in seeds]
-    return {name: float(np.mean([row[name] for row in rows])) for name in MEASURES}
-
-
-def right_of_first_seed(predictions) -> np.ndarray:
-    """Tell which utterances the first seed got right, in the order of their files."""
+def mark_correct(predictions) -> np.ndarray:
+    """Tell which utterances the first seed predicts correctly, in the order of their files."""
     seed = min(predictions.seed.tolist(), key=int)
     part = predictions.take(predictions.seed == seed)
     right = part.probabilities.argmax(axis=1) == part.labels
@@ -304,52 +300,70 @@ def right_of_first_seed(predictions) -> np.ndarray:
 
 
 def summarise(predictions) -> dict:
-    """Compute everything that `metrics.json` holds.
+    """Compute the metrics of one test.
 
     Returns
     -------
     dict
-        utterances; seeds; measures by name and class_recalls by emotion (None where
-        there was no utterance), each with mean and deviation (None for a single seed)
-        over seeds and the 95 % interval over speakers (None for a single one);
-        speakers, with WA and UAR of each, as means over seeds; confusion_matrix (rows:
-        the truth), summed over seeds.
+        utterances; seeds; measures by name and class_recalls by emotion (None for an emotion
+        without utterances), each with mean and deviation (None for a single seed) over seeds
+        and the 95 % interval over speakers (None for a single speaker); speakers, each with
+        its number of utterances, and WA and UAR as means over seeds; confusion_matrix (rows:
+        the true emotion), summed over seeds.
     """
     tallies = tally(predictions.labels, predictions.probabilities)
     seeds = np.unique(predictions.seed)
-    of_seeds = [summed(tallies, predictions.seed == seed) for seed in seeds]
+    of_seeds = sum_tallies(tallies, [predictions.seed == seed for seed in seeds])
     draws = bootstrap(tallies, predictions)
-    measures, drawn_measures = [measure(each) for each in of_seeds], measure(draws)
-    recalls, drawn_recalls = np.array([recalls_of(each) for each in of_seeds]), recalls_of(draws)
+    measures, drawn_measures = measure(of_seeds), measure(draws)
+    recalls, drawn_recalls = compute_recalls(of_seeds), compute_recalls(draws)
     confusion = tallies["confusion"].sum(axis=0)
-    speakers = {
-        str(speaker): measure(summed(tallies, predictions.speaker == speaker))
-        for speaker in np.unique(predictions.speaker)
-    }
     return {
         "utterances": len(np.unique(predictions.file)),
         "seeds": [int(seed) for seed in seeds],
         "measures": {
-            name: spread([each[name] for each in measures], drawn_measures[name], predictions)
+            name: summarise_measure(measures[name], drawn_measures[name], predictions)
             for name in MEASURES
         },
         "class_recalls": {
-            emotion: spread(recalls[:, k], drawn_recalls[..., k], predictions)
+            emotion: summarise_measure(recalls[:, k], drawn_recalls[..., k], predictions)
             if confusion[k].any()
             else None
             for k, emotion in enumerate(predictions.emotions)
         },
         "speakers": {
-            speaker: {
-                name: float(measures[name])
-                for name in ("weighted_accuracy", "unweighted_average_recall")
-            }
-            for speaker, measures in speakers.items()
+            str(name): summarise_speaker(tallies, predictions, predictions.speaker == name)
+            for name in np.unique(predictions.speaker)
         },
         "confusion_matrix": confusion.astype(int).tolist(),
     }
 
 
-def name_adaptation(clips) -> str:
-    """Name the test that adapts with a number of clips, or with all of the speaker's."""
-    return f"calibrated_{clips}"
+def summarise_speaker(tallies, predictions, rows) -> dict:
+    """Return the number of utterances of a speaker, and WA and UAR as means over seeds."""
+    measures = measure(sum_tallies(tallies, [rows]))
+    shares = {name: float(measures[name][0]) for name in (WA, UAR)}
+    return {"utterances": len(np.unique(predictions.file[rows])), **shares}
+
+
+def summarise_run(folder, corpus) -> dict:
+    """Compute the metrics of a run from the predictions in its folder.
+
+    Returns
+    -------
+    dict
+        As `summarise` for the clean test; tests: by name, the measures of the other tests;
+        listeners: by emotion, the mean share of listeners who recognised the tested utterances
+        that were judged.
+    """
+    tests = read_tests(folder)
+    clean = tests.pop(CLEAN)
+    judged = np.isin(corpus.file, clean.file) & ~np.isnan(corpus.recognition)
+    return {
+        **summarise(clean),
+        "tests": {name: summarise(test)["measures"] for name, test in tests.items()},
+        "listeners": {
+            str(emotion): float(corpus.recognition[judged & (corpus.emotion == emotion)].mean())
+            for emotion in np.unique(corpus.emotion[judged])
+        },
+    }

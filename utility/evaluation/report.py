@@ -1,221 +1,237 @@
 """The report of a run, in Markdown, for a person who does not know the code."""
 
+import csv
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
 import numpy as np
 
 from utility.corpora.augmentation import CONDITIONS
-from utility.evaluation.measures import CLEAN, MEASURES
+from utility.evaluation.measures import CLEAN, MEASURES, UAR, WA, adapted_test_clips
 
 PROTOCOLS = {
-    "holdout": "a random 30 % was set aside, the split of 2018; every speaker is on both sides, "
-    "which flatters",
-    "loso": "each speaker in turn was left out, so every voice was unheard when it was tested",
-    "loto": "each text in turn was left out; the speakers are on both sides",
-    "split": "what was set aside for testing was given, as a data set or a column of a manifest",
-    "kfold": "ten random folds with the classes in equal shares, as most papers do; every speaker "
-    "is on both sides, which flatters",
+    "holdout": "a random 30 % of the utterances was held out, as in 2018; every speaker is in both "
+    "parts, which makes the figures optimistic",
+    "loso": "each speaker in turn was left out, so every utterance was tested on networks that "
+    "were not trained on its speaker",
+    "loto": "each text in turn was left out; the speakers are in both parts",
+    "split": "the test part was given, as a data set or as a column of a manifest",
+    "kfold": "ten random folds with the classes in equal shares, as in most papers; every speaker "
+    "is in both parts, which makes the figures optimistic",
 }
-# Pairs of emotions worth a line of their own.
+ADAPTED_NOTE = """\
+Adapted: the frames were shifted and scaled by the speaker's baseline, measured without labels from
+other clips of the speaker, or from all clips including the tested one.
+
+"""
+LISTENERS_NOTE = """\
+The listeners are the twenty of the perception test that comes with EmoDB, whose utterances were
+each recognised by at least 80 % of them.
+"""
+# Pairs of emotions that the report lists as most often confused.
 CONFUSIONS_SHOWN = 5
+# The columns of trials.csv that are not hyperparameters: those to show, and the others.
+TRIAL_COLUMNS = ("fold", "seed", "trial", "validation_loss")
+HIDDEN_COLUMNS = ("seconds", "epoch", "loss", "accuracy", "validation_accuracy")
 
 
-def describe_run(metrics, corpus) -> str:
-    """Write the report.
+def describe_run(metrics, chosen=()) -> str:
+    """Write the report on the metrics of a run and the trials that its search chose.
 
     Parameters
     ----------
     metrics : dict
-        As in `metrics.json`: that of `summarise`, with protocol and preset.
-    corpus : Corpus
-        For the listeners' judgements.
-
-    Returns
-    -------
-    str
+        As in `metrics.json`: those of `summarise_run`, and how the run was made.
+    chosen : list of dict
+        Those of `read_chosen`.
     """
-    count, seeds = metrics["utterances"], metrics["seeds"]
-    return "\n".join(
-        [
-            f"# {metrics['protocol'].upper()}: "
-            f"UAR {percent(metrics['measures']['unweighted_average_recall'])}",
-            "",
-            f"{count} utterances of {' and '.join(metrics['test_data'] or metrics['data'])}, "
-            f"{counted(len(metrics['speakers']), 'speaker')}, "
-            f"{network_text(metrics)}, {counted(len(seeds), 'seed')} "
-            f"({', '.join(map(str, seeds))}): {PROTOCOLS[metrics['protocol']]}.",
-            "No label of the utterances that are tested decided anything about their fold.",
-            "",
-            "| measure | % | 95 % over speakers |",
-            "| --- | --- | --- |",
-            *(
-                f"| {text} | {percent(metrics['measures'][name], '')} "
-                f"| {interval(metrics['measures'][name])} |"
-                for name, text in MEASURES.items()
-            ),
-            "",
-            "Mean ± standard deviation over seeds. The interval is that of the mean, by drawing "
-            "speakers anew with replacement: what other speakers like these would have given.",
-            "",
-            *test_section(metrics),
-            "## Emotions",
-            "",
-            "| emotion | utterances in all | model recalls % | 95 % over speakers "
-            "| listeners recognised % |",
-            "| --- | --- | --- | --- | --- |",
-            *emotion_rows(metrics, corpus),
-            "",
-            *listeners_note(corpus),
-            "Most often mistaken:",
-            "",
-            *confusion_rows(metrics),
-            "",
-            "![Confusion matrix](confusion.png)",
-            "",
-            "## Speakers",
-            "",
-            "| speaker | utterances in all | WA % | UAR % |",
-            "| --- | --- | --- | --- |",
-            *speaker_rows(metrics, corpus),
-            "",
-        ]
-    )
+    measures, seeds = metrics["measures"], metrics["seeds"]
+    measure_rows = [[text, *format_cells(measures[name])] for name, text in MEASURES.items()]
+    speaker_rows = [
+        [name, row["utterances"], f"{100 * row[WA]:.1f}", f"{100 * row[UAR]:.1f}"]
+        for name, row in metrics["speakers"].items()
+    ]
+    return f"""\
+# {metrics["protocol"].upper()}: UAR {format_percent(measures[UAR])}
+
+{metrics["utterances"]} utterances of {" and ".join(metrics["test_data"] or metrics["data"])}, \
+{count_noun(len(speaker_rows), "speaker")}, {describe_network(metrics)}, \
+{count_noun(len(seeds), "seed")} ({", ".join(map(str, seeds))}): {PROTOCOLS[metrics["protocol"]]}.
+The labels of the tested utterances influenced no decision in their fold.
+
+{format_table(["measure", "%", "95 % over speakers"], measure_rows)}
+
+Mean ± standard deviation over seeds. The interval is that of the mean, from a bootstrap over
+speakers: the range to expect with other speakers like these. Resampling raises the ECE, so its
+interval lies too high.
+
+{describe_tests(metrics)}{describe_chosen(chosen)}## Emotions
+
+{describe_emotions(metrics)}
+Most often confused:
+
+{list_confusions(metrics)}
+
+![Confusion matrix](confusion.png)
+
+## Speakers
+
+{format_table(["speaker", "utterances", "WA %", "UAR %"], speaker_rows)}
+"""
 
 
 def describe_comparison(comparison, names) -> str:
-    """Write what `utility.evaluation.measures.compare` found.
-
-    Parameters
-    ----------
-    comparison : dict
-    names : pair of str
-        Of the two runs.
-
-    Returns
-    -------
-    str
-        In Markdown.
-    """
+    """Write the result of `utility.evaluation.measures.compare` of two runs with these names."""
     first, second = names
     rows = []
     for name, text in MEASURES.items():
         measured = comparison["measures"][name]
         shares = [f"{100 * measured[key]:.1f}" for key in ("first", "second")]
         difference = f"{100 * measured['difference']:+.1f}"
-        rows.append(f"| {text} | {' | '.join(shares)} | {difference} | {interval(measured, '+')} |")
-    return "\n".join(
-        [
-            f"# {first} and {second}, on {comparison['utterances']} utterances of both",
-            "",
-            f"| measure, % | {first} | {second} | difference | 95 % over speakers |",
-            "| --- | --- | --- | --- | --- |",
-            *rows,
-            "",
-            "Means over seeds. An interval without 0 is a difference that other speakers like "
-            "these would hardly undo.",
-            "",
-            f"Of the first seeds, {first} alone is right on {comparison['only_first']} utterances, "
-            f"{second} alone on {comparison['only_second']}: p = {comparison['p_value']:.2g} "
-            "(exact McNemar test).",
-        ]
-    )
+        rows.append([text, *shares, difference, format_interval(measured, "+")])
+    return f"""\
+# {first} and {second}, on {comparison["utterances"]} utterances tested in both
+
+{format_table(["measure, %", first, second, "difference", "95 % over speakers"], rows)}
+
+Means over seeds. An interval that excludes 0 is a difference that would hardly vanish with other
+speakers like these.
+
+In the first seed of each run, {first} alone is correct on {comparison["only_first"]} utterances,
+{second} alone on {comparison["only_second"]}: p = {comparison["p_value"]:.2g} \
+(exact McNemar test)."""
 
 
-def listeners_note(corpus) -> list[str]:
-    """Say who the listeners are, if there were any."""
-    if np.isnan(corpus.recognition).all():
-        return []
-    return [
-        "The listeners are the twenty of the perception test that comes with EmoDB, whose "
-        "every utterance was recognised by 80 % of them or more.",
-        "",
-    ]
-
-
-def network_text(metrics) -> str:
-    """Say which networks were trained, and on what."""
-    changes = "".join(f", {name} {value}" for name, value in metrics["changed"].items())
-    copies = f"{metrics['copies']} kinds of copies" if metrics["copies"] else "without copies"
+def describe_network(metrics) -> str:
+    """Name the network, its data, and the hyperparameters that differ from the preset."""
+    changes = (f", {name} {format_value(value)}" for name, value in metrics["changed"].items())
     trained = f" trained on {' and '.join(metrics['data'])}" if metrics["test_data"] else ""
-    trials = metrics["max_evals"]
+    copies, trials = metrics["copies"], metrics["max_evals"]
+    augmented = f"with {count_noun(copies, 'augmentation')}" if copies else "without augmentation"
     searched = f", hyperparameters searched in {trials} trials inside each fold" if trials else ""
-    return f"network `{metrics['preset']}`{trained}{changes}, {copies}{searched}"
+    return f"network `{metrics['preset']}`{trained}{''.join(changes)}, {augmented}{searched}"
 
 
-def test_section(metrics) -> list[str]:
-    """Compare what else the same networks were tested on; nothing if that is nothing."""
-    if not metrics.get("tests"):
-        return []
+def describe_tests(metrics) -> str:
+    """Compare the clean test with the other tests of the same networks, if there are any."""
+    if not metrics["tests"]:
+        return ""
     tests = {CLEAN: metrics["measures"]} | metrics["tests"]
-    names = sorted(tests, key=test_order)
-    return [
-        "## Other tests of the same networks",
-        "",
-        "| test | WA % | UAR % | top 2 % | ECE % |",
-        "| --- | --- | --- | --- | --- |",
-        *(f"| {test_text(name)} | {' | '.join(cells(tests[name]))} |" for name in names),
-        "",
-        *calibration_note(names),
+    shown = (WA, UAR, "top_2_accuracy", "expected_calibration_error")
+    rows = [
+        [describe_test(test), *(format_percent(tests[test][name], "") for name in shown)]
+        for test in sorted(tests, key=rank_test)
     ]
+    table = format_table(["test", "WA %", "UAR %", "top 2 %", "ECE %"], rows)
+    note = ADAPTED_NOTE if any(map(adapted_test_clips, tests)) else ""
+    return f"## Other tests of the same networks\n\n{table}\n\n{note}"
 
 
-def calibration_note(names) -> list[str]:
-    """Explain calibrated tests, if there are any."""
-    if not any(clips_of(name) for name in names):
-        return []
-    return [
-        "Calibrated: the frames were shifted and scaled to what is usual for the voice. That was "
-        "learned from so many other clips of the speaker, or from all, the tested one among them; "
-        "never from labels.",
-        "",
-    ]
-
-
-def cells(measures) -> list[str]:
-    """Write the measures that tests are compared by."""
-    names = (
-        "weighted_accuracy",
-        "unweighted_average_recall",
-        "top_2_accuracy",
-        "expected_calibration_error",
-    )
-    return [percent(measures[name], "") for name in names]
-
-
-def clips_of(name) -> str:
-    """Return how many clips a test is calibrated with, as text; empty if it is not."""
-    return name.partition("calibrated_")[2]
-
-
-def test_order(name):
-    """Sort conditions first, then calibrations by their number of clips, all clips last."""
-    if clips := clips_of(name):
-        return 1, int(clips) if clips.isdecimal() else float("inf"), name
+def rank_test(test) -> tuple:
+    """Return a key that sorts conditions first, then adaptations by their number of clips."""
+    if clips := adapted_test_clips(test):
+        return 1, int(clips) if clips.isdecimal() else float("inf"), test
     names = [CLEAN, *CONDITIONS]
-    return 0, names.index(name) if name in names else len(names), name
+    return 0, names.index(test) if test in names else len(names), test
 
 
-def test_text(name) -> str:
-    """Say what a test is."""
-    if clips := clips_of(name):
-        number = counted(int(clips), "clip") if clips.isdecimal() else "all clips"
-        return f"calibrated with {number}"
-    if name == CLEAN:
-        return "as recorded"
-    return CONDITIONS[name].text if name in CONDITIONS else name
+def describe_test(test) -> str:
+    """Describe a test in a few words."""
+    if clips := adapted_test_clips(test):
+        number = count_noun(int(clips), "clip") if clips.isdecimal() else "all clips"
+        return f"adapted to the speaker with {number}"
+    if test in CONDITIONS:
+        return CONDITIONS[test].text
+    return "as recorded" if test == CLEAN else test
 
 
-def counted(number, word) -> str:
-    """Write a number of things."""
-    return f"{number} {word}{'s' * (number != 1)}"
+def read_chosen(folder) -> list[dict]:
+    """Read the trial that each fold's search chose, from the trials.csv of a run.
+
+    Returns
+    -------
+    list of dict of str
+        fold, seed, trial, validation_loss, and the hyperparameters that differ between trials.
+        Empty if the run searched nothing.
+    """
+    path = Path(folder) / "trials.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        trials = list(csv.DictReader(file))
+    folds = [list(rows) for _, rows in groupby(trials, itemgetter("seed", "fold"))]
+    if len(folds) == len(trials):
+        return []
+    names = [name for name in trials[0] if name not in (*TRIAL_COLUMNS, *HIDDEN_COLUMNS)]
+    searched = [name for name in names if len({row[name] for row in trials}) > 1]
+    chosen = [min(rows, key=lambda row: float(row["validation_loss"])) for rows in folds]
+    return [{name: row[name] for name in (*TRIAL_COLUMNS, *searched)} for row in chosen]
 
 
-def percent(measured, unit=" %") -> str:
+def describe_chosen(chosen) -> str:
+    """Write the table of the trials that a search chose, if there was one."""
+    if not chosen:
+        return ""
+    return f"""\
+## Chosen hyperparameters
+
+{format_table(chosen[0], [map(format_value, row.values()) for row in chosen])}
+
+In each fold, the trial with the lowest loss on the validation speakers, who belong to the training
+part. Hyperparameters that are not listed were the same in all trials.
+
+"""
+
+
+def describe_emotions(metrics) -> str:
+    """Write the table of recalls, beside those of listeners if they judged the utterances."""
+    listeners, seeds = metrics["listeners"], len(metrics["seeds"])
+    counts = np.sum(metrics["confusion_matrix"], axis=1) / seeds
+    rows = [
+        [emotion, f"{count:g}", *(format_cells(recall) if recall else ("", ""))]
+        for (emotion, recall), count in zip(metrics["class_recalls"].items(), counts, strict=True)
+    ]
+    header = ["emotion", "utterances", "model recalls %", "95 % over speakers"]
+    if not listeners:
+        return f"{format_table(header, rows)}\n"
+    for row in rows:
+        row.append(f"{100 * listeners[row[0]]:.1f}" if row[0] in listeners else "")
+    return f"{format_table([*header, 'listeners recognised %'], rows)}\n\n{LISTENERS_NOTE}"
+
+
+def list_confusions(metrics) -> str:
+    """List the largest entries off the diagonal of the confusion matrix."""
+    confusion, emotions = np.array(metrics["confusion_matrix"]), list(metrics["class_recalls"])
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    np.fill_diagonal(shares, 0)
+    rows = []
+    for place in np.argsort(-shares, axis=None, kind="stable")[:CONFUSIONS_SHOWN]:
+        truth, predicted = np.unravel_index(place, shares.shape)
+        if share := shares[truth, predicted]:
+            rows.append(f"- {emotions[truth]} taken for {emotions[predicted]}: {100 * share:.1f} %")
+    return "\n".join(rows or ["- nothing"])
+
+
+def format_table(header, rows) -> str:
+    """Lay out a table in Markdown, one line per row."""
+    rows = (header, ["---"] * len(header), *rows)
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+def count_noun(number, noun) -> str:
+    """Write a number and a noun, in the plural unless it is 1."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def format_percent(measured, unit=" %") -> str:
     """Write mean and deviation in percent."""
     deviation = measured["deviation"]
     spread = "" if deviation is None else f" ± {100 * deviation:.1f}"
     return f"{100 * measured['mean']:.1f}{spread}{unit}"
 
 
-def interval(measured, sign="") -> str:
+def format_interval(measured, sign="") -> str:
     """Write an interval in percent, if there is one."""
     if measured["interval"] is None:
         return "one speaker only"
@@ -223,43 +239,15 @@ def interval(measured, sign="") -> str:
     return f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f}"
 
 
-def emotion_rows(metrics, corpus) -> list[str]:
-    """Put the model's recalls beside the listeners'."""
-    rows = []
-    for emotion, recall in metrics["class_recalls"].items():
-        of_emotion = corpus.emotion == emotion
-        listeners = corpus.recognition[of_emotion]
-        heard = listeners[~np.isnan(listeners)]
-        cells = [
-            emotion,
-            str(of_emotion.sum()),
-            *(("", "") if recall is None else (percent(recall, ""), interval(recall))),
-            f"{100 * heard.mean():.1f}" if len(heard) else "",
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
-    return rows
+def format_cells(measured) -> list[str]:
+    """Write mean, deviation and interval for a table."""
+    return [format_percent(measured, ""), format_interval(measured)]
 
 
-def confusion_rows(metrics) -> list[str]:
-    """List the largest entries off the diagonal."""
-    confusion, emotions = np.array(metrics["confusion_matrix"]), list(metrics["class_recalls"])
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    np.fill_diagonal(shares, 0)
-    rows = []
-    for place in np.argsort(-shares, axis=None, kind="stable")[:CONFUSIONS_SHOWN]:
-        truth, answer = np.unravel_index(place, shares.shape)
-        if shares[truth, answer]:
-            rows.append(
-                f"- {emotions[truth]} for {emotions[answer]}: {100 * shares[truth, answer]:.1f} %"
-            )
-    return rows or ["- nothing"]
-
-
-def speaker_rows(metrics, corpus) -> list[str]:
-    """List how well each speaker was heard."""
-    return [
-        f"| {speaker} | {(corpus.speaker == speaker).sum()} "
-        f"| {100 * measures['weighted_accuracy']:.1f} "
-        f"| {100 * measures['unweighted_average_recall']:.1f} |"
-        for speaker, measures in metrics["speakers"].items()
-    ]
+def format_value(value) -> str:
+    """Write a hyperparameter: a fraction with three digits, a list without its brackets."""
+    text = str(value).strip("[]").replace("'", "")
+    try:
+        return text if text.isdecimal() else f"{float(text):.3g}"
+    except ValueError:
+        return text

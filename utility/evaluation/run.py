@@ -17,12 +17,20 @@ from utility.evaluation.experiment import make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.measures import (
     CLEAN,
+    UAR,
+    WA,
     compare,
     predictions_name,
     read_tests,
-    summarise,
+    summarise_run,
 )
-from utility.evaluation.report import counted, describe_comparison, describe_run, percent
+from utility.evaluation.report import (
+    count_noun,
+    describe_comparison,
+    describe_run,
+    format_percent,
+    read_chosen,
+)
 from utility.functions import read_json, replaced_when_done, write_csv, write_json
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_hyperparameters, write_names
@@ -30,7 +38,6 @@ from utility.network.weights import read_weights, write_weights
 from utility.parallel import in_processes
 
 tell = partial(print_message, "train.py")
-UAR = "unweighted_average_recall"
 # The arguments that the figures of a run depend on. A resumed run keeps them.
 KEPT_ARGUMENTS = (
     "evaluate",
@@ -170,12 +177,11 @@ def write_report(folder, corpus) -> dict:
     """Compute the metrics of a run from its predictions, and write them and its report."""
     from utility.evaluation.figures import draw_confusion
 
-    tests = {name: summarise(predictions) for name, predictions in read_tests(folder).items()}
-    metrics = describe_config(read_config(folder)) | tests.pop(CLEAN)
-    metrics["tests"] = {name: summary["measures"] for name, summary in tests.items()}
+    metrics = describe_config(read_config(folder)) | summarise_run(folder, corpus)
     write_json(folder / "metrics.json", metrics)
     draw_confusion(folder / "confusion.png", metrics)
-    (folder / "report.md").write_text(describe_run(metrics, corpus), encoding="utf-8")
+    report = describe_run(metrics, read_chosen(folder))
+    (folder / "report.md").write_text(report, encoding="utf-8")
     return metrics
 
 
@@ -289,8 +295,8 @@ def describe_metrics(metrics) -> str:
     """Give the most important measures in a line."""
     measures = metrics["measures"]
     return (
-        f"{metrics['protocol']}: WA {percent(measures['weighted_accuracy'])}, "
-        f"UAR {percent(measures[UAR])}, "
-        f"top 2 {percent(measures['top_2_accuracy'])} of {metrics['utterances']} utterances, "
-        f"{counted(len(metrics['seeds']), 'seed')}"
+        f"{metrics['protocol']}: WA {format_percent(measures[WA])}, "
+        f"UAR {format_percent(measures[UAR])}, "
+        f"top 2 {format_percent(measures['top_2_accuracy'])} "
+        f"of {metrics['utterances']} utterances, {count_noun(len(metrics['seeds']), 'seed')}"
     )
