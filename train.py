@@ -272,12 +272,15 @@ def train(arguments, folder) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
 
-    results = runs.evaluate_folds(tasks, plan, arguments.processes, arguments.quiet)
+    processes = runs.choose_processes(arguments.processes, plan)
+    if not arguments.quiet:
+        runs.tell(runs.describe_plan(tasks, plan, processes, final=not arguments.evaluate))
+    results = runs.evaluate_folds(tasks, plan, processes, arguments.quiet)
     metrics = runs.write_results(folder, results, material.corpus)
     if arguments.evaluate:
         print(runs.describe_metrics(metrics))
     else:
-        weights, chosen = runs.train_final_weights(results, material, metrics, arguments)
+        weights, chosen = runs.train_final_weights(results, plan, metrics, arguments, processes)
         path = runs.save_weights(weights, arguments.output, folder)
         write_json(folder / "config.json", config | chosen)
         print(runs.describe_metrics(metrics))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from pathlib import Path
 
 from utility.errors import SpeechEmotionError
 
@@ -10,6 +11,15 @@ def core_count() -> int:
     """Return the number of cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def available_memory() -> float:
+    """Return the memory that processes can still take, in bytes; infinite if unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if "MemAvailable" in line)
+    except (OSError, StopIteration, ValueError):
+        return float("inf")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from utility.command_line import display_path, print_message
 from utility.corpora.corpus import corpus_path, join_corpora, read_corpus
 from utility.errors import DataError, WeightsError
-from utility.evaluation.experiment import make_experiment
+from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.measures import (
     CLEAN,
@@ -35,9 +35,13 @@ from utility.functions import read_json, replaced_when_done, write_csv, write_js
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_hyperparameters, write_names
 from utility.network.weights import read_weights, write_weights
-from utility.parallel import in_processes
+from utility.parallel import available_memory, core_count, in_processes
 
 tell = partial(print_message, "train.py")
+# Measured on one core: one pass of a clip through a training, and the rest of a training.
+SECONDS_PER_ITEM = {"attention": 1.0e-3, "seed2018": 2.0e-2}
+STARTING_SECONDS = 8
+TENSORFLOW_BYTES = 0.8e9
 # The arguments that the figures of a run depend on. A resumed run keeps them.
 KEPT_ARGUMENTS = (
     "evaluate",
@@ -128,6 +132,60 @@ def describe_config(config) -> dict:
     }
 
 
+def estimate_memory(plan) -> float:
+    """Estimate the memory of a process that trains a network, in bytes."""
+    material, hyperparameters = plan.material, plan.hyperparameters
+    frame_bytes = sum(table.nbytes for table in material.corpus.frames)
+    copy_bytes = sum(table.nbytes for tables in material.copies for table in tables)
+    # Steps in half precision hold six values per feature, raw and adapted.
+    step_bytes = (frame_bytes / 2 + copy_bytes) * 12 / hyperparameters.frames_per_step
+    return TENSORFLOW_BYTES + 1.2 * (frame_bytes + copy_bytes + step_bytes)
+
+
+def choose_processes(given, plan) -> int:
+    """Return the number of networks to train at a time: the given one, or as many as fit."""
+    return given or max(1, min(core_count(), int(available_memory() // estimate_memory(plan))))
+
+
+def describe_plan(tasks, plan, processes, final) -> str:
+    """Say what a run will do, and about how long and in how much memory.
+
+    Parameters
+    ----------
+    tasks : list of Task
+    plan : Plan
+    processes : int
+    final : bool
+        Whether the weights to save are trained after all folds.
+    """
+    hyperparameters = plan.hyperparameters
+    missing = find_missing(tasks, plan)
+    members = hyperparameters.members + SPEAKER_GROUPS * hyperparameters.temperature_scaling
+    trials = plan.max_evals or int(hyperparameters.patience is not None)
+    networks = [trials + members] * len(missing) + [members] * final
+    sizes = [len(task.fold.train) for task in missing] + [len(plan.material.corpus)] * final
+    items = sum(np.multiply(networks, sizes)) * (1 + hyperparameters.augmented_copies)
+    seconds = SECONDS_PER_ITEM[hyperparameters.network] * items * hyperparameters.epochs
+    seconds += STARTING_SECONDS * sum(networks)
+    minutes = max(1, round(seconds / max(1, min(processes, sum(networks))) / 60))
+    return (
+        f"training {len(missing)} of {count_noun(len(tasks), 'fold')}"
+        f"{', then the weights to save' if final else ''}: "
+        f"{count_noun(sum(networks), 'network')}, {processes} at a time with "
+        f"{estimate_memory(plan) / 1e9:.1f} GB of memory each; about {minutes} min"
+    )
+
+
+def find_missing(tasks, plan) -> list:
+    """List the tasks without a result in the run's folder."""
+    return [task for task in tasks if not result_path(task, plan).exists()]
+
+
+def result_path(task, plan) -> Path:
+    """Return the path of a fold's result."""
+    return plan.folder / f"{task.name}.json"
+
+
 def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
     """Evaluate folds side by side, and keep the result of each in the run's folder.
 
@@ -137,23 +195,21 @@ def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
     from tqdm import tqdm
 
     plan.folder.mkdir(exist_ok=True)
-    paths = [plan.folder / f"{task.name}.json" for task in tasks]
-    missing = [number for number, path in enumerate(paths) if not path.exists()]
-    several = len(tasks) > 1
+    missing, several = find_missing(tasks, plan), len(tasks) > 1
     work = partial(
         evaluate_fold, plan=plan, quiet=quiet or several, processes=1 if several else processes
     )
     done = len(tasks) - len(missing)
     disable = True if quiet or not several else None
     with (
-        in_processes(work, [tasks[number] for number in missing], processes) as results,
+        in_processes(work, missing, processes) as results,
         tqdm(None, "folds", len(tasks), unit="fold", initial=done, disable=disable) as bar,
     ):
-        for number, result in zip(missing, results, strict=True):
-            with replaced_when_done(paths[number]) as temporary:
+        for task, result in zip(missing, results, strict=True):
+            with replaced_when_done(result_path(task, plan)) as temporary:
                 temporary.write_text(json.dumps(result), encoding="utf-8")
             bar.update()
-    return [read_json(path) for path in paths]
+    return [read_json(result_path(task, plan)) for task in tasks]
 
 
 def write_results(folder, results, corpus) -> dict:
@@ -205,7 +261,7 @@ def compare_runs(folders) -> str:
     return "\n\n".join(texts)
 
 
-def train_final_weights(results, material, metrics, arguments):
+def train_final_weights(results, plan, metrics, arguments, processes):
     """Train on every utterance as the folds did.
 
     Of several folds, the one with the lowest validation loss gives its hyperparameters, and
@@ -221,14 +277,14 @@ def train_final_weights(results, material, metrics, arguments):
     def lowest_loss(result):
         return min((trial["validation_loss"] for trial in result["trials"]), default=0)
 
-    corpus = material.corpus
+    material = plan.material
     if not arguments.quiet:
-        tell(f"training the weights to save with all {len(corpus)} utterances")
+        tell(f"training the weights to save with all {len(material.corpus)} utterances")
     hyperparameters = read_hyperparameters(min(results, key=lowest_loss)["hyperparameters"])
     epochs = round(median(result["epochs"] for result in results))
-    rows = np.arange(len(corpus))
+    rows = np.arange(len(material.corpus))
     experiment = make_experiment(material, rows, hyperparameters, arguments.seed, arguments.quiet)
-    weights, _ = train_weights(experiment, epochs, arguments.processes)
+    weights, _ = train_weights(experiment, epochs, processes)
     scores = [summarise_for_weights(metrics)]
     if [corpus_path(name).resolve() for name in arguments.data] == [BERLIN]:
         scores += read_recipe_scores(hyperparameters, len(material.copies))
