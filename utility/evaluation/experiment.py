@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from utility.errors import DataError
-from utility.furtherFeatures import columns_of, feature_names
 from utility.network.hyperparameters import MOST_MEMBERS, Hyperparameters
 from utility.network.training_set import TrainingSet
 from utility.network.voice import Statistics, adapt
@@ -25,17 +24,8 @@ SPEAKER_GROUPS = 3
 class Experiment:
     """Utterances to train on, some of whose speakers validate choices.
 
-    The utterances that a result is reported on are not in here.
-
-    Attributes
-    ----------
-    training_set : TrainingSet
-    validation_rows : np.ndarray of int
-        The utterances of the validation speakers.
-    hyperparameters : Hyperparameters
-    seed : int
-    quiet : bool
-        Whether to show no progress.
+    `validation_rows` are the utterances of these speakers. The utterances that a result is
+    reported on are not in here.
     """
 
     training_set: TrainingSet
@@ -60,26 +50,22 @@ class Experiment:
 
     def measure_statistics(self) -> Statistics:
         """Measure the features that the network reads, over all recordings."""
-        columns = columns_of(feature_names(self.hyperparameters.features))
-        return self.training_set.measure_statistics().take(columns)
+        return self.training_set.measure_statistics().take(self.hyperparameters.columns)
 
-    def name_progress(self, text) -> str | None:
-        """Return the name of a progress bar, or None to show none."""
-        return None if self.quiet else text
+    def fit(self, training_set, progress, **options):
+        """Train a network on a part of the utterances; see `utility.network.training.fit`."""
+        from utility.network.training import fit
+
+        name = None if self.quiet else progress
+        return fit(training_set, self.hyperparameters, progress=name, **options)
 
 
 @dataclass(frozen=True)
 class Trial:
     """Hyperparameters, and how well they did on the validation speakers.
 
-    Attributes
-    ----------
-    hyperparameters : Hyperparameters
-    history : list of dict
-        One row per epoch, see `utility.network.training.fit`.
-    epochs : int
-        Epochs to train for: all, or with patience, those up to the best.
-    seconds : float
+    `history` has one row per epoch, as `fit` returns it. `epochs` is the number of epochs to
+    train for: all, or with early stopping those up to the best.
     """
 
     hyperparameters: Hyperparameters
@@ -94,17 +80,7 @@ class Trial:
 
 
 def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Experiment:
-    """Take some utterances with their copies, and draw the validation speakers among them.
-
-    Parameters
-    ----------
-    material : Material
-    rows : np.ndarray of int
-        The utterances.
-    hyperparameters : Hyperparameters
-    seed : int
-        Of the networks, and of the draw.
-    quiet : bool
+    """Take some utterances of a `Material`, and draw the validation speakers among them.
 
     Raises
     ------
@@ -128,82 +104,45 @@ def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Exper
 
 def validate(experiment) -> Trial:
     """Train without the validation speakers, and measure every epoch on them."""
-    from utility.network.training import best_epoch, fit
+    from utility.network.training import best_epoch
 
     started = time.monotonic()
     training_set, validation = experiment.divide(experiment.validation_rows)
-    _, history = fit(
-        training_set,
-        experiment.hyperparameters,
-        seed=experiment.seed,
-        validation=validation,
-        progress=experiment.name_progress("validation"),
+    _, history = experiment.fit(
+        training_set, "validation", seed=experiment.seed, validation=validation
     )
     epochs = best_epoch(history) if experiment.hyperparameters.patience else len(history)
     return Trial(experiment.hyperparameters, history, epochs, time.monotonic() - started)
 
 
 def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
-    """Train a network of the ensemble with all utterances.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    epochs : int
-    member : int
-        Its number, from 0.
-
-    Returns
-    -------
-    arrays : dict of str to np.ndarray
-    history : list of dict
+    """Train one network of the ensemble, by its number; return its arrays and its history.
 
     Raises
     ------
     WeightsError
-        If the NumPy definition of the network does not compute the same.
+        If the NumPy definition of the network does not compute the same as Keras.
     """
     from utility.network.model import model_arrays
-    from utility.network.training import fit
 
-    model, history = fit(
-        experiment.training_set,
-        experiment.hyperparameters,
-        seed=experiment.seed * MOST_MEMBERS + member,
-        epochs=epochs,
-        progress=experiment.name_progress(f"network {member + 1}"),
-    )
+    seed = experiment.seed * MOST_MEMBERS + member
+    progress = f"network {member + 1}"
+    model, history = experiment.fit(experiment.training_set, progress, seed=seed, epochs=epochs)
     return model_arrays(model), history
 
 
 def predict_left_out(experiment, epochs, rows) -> tuple[np.ndarray, np.ndarray]:
     """Train without some speakers and predict them, for a temperature to be fitted to.
 
-    Half of the predictions are of frames adapted to the speaker, as users may do.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    epochs : int
-    rows : np.ndarray of int
-        All utterances of these speakers.
-
-    Returns
-    -------
-    labels : np.ndarray of int, shape (predictions,)
-    probabilities : np.ndarray, shape (predictions, emotions)
+    `rows` are all utterances of these speakers. Each is predicted as recorded and, if the
+    network is trained for it, adapted to its speaker, as users may do. Return the labels and
+    the probabilities of all predictions.
     """
-    from utility.network.training import fit, predict_with_keras
+    from utility.network.training import predict_with_keras
 
     hyperparameters = experiment.hyperparameters
     training_set, left_out = experiment.divide(rows)
-    model, _ = fit(
-        training_set,
-        hyperparameters,
-        seed=experiment.seed,
-        epochs=epochs,
-        progress=experiment.name_progress("temperature"),
-    )
+    model, _ = experiment.fit(training_set, "temperature", seed=experiment.seed, epochs=epochs)
     (tables,), labels = left_out.variants, left_out.labels
     if hyperparameters.adapted_share:
         reference = training_set.measure_statistics()
@@ -213,6 +152,5 @@ def predict_left_out(experiment, epochs, rows) -> tuple[np.ndarray, np.ndarray]:
             for table, speaker in zip(tables, left_out.speakers, strict=True)
         ]
         labels = np.tile(labels, 2)
-    columns = columns_of(feature_names(hyperparameters.features))
-    read = [table.take(columns, axis=1) for table in tables]
+    read = [table.take(hyperparameters.columns, axis=1) for table in tables]
     return labels, predict_with_keras(model, read, hyperparameters)

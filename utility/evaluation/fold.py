@@ -21,7 +21,6 @@ from utility.evaluation.experiment import (
 )
 from utility.evaluation.material import Material
 from utility.evaluation.measures import CLEAN, adapted_test_name, prediction_rows
-from utility.furtherFeatures import columns_of
 from utility.network.hyperparameters import Hyperparameters, write_names
 from utility.network.inference import apply_temperature, predict_frames
 from utility.network.voice import adapt, measure_baseline
@@ -47,17 +46,8 @@ class Task(NamedTuple):
 class Plan(NamedTuple):
     """Everything that all folds share.
 
-    Attributes
-    ----------
-    material : Material
-    hyperparameters : Hyperparameters
-        To train with, or where a search starts.
-    max_evals : int
-        Trials of that search; 0 for none.
-    adapt : sequence of str
-        See `make_tests`.
-    folder : Path
-        Where a search keeps its trials.
+    A search starts at `hyperparameters`, has `max_evals` trials (0: there is no search), and
+    keeps them in `folder`. For `adapt` see `make_tests`.
     """
 
     material: Material
@@ -70,20 +60,8 @@ class Plan(NamedTuple):
 def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
     """Choose and train on the training part of a fold, and predict the test part.
 
-    Parameters
-    ----------
-    task : Task
-    plan : Plan
-    quiet : bool
-        Whether to show no progress.
-    processes : int or None
-        See `train_weights`.
-
-    Returns
-    -------
-    dict
-        Ready for JSON: fold, seed, predictions (a table for each test) and trials as rows
-        of tables, hyperparameters, epochs, temperature, and history with one row per epoch.
+    Return a dictionary for JSON: fold, seed, predictions (a table for each test) and trials as
+    rows of tables, hyperparameters, epochs, temperature, and history with one row per epoch.
     """
     (seed, fold), material = task, plan.material
     place = {"fold": fold.name, "seed": seed}
@@ -137,19 +115,8 @@ def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dic
 
     The temperature is fitted to single networks, each trained without a third of the
     speakers, whom it predicts; to ensembles it would take three times as many trainings.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    epochs : int
-    processes : int, optional
-        Networks to train at a time, each on a core of its own. Default: all cores.
-
-    Returns
-    -------
-    weights : Weights
-    history : list of dict
-        For each epoch, the means over members.
+    As many networks are trained at a time as there are `processes`. The history has the means
+    over members.
     """
     from tqdm import tqdm
 
@@ -177,14 +144,8 @@ def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dic
         | {"epoch": rows[0]["epoch"]}
         for rows in zip(*histories, strict=True)
     ]
-    weights = Weights(
-        hyperparameters,
-        list(arrays),
-        experiment.measure_statistics(),
-        temperature,
-        experiment.training_set.emotions,
-    )
-    return weights, history
+    statistics, emotions = experiment.measure_statistics(), experiment.training_set.emotions
+    return Weights(hyperparameters, list(arrays), statistics, temperature, emotions), history
 
 
 def train_network(network, experiment, epochs):
@@ -213,12 +174,7 @@ def fit_temperature(labels, probabilities) -> float:
 
 
 def check_adaptation(corpus, clips) -> None:
-    """Check a value of --adapt: "speaker", or a number of other clips that each speaker has.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Raise `UsageError` unless --adapt says "speaker", or a number of clips that all have."""
     most = min(Counter(corpus.speaker.tolist()).values()) - 1
     if clips != WHOLE_VOICE and not (clips.isdecimal() and 1 <= int(clips) <= most):
         raise UsageError(
@@ -229,24 +185,11 @@ def check_adaptation(corpus, clips) -> None:
 def make_tests(material, rows, adaptations, weights, seed) -> dict:
     """List the frames of the test utterances for each test: clean, in conditions, adapted.
 
-    Parameters
-    ----------
-    material : Material
-    rows : np.ndarray of int
-        The test utterances.
-    adaptations : sequence of str
-        "speaker" adapts by all clips of the speaker, a number by that many other clips,
-        drawn at random for each utterance.
-    weights : Weights
-    seed : int
-
-    Returns
-    -------
-    dict of str to list of np.ndarray, shape (frames, features)
-        "clean" first.
+    `rows` are the test utterances. Of the `adaptations`, "speaker" adapts by all clips of the
+    speaker, and a number by that many other clips, drawn at random for each utterance.
     """
     corpus, reference = material.corpus, weights.statistics
-    columns = columns_of(weights.feature_names)
+    columns = weights.columns
     tables = [table.take(columns, axis=1) for table in corpus.frames]
     tests = {CLEAN: [tables[row] for row in rows]}
     for name, variant in material.conditions.items():

@@ -22,16 +22,10 @@ from utility.globalvars import VARIANTS_NAME
 
 
 class Material(NamedTuple):
-    """Utterances, and variants of them.
+    """Utterances, and the frames of their variants.
 
-    Attributes
-    ----------
-    corpus : Corpus
-    copies : list of list of np.ndarray
-        Frames to train on beside those of the corpus: for each augmented copy, for each
-        utterance.
-    conditions : dict of str to list of np.ndarray
-        Frames to test on: by condition, for each utterance.
+    `copies` are trained on beside the corpus: for each augmented copy, for each utterance.
+    `conditions` are tested on: by condition, for each utterance.
     """
 
     corpus: Corpus
@@ -71,27 +65,13 @@ def load_material(
 ) -> Material:
     """Read the corpora of a run, and the variants of them that it needs.
 
-    Parameters
-    ----------
-    data, test_data : sequence of str
-        Names of the corpora to train on, and to test on only. Without the latter, the
-        protocol divides the former.
-    kinds : sequence of str
-        Kinds of data augmentation. Without recordings there are no copies, and a note
-        says so.
-    conditions : sequence of str
-    audio : Path, optional
-        Folder of the recordings.
-    processes : int, optional
-    quiet : bool
-    note : callable
-        Takes a message.
+    `kinds` are those of data augmentation. Where the recordings are missing there are no
+    copies, which a note says; conditions are an error then.
 
     Raises
     ------
     DataError
-        If a corpus cannot be read or has a single emotion, or a condition needs recordings
-        that are missing.
+        If a corpus cannot be read or has a single emotion, or recordings are missing.
     """
     materials = {}
     for name in (*data, *test_data):
@@ -105,8 +85,7 @@ def load_material(
             processes=processes,
             quiet=quiet,
         )
-        tested = dict(zip(conditions, load(conditions), strict=True))
-        copies = []
+        tested, copies = dict(zip(conditions, load(conditions), strict=True)), []
         if name in data:
             if len(corpus.emotions) < 2:
                 raise DataError(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import NamedTuple
 
 from utility.errors import UsageError
-from utility.furtherFeatures import FEATURE_SETS
+from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names
 
 MOST_MEMBERS = 100
 
@@ -139,6 +139,11 @@ class Hyperparameters:
             raise ValueError("padded_frames goes with frames_per_step=1; give null")
         if self.network == "seed2018" and self.padded_frames is None:
             raise ValueError("padded_frames cannot be null with network=seed2018; give a number")
+
+    @property
+    def columns(self) -> list[int]:
+        """The columns of `ALL_NAMES` that the network reads."""
+        return columns_of(feature_names(self.features))
 
 
 PRESETS = {

@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from utility.furtherFeatures import columns_of, feature_names
 from utility.network.model import build_model, cut_at_steps, set_statistics
 from utility.network.voice import adapt
 
@@ -266,7 +265,7 @@ def fit(
     keras.utils.clear_session()  # forget the graphs of earlier trainings
     make_deterministic(seed)
     random = np.random.default_rng(seed)
-    columns = columns_of(feature_names(hyperparameters.features))
+    columns = hyperparameters.columns
     model = build_model(hyperparameters, len(columns), len(training_set.emotions))
     statistics = training_set.measure_statistics()
     set_statistics(model, statistics.take(columns))

@@ -14,7 +14,7 @@ import numpy as np
 
 from utility.errors import WeightsError
 from utility.functions import replaced_when_done
-from utility.furtherFeatures import ALL_NAMES, FEATURE_SETS, feature_names
+from utility.furtherFeatures import ALL_NAMES, FEATURE_SETS, columns_of, feature_names
 from utility.globalvars import EMOTION_LABELS
 from utility.network.hyperparameters import Hyperparameters, read_hyperparameters
 from utility.network.voice import Statistics
@@ -60,6 +60,11 @@ class Weights:
         if names is None:
             names = feature_names(self.hyperparameters.features)
         object.__setattr__(self, "feature_names", tuple(names))
+
+    @property
+    def columns(self) -> list[int]:
+        """The columns of `ALL_NAMES` that the networks read."""
+        return columns_of(self.feature_names)
 
     def __repr__(self) -> str:
         return (

@@ -10,7 +10,7 @@ import numpy as np
 
 from utility.audio import SILENT, is_silent, read_windows, trim_silence
 from utility.errors import SignalError
-from utility.furtherFeatures import columns_of, compute_all_features
+from utility.furtherFeatures import compute_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.network.inference import BATCH_CLIPS, predict_frames
 from utility.network.voice import Statistics, adapt, measure_baseline
@@ -150,7 +150,7 @@ def predict_all(
 def extract_frames(signal, weights, voice=None) -> np.ndarray:
     """Extract the frames that a network reads from a 16 kHz signal, without silence at its ends."""
     frames = compute_all_features(trim_silence(signal))
-    frames = frames.take(columns_of(weights.feature_names), axis=1)
+    frames = frames.take(weights.columns, axis=1)
     return frames if voice is None else adapt(frames, voice, weights.statistics)
 
 
