@@ -7,7 +7,8 @@ stay comparable, and the docstring says so under "Quirk".
 
 In all functions `frames` is a (frames, samples) array of signal values,
 `power` the (frames, samples + 1) array returned by `power_spectrum`, and
-`magnitudes` a (frames, bins) array of spectral magnitudes.
+`magnitudes` a (frames, bins) array of spectral magnitudes. A feature is an array of
+shape (frames,) unless its docstring says otherwise.
 
 References
 ----------
@@ -195,11 +196,7 @@ def magnitude(power: np.ndarray) -> np.ndarray:
 def zero_crossing_rate(frames: np.ndarray) -> np.ndarray:
     """Sign changes per pair of samples, sum |sign(x[n]) - sign(x[n-1])| / 2 / (N - 1).
 
-    A step onto an exact zero counts as half a change.
-
-    Returns
-    -------
-    np.ndarray, shape (frames,), from 0 to 1
+    A step onto an exact zero counts as half a change. The result is from 0 to 1.
     """
     # np.sign would give floats; bytes are an eighth as large and therefore faster.
     signs = (frames > 0).view(np.int8) - (frames < 0).view(np.int8)
@@ -208,12 +205,7 @@ def zero_crossing_rate(frames: np.ndarray) -> np.ndarray:
 
 
 def energy(frames: np.ndarray) -> np.ndarray:
-    """Mean power of the normalised signal, sum x² / N.
-
-    Returns
-    -------
-    np.ndarray, shape (frames,)
-    """
+    """Mean power of the normalised signal, sum x² / N."""
     return sum_of_squares(frames) / frames.shape[1]
 
 
@@ -226,35 +218,19 @@ def energy_entropy(frames: np.ndarray) -> np.ndarray:
     """Entropy of a frame's energy over ten consecutive blocks of samples, in bits.
 
     Low where the energy changes abruptly within a frame, log2(10) where it is constant.
-
-    Returns
-    -------
-    np.ndarray, shape (frames,)
     """
     return block_entropy(frames)
 
 
 def spectral_entropy(magnitudes: np.ndarray) -> np.ndarray:
-    """Entropy of a frame's power over ten frequency bands, in bits.
-
-    Returns
-    -------
-    np.ndarray, shape (frames,)
-    """
+    """Entropy of a frame's power over ten frequency bands, in bits."""
     return block_entropy(magnitudes)
 
 
 def block_entropy(values: np.ndarray) -> np.ndarray:
     """-sum p log2(p + eps) over ten equal blocks, p = sum of x² in the block / (total + eps).
 
-    Parameters
-    ----------
-    values : np.ndarray, shape (frames, values)
-        The ones after the last whole block count only towards the total.
-
-    Returns
-    -------
-    np.ndarray, shape (frames,)
+    Values after the last whole block count only towards the total.
     """
     length = values.shape[1] // ENTROPY_BLOCKS
     blocks = values[:, : ENTROPY_BLOCKS * length].reshape(-1, ENTROPY_BLOCKS, length)
@@ -290,10 +266,6 @@ def spectral_flux(magnitudes: np.ndarray) -> np.ndarray:
     """Squared distance between the spectrum of a frame and that of the frame before.
 
     Each spectrum is first divided by its sum of (X + eps). The first frame gets 0.
-
-    Returns
-    -------
-    np.ndarray, shape (frames,)
     """
     total = magnitudes.sum(axis=1, keepdims=True) + magnitudes.shape[1] * EPSILON
     share = magnitudes / total
@@ -301,12 +273,9 @@ def spectral_flux(magnitudes: np.ndarray) -> np.ndarray:
 
 
 def spectral_rolloff(magnitudes: np.ndarray, share: float = 0.90) -> np.ndarray:
-    """Frequency below which 90 % of a frame's power lies.
+    """Frequency below which 90 % of a frame's power lies, as a share of half the sample rate.
 
-    Returns
-    -------
-    np.ndarray, shape (frames,)
-        As a share of half the sample rate; 0 for a frame of zeros.
+    0 for a frame of zeros.
     """
     cumulative = np.cumsum(magnitudes**2, axis=1)
     above = cumulative + EPSILON > share * cumulative[:, -1:]

@@ -54,6 +54,15 @@ def make_naming(pattern: str, **options) -> Naming:
     return Naming(re.compile(rf"(?:^|/){pattern}\.wav$", re.IGNORECASE), **options)
 
 
+THREE_LETTERS = {
+    "ang": "anger",
+    "dis": "disgust",
+    "fea": "anxiety/fear",
+    "hap": "happiness",
+    "neu": "neutral",
+    "sad": "sadness",
+    "sur": "surprise",
+}
 CORPORA = {
     # Speaker, text, emotion, take: 03a01Fa.wav
     "berlin": make_naming(
@@ -116,28 +125,13 @@ CORPORA = {
     ),
     "cremad": make_naming(
         r"(?P<speaker>1\d{3})_(?P<text>[A-Z]{3})_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_[A-Z]{1,2}",
-        emotions={
-            "ang": "anger",
-            "dis": "disgust",
-            "fea": "anxiety/fear",
-            "hap": "happiness",
-            "neu": "neutral",
-            "sad": "sadness",
-        },
+        emotions=THREE_LETTERS,
         empty=frozenset({"1076_MTI_SAD_XX.wav"}),
     ),
     # Published as videos; extract the sound first: act 1 - blk 4 - ang - HI.wav
     "dafex": make_naming(
         r"act (?P<speaker>\d) - blk (?P<version>\d) - (?P<emotion>[a-z]{3}) - [^/]*",
-        emotions={
-            "ang": "anger",
-            "dis": "disgust",
-            "fea": "anxiety/fear",
-            "hap": "happiness",
-            "neu": "neutral",
-            "sad": "sadness",
-            "sur": "surprise",
-        },
+        emotions=THREE_LETTERS,
     ),
 }
 

@@ -7,7 +7,7 @@ functions here compute, for clips without padding, the same as those of the same
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -112,9 +112,7 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def predict_member(
-    arrays: MemberArrays, network: Sequence[Callable], clips: list[np.ndarray]
-) -> tuple[np.ndarray, tuple]:
+def predict_member(arrays: MemberArrays, network: list, clips: list) -> tuple[np.ndarray, tuple]:
     """Return the probabilities of one member for clips of steps, and its attention."""
     make_inputs, pool = network
     outputs = bidirectional_lstm([make_inputs(steps, arrays) for steps in clips], arrays)
