@@ -12,15 +12,14 @@ from pathlib import Path
 from utility.command_line import Parser, add_debug_option, display_path, print_message, run
 from utility.corpora.emodb import (
     AUDIO_DIRECTORY,
-    NO_RECORDINGS,
     SOURCES,
     Source,
     download,
-    find_recordings_folder,
     read_manifest,
+    require_recordings_folder,
 )
 from utility.corpora.naming import CORPORA
-from utility.errors import DataError, UsageError
+from utility.errors import UsageError
 from utility.globalvars import BERLIN, ROOT
 
 tell = partial(print_message, "dataset.py")
@@ -157,9 +156,7 @@ def extract(arguments):
     if arguments.corpus == BERLIN.name and not (arguments.manifest or arguments.name):
         if arguments.classes:
             raise UsageError("--classes: EmoDB has only the seven; omit it")
-        audio = arguments.audio or find_recordings_folder()
-        if audio is None:
-            raise DataError(NO_RECORDINGS)
+        audio = arguments.audio or require_recordings_folder()
         corpus = extract_emodb(audio, arguments.output, arguments.processes, note)
         if len(corpus) != len(read_manifest()):
             note(f"{len(corpus)} recordings, where EmoDB has {len(read_manifest())}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from utility.command_line import Parser, add_debug_option, display_path, run
 from utility.corpora.augmentation import CONDITIONS
 from utility.corpora.corpus import corpus_path
-from utility.corpora.protocols import SPLITS
+from utility.corpora.protocols import PROTOCOLS
 from utility.errors import UsageError
 from utility.globalvars import BERLIN, ROOT, WEIGHTS_PATH
 from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, override
@@ -39,7 +39,7 @@ def build_parser() -> Parser:
     add = parser.add_argument
     add(
         "--evaluate",
-        choices=SPLITS,
+        choices=PROTOCOLS,
         help="only evaluate and save no weights. The test part is a random 30 %% as in 2018 "
         "(holdout), each speaker in turn (loso), each text in turn (loto), each of ten random "
         "folds (kfold), or the rows that a manifest calls test (split). Default: evaluate on "
@@ -266,7 +266,7 @@ def train(arguments, folder) -> None:
     tasks = [
         Task(seed, fold)
         for seed in range(arguments.seed, arguments.seed + arguments.seeds)
-        for fold in SPLITS[config["protocol"]](material.corpus, seed)
+        for fold in PROTOCOLS[config["protocol"]](material.corpus, seed)
     ]
     plan = Plan(material, hyperparameters, arguments.max_evals, arguments.adapt, folder / "folds")
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.table import format_results
 from experiments.parser import make_parser
 from utility.command_line import Parser, print_message, run
-from utility.corpora.emodb import find_audio_directory
+from utility.corpora.emodb import require_recordings_folder
 from utility.errors import UsageError
 from utility.parallel import core_count
 
@@ -71,7 +71,7 @@ def main(arguments) -> None:
         from benchmarks.cases import CASES
     except ImportError as error:
         raise UsageError(f"{error}; pip install -r requirements-bench.txt") from error
-    audio = Path(arguments.audio or find_audio_directory()).resolve()
+    audio = Path(arguments.audio or require_recordings_folder()).resolve()
     if not any(audio.glob("*.wav")):
         raise UsageError(
             f"--audio {audio}: has no .wav files; give the folder of the EmoDB recordings"

@@ -16,8 +16,8 @@ import numpy as np
 from experiments.parser import make_parser
 from utility.command_line import Parser, run
 from utility.corpora.corpus import read_corpus
-from utility.corpora.emodb import find_audio_directory
-from utility.corpora.protocols import SPLITS
+from utility.corpora.emodb import require_recordings_folder
+from utility.corpora.protocols import PROTOCOLS
 from utility.functions import write_json
 from utility.globalvars import ROOT
 from utility.parallel import in_processes
@@ -54,7 +54,7 @@ def leave_speakers_out(corpus, rows) -> dict:
     from sklearn.svm import SVC
 
     predicted = np.empty_like(corpus.labels)
-    for fold in SPLITS["loso"](corpus, 0):
+    for fold in PROTOCOLS["loso"](corpus, 0):
         search = GridSearchCV(
             make_pipeline(StandardScaler(), SVC(kernel="linear")),
             {"svc__C": PENALTIES},
@@ -82,7 +82,7 @@ def build_parser() -> Parser:
 def main(arguments) -> None:
     """Measure both feature sets with both ways to standardise, and write the results."""
     corpus = read_corpus(ROOT)
-    audio = arguments.audio or find_audio_directory()
+    audio = arguments.audio or require_recordings_folder()
     results = {}
     for feature_set in FEATURE_SETS:
         work = partial(extract_functionals, feature_set=feature_set)

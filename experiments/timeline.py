@@ -20,8 +20,8 @@ from utility.audio import load_audio
 from utility.command_line import Parser, run
 from utility.corpora.augmentation import name_copies
 from utility.corpora.corpus import read_corpus
-from utility.corpora.emodb import find_audio_directory
-from utility.corpora.protocols import SPLITS
+from utility.corpora.emodb import require_recordings_folder
+from utility.corpora.protocols import PROTOCOLS
 from utility.corpora.variants import load_variants
 from utility.evaluation.experiment import make_experiment
 from utility.evaluation.fold import train_weights
@@ -112,12 +112,12 @@ def build_parser() -> Parser:
 def main(arguments) -> None:
     """Measure every speaker, and write the counts and their totals."""
     corpus = read_corpus(ROOT)
-    audio = arguments.audio or find_audio_directory()
+    audio = arguments.audio or require_recordings_folder()
     names = name_copies(HYPERPARAMETERS.augmentations)
     copies = load_variants(corpus, names, ROOT / VARIANTS_NAME / BERLIN.name, audio)
     work = partial(measure_speaker, material=Material(corpus, copies, {}), audio=audio)
     rows = []
-    with in_processes(work, SPLITS["loso"](corpus, 0)) as results:
+    with in_processes(work, PROTOCOLS["loso"](corpus, 0)) as results:
         for row in results:
             print(row, flush=True)
             rows.append(row)

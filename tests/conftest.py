@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from utility.command_line import run as run_main
-from utility.corpora.emodb import AUDIO_DIRECTORIES
+from utility.corpora.emodb import find_recordings_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def emodb_audio():
     """Return the folder of EmoDB recordings, or skip the test where there is none."""
-    for folder in AUDIO_DIRECTORIES:
-        if (folder / "03a01Fa.wav").exists():
-            return folder
+    folder = find_recordings_folder()
+    if folder and (folder / "03a01Fa.wav").exists():
+        return folder
     pytest.skip("needs the EmoDB recordings; get them with: python dataset.py download")
 
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from utility.corpora.corpus import read_corpus
-from utility.corpora.naming import CORPORA, rows_by_name, rows_of_manifest
+from utility.corpora.naming import CORPORA, read_manifest_rows, read_names, suggest_emotion
 from utility.corpora.protocols import loso
 from utility.errors import DataError
 from utility.evaluation.material import Material, join_materials
@@ -38,10 +38,10 @@ RATE = 16_000
         ("dafex", "Actor1/block4/act 1 - blk 4 - ang - HI.wav", "anger", "1", ""),
     ],
 )
-def test_names_say_who_speaks_how(name, path, emotion, speaker, text, tmp_path):
+def test_names_tell_emotion_speaker_and_text(name, path, emotion, speaker, text, tmp_path):
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).touch()
-    (row,), foreign = rows_by_name(tmp_path, CORPORA[name])
+    (row,), foreign = read_names(tmp_path, CORPORA[name])
     assert foreign == []
     found = {key: row[key] for key in ("file", "emotion", "speaker", "text")}
     assert found == {"file": path, "emotion": emotion, "speaker": speaker, "text": text}
@@ -59,12 +59,12 @@ def test_names_say_who_speaks_how(name, path, emotion, speaker, text, tmp_path):
 )
 def test_other_names_are_foreign(name, path, tmp_path):
     (tmp_path / path).touch()
-    assert rows_by_name(tmp_path, CORPORA[name]) == ([], [path])
+    assert read_names(tmp_path, CORPORA[name]) == ([], [path])
 
 
-def test_a_recording_known_to_hold_nothing_is_left_out(tmp_path):
+def test_a_recording_known_to_be_empty_is_left_out(tmp_path):
     (tmp_path / "1076_MTI_SAD_XX.wav").touch()
-    assert rows_by_name(tmp_path, CORPORA["cremad"]) == ([], [])
+    assert read_names(tmp_path, CORPORA["cremad"]) == ([], [])
 
 
 # Manifests
@@ -85,13 +85,13 @@ def test_every_wrong_row_is_named_with_its_line(tmp_path):
         'b.wav,"anger",test,more\n'
     )
     with pytest.raises(DataError) as raised:
-        rows_of_manifest(path, tmp_path)
+        read_manifest_rows(path, tmp_path)
     first, *lines = str(raised.value).splitlines()
     assert first.startswith(f"nothing was written, because of (files are looked for in {tmp_path}")
     assert [line.removeprefix(f"{path}, line ").split(":")[0] for line in lines] == list("345678")
     for line, reason in zip(
         lines,
-        ["no such file", "in line 2, too", "no emotion", "no file", "in line 5", "more cells"],
+        ["no such file", "also in line 2", "no emotion", "no file", "in line 5", "more cells"],
         strict=True,
     ):
         assert reason in line
@@ -107,20 +107,35 @@ def test_every_wrong_row_is_named_with_its_line(tmp_path):
         (b"file,emotion\n\xff,anger\n", "not a table in CSV"),
     ],
 )
-def test_what_is_no_manifest_says_so(content, message, tmp_path):
+def test_invalid_manifests_are_refused_with_a_reason(content, message, tmp_path):
     (tmp_path / "my.csv").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        rows_of_manifest(tmp_path / "my.csv", tmp_path)
+        read_manifest_rows(tmp_path / "my.csv", tmp_path)
 
 
 @pytest.mark.parametrize(
     "content", ["File;Emotion\na.wav;Angry\n", "emotion\tfile\nanger\ta.wav\n"]
 )
-def test_tables_of_spreadsheets_are_read(content, tmp_path):
+def test_tables_from_spreadsheets_are_read(content, tmp_path):
     (tmp_path / "a.wav").touch()
     (tmp_path / "my.csv").write_text(content, encoding="utf-8-sig")
-    (row,) = rows_of_manifest(tmp_path / "my.csv", tmp_path)
+    (row,) = read_manifest_rows(tmp_path / "my.csv", tmp_path)
     assert (row["file"], row["emotion"], row["speaker"]) == ("a.wav", "anger", "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("angery", "; did you mean angry?"),
+        ("happyness", "; did you mean happiness?"),
+        ("neutrall", "; did you mean neutral?"),
+        ("surprise", ""),
+        ("calm", ""),
+        ("contempt", ""),
+    ],
+)
+def test_a_misspelt_emotion_is_recognised(name, suggestion):
+    assert suggest_emotion(name) == suggestion
 
 
 def test_the_pickles_of_emodb_are_not_overwritten(tmp_path, run_command):

@@ -1,4 +1,4 @@
-"""EmoDB: download from a real server, extraction, safe pickles, splits."""
+"""EmoDB: download from a real server, extraction, safe pickles, protocols."""
 
 import hashlib
 import http.server
@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from utility.corpora import emodb
-from utility.corpora import protocols as splits
+from utility.corpora import emodb, protocols
 from utility.corpora.corpus import COLUMNS, pickle_paths, read_corpus
 from utility.corpora.emodb import Source, download, read_manifest
 from utility.corpora.extraction import extract_emodb
@@ -32,7 +31,7 @@ def corpus():
 
 
 class Server:
-    """An HTTP server on this machine that can break off in the middle of an answer."""
+    """An HTTP server on this machine that can break off in the middle of a response."""
 
     def __init__(self):
         self.files, self.cut_after, self.requests = {}, None, 0
@@ -86,7 +85,7 @@ def archive_of(recordings, path, folder="emodb/wav/"):
 
 @pytest.fixture
 def manifest(tmp_path, monkeypatch):
-    """Three made recordings take the place of the 535."""
+    """Replace the 535 recordings by three generated ones."""
     path = tmp_path / "manifest.csv"
     rows = [f"{name},{hashlib.sha256(data).hexdigest()},90,80" for name, data in RECORDINGS.items()]
     path.write_text(
@@ -139,7 +138,7 @@ def swap_a_byte(name):
     ],
     ids=["interrupted", "checksum", "no archive", "corrupted", "incomplete"],
 )
-def test_a_bad_download_leaves_all_as_it_was_and_can_be_repeated(
+def test_a_bad_download_changes_nothing_and_can_be_repeated(
     server, manifest, tmp_path, content, cut_after, checksum, reason
 ):
     server.files["/a.zip"] = (
@@ -205,6 +204,18 @@ def test_ctrl_c_ends_a_download_without_a_trace(server, tmp_path, start_command)
     assert command.returncode == 130
     assert errors == "dataset.py: interrupted\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_recordings_folder_is_that_of_the_environment_or_of_the_download(tmp_path, monkeypatch):
+    monkeypatch.delenv(emodb.AUDIO_VARIABLE, raising=False)
+    monkeypatch.setattr(emodb, "AUDIO_DIRECTORY", tmp_path / "wav")
+    assert emodb.find_recordings_folder() is None
+    (tmp_path / "wav").mkdir()
+    assert emodb.find_recordings_folder() is None
+    (tmp_path / "wav" / "03a01Fa.wav").touch()
+    assert emodb.find_recordings_folder() == tmp_path / "wav"
+    monkeypatch.setenv(emodb.AUDIO_VARIABLE, str(tmp_path / "mine"))
+    assert emodb.find_recordings_folder() == tmp_path / "mine"
 
 
 # Extraction
@@ -298,19 +309,19 @@ def test_info_prints_counts_and_format(run_command):
     assert "anger                  127" in done.stdout
 
 
-# Splits
+# Protocols
 
 
-def test_holdout_is_the_split_of_2018(corpus):
-    ((name, train, test),) = splits.holdout(corpus)
+def test_holdout_is_the_division_of_2018(corpus):
+    ((name, train, test),) = protocols.holdout(corpus)
     assert name == "holdout"
     assert (len(train), len(test)) == (374, 161)
     assert sorted([*train, *test]) == list(range(535))
     assert corpus.file[test[[0, -1]]].tolist() == ["03b09Tc.wav", "09a05Lc.wav"]
 
 
-def test_no_speaker_is_on_both_sides_of_a_loso_fold(corpus):
-    folds = splits.loso(corpus)
+def test_no_speaker_is_in_both_parts_of_a_loso_fold(corpus):
+    folds = protocols.loso(corpus)
     assert len(folds) == 10
     for fold in folds:
         assert len(set(corpus.speaker[fold.test])) == 1
@@ -319,8 +330,8 @@ def test_no_speaker_is_on_both_sides_of_a_loso_fold(corpus):
     assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(535))
 
 
-def test_no_text_is_on_both_sides_of_a_loto_fold(corpus):
-    folds = splits.loto(corpus)
+def test_no_text_is_in_both_parts_of_a_loto_fold(corpus):
+    folds = protocols.loto(corpus)
     assert len(folds) == 10
     for fold in folds:
         assert not set(corpus.text[fold.train]) & set(corpus.text[fold.test])
@@ -328,14 +339,14 @@ def test_no_text_is_on_both_sides_of_a_loto_fold(corpus):
 
 
 def test_kfold_has_all_emotions_in_equal_shares_and_follows_the_seed(corpus):
-    folds = splits.kfold(corpus, seed=1)
+    folds = protocols.kfold(corpus, seed=1)
     assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(535))
     for fold in folds:
         assert sorted([*fold.train, *fold.test]) == list(range(535))
         for emotion in set(corpus.emotion):
             share = np.mean(corpus.emotion[fold.test] == emotion)
             assert share == pytest.approx(np.mean(corpus.emotion == emotion), abs=0.02)
-    others = splits.kfold(corpus, seed=2)
+    others = protocols.kfold(corpus, seed=2)
     assert {tuple(fold.test) for fold in folds} != {tuple(fold.test) for fold in others}
 
 

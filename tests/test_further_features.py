@@ -1,11 +1,21 @@
-"""The 30 further features: known pitches, known bands, and odd input."""
+"""The further features and the feature sets: known pitches, known bands, and odd input."""
 
+import librosa
 import numpy as np
 import pytest
+import scipy.signal
 
 from utility import furtherFeatures
-from utility.audioFeatureExtraction import extract_features
-from utility.furtherFeatures import ALL_NAMES, FURTHER_NAMES, extract_all_features, smooth_contour
+from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
+from utility.furtherFeatures import (
+    ALL_NAMES,
+    FEATURE_SETS,
+    FURTHER_NAMES,
+    columns_of,
+    extract_all_features,
+    feature_names,
+    smooth_contour,
+)
 
 RATE = 16_000
 SECONDS = np.arange(RATE) / RATE
@@ -16,7 +26,7 @@ def sine(hertz):
 
 
 def pulses(hertz):
-    """A pulse a period, band-limited: all harmonics below 4 kHz, equally strong."""
+    """One band-limited pulse per period: all harmonics below 4 kHz, equally strong."""
     return sum(np.cos(2 * np.pi * n * hertz * SECONDS) for n in range(1, 4000 // hertz))
 
 
@@ -29,24 +39,54 @@ def column(signal, name):
     return extract_all_features(signal, RATE)[1:-1, ALL_NAMES.index(name)]
 
 
-def test_there_are_30_names_and_none_that_the_36_have():
-    assert len(FURTHER_NAMES) == 30
-    assert len(ALL_NAMES) == len(set(ALL_NAMES)) == 66
+def test_every_name_is_unique():
+    assert len(set(ALL_NAMES)) == len(ALL_NAMES) == len(FEATURE_NAMES) + len(FURTHER_NAMES)
 
 
-def test_the_36_come_first_and_stay_what_they_are():
+def test_original_features_come_first_and_are_unchanged():
     signal = np.random.default_rng(0).normal(size=30_000)
     table = extract_all_features(signal, 48_000)
     np.testing.assert_array_equal(table[:, :36], extract_features(signal, 48_000))
 
 
+def test_feature_sets_are_chosen_by_name():
+    assert feature_names(["original"]) == FEATURE_NAMES
+    assert feature_names(["further"]) == FURTHER_NAMES
+    # In the order of the columns, whatever the order of the names.
+    assert feature_names(["further", "original"]) == feature_names(FEATURE_SETS) == ALL_NAMES
+    assert columns_of(feature_names(["further"])) == list(range(36, len(ALL_NAMES)))
+    assert columns_of(["pitch", "energy"]) == [35, 1]
+
+
+def test_a_further_feature_is_one_entry(monkeypatch):
+    entry = (("low_power",), lambda it: it.power[:, :10].sum(axis=1))
+    features = (*furtherFeatures.FURTHER_FEATURES, entry)
+    before = furtherFeatures.compute_further_features(noise())
+    monkeypatch.setattr(furtherFeatures, "FURTHER_FEATURES", features)
+    after = furtherFeatures.compute_further_features(noise())
+    np.testing.assert_array_equal(after[:, :-1], before)
+    assert (after[:, -1] > 0).all()
+
+
+def test_mel_filter_bank_equals_librosa():
+    expected = librosa.filters.mel(
+        sr=16000, n_fft=1024, n_mels=26, fmin=80, fmax=7600, htk=True, norm=None, dtype=np.float64
+    )
+    np.testing.assert_allclose(furtherFeatures.mel_filter_bank(), expected, atol=1e-12)
+
+
+def test_hann_window_equals_scipy():
+    expected = scipy.signal.windows.hann(1281)[1::2]
+    np.testing.assert_allclose(furtherFeatures.hann_window(), expected, atol=1e-14)
+
+
 @pytest.mark.parametrize("band", range(1, 27))
-def test_a_sine_is_heard_in_its_own_mel_band(band):
+def test_a_sine_is_strongest_in_its_own_mel_band(band):
     lowest, highest = (2595 * np.log10(1 + hertz / 700) for hertz in (80, 7600))
     centre = 700 * (10 ** ((lowest + band * (highest - lowest) / 27) / 2595) - 1)
     bands = extract_all_features(sine(centre), RATE)[1:-1, 36 : 36 + 26]
     np.testing.assert_array_equal(bands.argmax(axis=1) + 1, band)
-    # Whatever the window lets through, bands further off hear a thousandth at most.
+    # Bands further off get at most a thousandth, through the side lobes of the window.
     far = np.abs(np.arange(1, 27) - band) > 3
     assert (bands.max(axis=1, keepdims=True) - bands[:, far]).min() > 3
 
@@ -63,7 +103,7 @@ def test_energy_is_a_logarithm_to_base_10_of_the_power():
 
 @pytest.mark.parametrize("make", [sine, pulses])
 @pytest.mark.parametrize("hertz", [75, 100, 133, 180, 250, 333, 410, 500])
-def test_pitch_is_the_frequency_of_what_repeats(make, hertz):
+def test_pitch_is_the_frequency_of_the_period(make, hertz):
     signal = make(hertz) + 0.01 * noise()
     np.testing.assert_allclose(100 * 2 ** column(signal, "pitch_octaves"), hertz, rtol=0.02)
     assert column(signal, "voiced").all()
@@ -77,16 +117,16 @@ def test_harmonics_to_noise_is_the_ratio_of_their_powers():
         assert measured == pytest.approx(ratio_db, abs=2)
 
 
-def test_noise_and_silence_have_hardly_a_voice():
+def test_noise_and_silence_are_hardly_ever_voiced():
     assert column(noise(), "voiced").mean() < 0.1
     assert not column(np.zeros(RATE), "voiced").any()
 
 
-def test_a_hum_below_every_voice_is_none():
+def test_hum_below_any_voice_is_not_voiced():
     assert not column(sine(30), "voiced").any()
 
 
-def test_pitch_is_drawn_through_frames_without_one():
+def test_pitch_is_interpolated_over_frames_without_one():
     values = np.array([9.0, 1, 1, 1, 9, 9, 9, 5, 5, 5, 9])
     valid = values != 9
     expected = [1, 1, 1, 1, 2, 3, 4, 5, 5, 5, 5]
@@ -134,11 +174,11 @@ def test_gain_and_offset_change_nothing(gain):
         *("tiny", "huge"),
     ],
 )
-def test_every_value_is_finite_in_as_many_frames_as_the_36(signal):
+def test_every_value_is_finite_and_frames_match_the_original_features(signal):
     table = extract_all_features(signal, RATE)
-    assert table.shape == (len(extract_features(signal, RATE)), 66)
+    assert table.shape == (len(extract_features(signal, RATE)), len(ALL_NAMES))
     assert np.isfinite(table).all()
-    # They are kept in half precision.
+    # The pickle of further features has half precision.
     assert np.isfinite(table[:, 36:].astype(np.float16)).all()
 
 

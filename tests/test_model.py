@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from utility.corpora.protocols import split
 from utility.errors import WeightsError
 from utility.furtherFeatures import ALL_NAMES, extract_all_features
+from utility.globalvars import EMOTION_LABELS
+from utility.network import model as definition
+from utility.network.agreement import check_definitions_agree
 from utility.network.hyperparameters import PRESETS
 from utility.network.inference import predict_frames
 from utility.network.model import (
     BlockLSTM,
     attention_weights,
     build_model,
+    cut_at_steps,
     load_members,
     model_arrays,
 )
@@ -42,21 +45,22 @@ VARIANTS = {
     "small": SMALL,
     "one frame a step": dataclasses.replace(SMALL, frames_per_step=1),
     "long steps, one head": dataclasses.replace(SMALL, frames_per_step=25, attention_heads=1),
-    "36 features, one member": dataclasses.replace(SMALL, features=36, members=1),
+    "36 features, one member": dataclasses.replace(SMALL, features=("original",), members=1),
     "seed2018": PRESETS["seed2018"],
     "small seed2018": SMALL_2018,
 }
 
 
 def random_weights(hyperparameters, seed=0):
-    """Make weights that no initialiser would: everything non-zero, of the usual size."""
+    """Make weights unlike freshly initialised ones: all non-zero and of the usual size."""
     random = np.random.default_rng(seed)
-    shapes = {name: a.shape for name, a in model_arrays(build_model(hyperparameters, 7)).items()}
+    features = len(hyperparameters.columns)
+    model = build_model(hyperparameters, features, 7)
+    shapes = {name: array.shape for name, array in model_arrays(model).items()}
     members = [
         {name: random.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
         for _ in range(hyperparameters.members)
     ]
-    features = hyperparameters.features
     statistics = Statistics(random.normal(size=features), random.uniform(0.5, 2, features))
     return Weights(hyperparameters, members, statistics, temperature=0.8)
 
@@ -67,8 +71,8 @@ def random_clips(lengths, seed=0):
 
 
 def predict_members(weights, clips):
-    """What `inference.predict` repeats: the mean over members, at the temperature."""
-    clips = [clip[:, : weights.hyperparameters.features] for clip in clips]
+    """Compute with Keras what `predict_frames` should return."""
+    clips = [clip[:, : len(weights.statistics.mean)] for clip in clips]
     members = [
         predict_with_keras(model, clips, weights.hyperparameters) for model in load_members(weights)
     ]
@@ -79,26 +83,24 @@ def predict_members(weights, clips):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_steps_made_beforehand_give_what_frames_give(name):
     weights = random_weights(VARIANTS[name])
-    hyperparameters = dataclasses.replace(weights.hyperparameters, calibrated_share=0.5)
+    hyperparameters = dataclasses.replace(weights.hyperparameters, adapted_share=0.5)
     model = load_members(weights)[0]
-    versions = [
-        [clip[:, : hyperparameters.features] for clip in random_clips([31, 90, 47, 12], seed)]
-        for seed in (1, 2)
-    ]
+    columns = hyperparameters.columns
+    variants = [random_clips([31, 90, 47, 12], seed) for seed in (1, 2)]
     speakers = np.array(["03", "03", "08", "08"])
-    training_set = TrainingSet(versions, np.zeros(4, int), speakers)
-    step_maker, network = split(model)
-    steps = make_steps(step_maker, training_set, hyperparameters)
+    training_set = TrainingSet(variants, np.zeros(4, int), speakers, EMOTION_LABELS)
+    step_maker, network = cut_at_steps(model)
+    steps = make_steps(step_maker, training_set, columns, hyperparameters)
     assert set(steps) == set(itertools.product(range(4), range(2), (False, True)))
-    reference = training_set.statistics()
-    voices = training_set.baselines(reference)
-    for (number, version, calibrated), rows in steps.items():
-        frames = versions[version][number]
-        if calibrated:
-            frames = adapt(frames, voices[version][speakers[number]], reference)
+    reference = training_set.measure_statistics()
+    voices = training_set.measure_baselines(reference)
+    for (number, variant, adapted), rows in steps.items():
+        frames = variants[variant][number]
+        if adapted:
+            frames = adapt(frames, voices[variant][speakers[number]], reference)
         np.testing.assert_allclose(
             network.predict_on_batch(rows[np.newaxis].astype(np.float32)),
-            model.predict_on_batch(frames[np.newaxis]),
+            model.predict_on_batch(frames[np.newaxis, :, columns]),
             atol=0.01,
         )
 
@@ -107,7 +109,7 @@ def test_steps_made_beforehand_give_what_frames_give(name):
 def test_padding_and_company_change_nothing(name):
     hyperparameters = VARIANTS[name]
     model = load_members(random_weights(hyperparameters))[0]
-    clips = [clip[:, : hyperparameters.features] for clip in random_clips([1, 9, 10, 11, 47, 80])]
+    clips = [clip[:, hyperparameters.columns] for clip in random_clips([1, 9, 10, 11, 47, 80])]
     alone = np.concatenate([model.predict_on_batch(clip[np.newaxis]) for clip in clips])
     padded = pad(clips, hyperparameters.padded_frames)
     together = model.predict_on_batch(padded)
@@ -135,7 +137,7 @@ def test_numpy_equals_keras(name):
         assert shares.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_what_lies_far_out_counts_as_six_deviations():
+def test_values_far_out_count_as_six_deviations():
     weights = random_weights(SMALL)
     (clip,) = random_clips([30])
     far, further = clip.copy(), clip.copy()
@@ -175,14 +177,63 @@ def test_the_lstm_in_one_kernel_is_that_of_keras(way):
         with tf.GradientTape() as tape:
             tape.watch(steps)
             outputs = lstm(steps, mask=mask)
-            # What is put out for padding is nobody's business.
-            heard = tf.reverse(mask, [1]) if way == "backwards" else mask
-            outputs *= tf.cast(heard, tf.float32)[..., tf.newaxis]
+            # Outputs for padding do not matter.
+            counted = tf.reverse(mask, [1]) if way == "backwards" else mask
+            outputs *= tf.cast(counted, tf.float32)[..., tf.newaxis]
             loss = tf.reduce_sum(outputs**2 * tf.range(9.0)[:, tf.newaxis])
         gradients = tape.gradient(loss, [steps, *lstm.trainable_variables])
         results.append([lstm.cell.bias.numpy(), outputs, *gradients])
     for expected, value in zip(*results, strict=True):
         np.testing.assert_allclose(value, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        (48, r"inference\.py does not read dense_2/bias, dense_2/kernel; .*same as model\.py"),
+        (5, r"size 5 is different from 48.*same as model\.py"),
+    ],
+)
+def test_a_layer_in_keras_alone_is_reported(units, message, monkeypatch):
+    def deeper(steps, mask, hyperparameters):
+        pooled = definition.attention_network(steps, mask, hyperparameters)
+        return keras.layers.Dense(units, "relu", name="dense_2")(pooled)
+
+    monkeypatch.setitem(definition.NETWORKS, "attention", (definition.attention_steps, deeper))
+    weights, clips = random_weights(SMALL), random_clips([30, 40])
+    (model, _) = load_members(weights)
+    with pytest.raises(WeightsError, match=message):
+        check_definitions_agree(model, weights, clips)
+
+
+def test_definitions_that_compute_something_else_are_refused(monkeypatch):
+    weights, clips = random_weights(SMALL), random_clips([30, 40, 200])
+    check_definitions_agree(load_members(weights)[0], weights, clips)
+
+    def halved(steps, mask, hyperparameters):
+        return 0.5 * definition.attention_network(steps, mask, hyperparameters)
+
+    monkeypatch.setitem(definition.NETWORKS, "attention", (definition.attention_steps, halved))
+    with pytest.raises(WeightsError, match=r"definitions of the network disagree by 0\.\d+ on"):
+        check_definitions_agree(load_members(weights)[0], weights, clips)
+
+
+@pytest.mark.parametrize("name", ["small", "small seed2018"])
+def test_arrays_that_are_missing_or_not_read_are_named(name):
+    weights, clips = random_weights(VARIANTS[name]), random_clips([20])
+    *first, last = weights.members
+    surplus = dataclasses.replace(weights, members=[*first, last | {"extra/kernel": np.ones(2)}])
+    with pytest.raises(WeightsError, match=r"inference\.py does not read extra/kernel"):
+        predict_frames(surplus, clips)
+    with pytest.raises(WeightsError, match="no layer takes extra/kernel"):
+        load_members(surplus)
+    for path in last:
+        lacking = {key: array for key, array in last.items() if key != path}
+        lacking = dataclasses.replace(weights, members=[*first, lacking])
+        with pytest.raises(WeightsError, match=f"do not fit their network: they lack {path};"):
+            predict_frames(lacking, clips)
+    with pytest.raises(WeightsError, match=f"do not fit their network: they lack {path};"):
+        load_members(lacking)
 
 
 def test_padding_gets_no_attention():
@@ -202,7 +253,7 @@ def test_no_frame_of_a_signal_is_taken_for_padding():
 
 
 def test_seed2018_is_the_original_network():
-    model = build_model(PRESETS["seed2018"], 7)
+    model = build_model(PRESETS["seed2018"], 36, 7)
     shapes = {weight.path: tuple(weight.shape) for weight in model.trainable_weights}
     cells = {f"bilstm/{way}_lstm/lstm_cell": (512, 512) for way in ("forward", "backward")}
     assert shapes == {
@@ -222,7 +273,7 @@ def test_seed2018_is_the_original_network():
     assert dropouts == [0.5] * 3
 
 
-def test_seed2018_does_not_hear_the_scale_and_offset_of_a_frame():
+def test_seed2018_ignores_the_scale_and_offset_of_a_frame():
     weights = random_weights(SMALL_2018)
     (clip,) = random_clips([30])
     expected, _ = predict_frames(weights, [clip])
@@ -303,7 +354,7 @@ def not_finite(file):
     ("edit", "message"),
     [
         (edit_attribute("format_version", 99), "another version"),
-        (edit_attribute("feature_version", 0), "other features"),
+        (edit_attribute("feature_versions", '{"original": 0, "further": 1}'), "other features"),
         (edit_attribute("feature_names", "[]"), "other features"),
         (edit_attribute("hyperparameters", '{"no": 1}'), "not a weights file"),
         (edit_attribute("emotions", "not json"), "not a weights file"),
@@ -339,7 +390,7 @@ def test_weights_that_cannot_be_used_are_refused(tmp_path, edit, message):
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500), "cut"])
-def test_files_that_are_no_weights_are_refused(tmp_path, content):
+def test_other_files_are_refused_as_weights(tmp_path, content):
     path = tmp_path / "w.h5"
     if content == "cut":
         write_weights(path, random_weights(SMALL))

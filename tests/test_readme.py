@@ -10,7 +10,7 @@ import pytest
 from benchmarks.table import as_table
 from train import about
 from utility.corpora.corpus import read_corpus
-from utility.corpora.protocols import SPLITS
+from utility.corpora.protocols import PROTOCOLS
 from utility.evaluation.measures import CLEAN, MEASURES, read_predictions, read_tests, summarise
 from utility.evaluation.report import describe_run, interval, percent
 from utility.evaluation.report import test_section as section_of_tests
@@ -114,7 +114,7 @@ def test_every_utterance_was_tested_in_its_fold(run):
     expected = sorted(
         (str(seed), corpus.file[row], fold.name)
         for seed in metrics["seeds"]
-        for fold in SPLITS[metrics["protocol"]](corpus, seed)
+        for fold in PROTOCOLS[metrics["protocol"]](corpus, seed)
         for row in fold.test
     )
     assert sorted(rows) == expected

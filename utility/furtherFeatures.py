@@ -1,9 +1,11 @@
-"""30 further features of every frame, which hear what the 36 of 2018 do not.
+"""Further features of every frame, and the feature sets by name.
 
-The 36 know nothing between 3.4 and 8 kHz but the shape of the whole spectrum,
-take pitch for a multiple of its period, and have no logarithm of the energy.
-What follows them here is the textbook's: mel bands, energy, pitch by
-autocorrelation [1]_.
+The 36 original features describe the range from 3.4 to 8 kHz only by the shape of
+the whole spectrum, take a multiple of the period for the pitch, and lack the
+logarithm of the energy. The further features are the textbook's: mel bands,
+energy, and pitch by autocorrelation [1]_.
+
+To add one, append it to `FURTHER_FEATURES`.
 
 References
 ----------
@@ -11,11 +13,13 @@ References
        the harmonics-to-noise ratio of a sampled sound", IFA Proceedings 17, 1993.
 """
 
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
 from utility.audio import resample, validate_signal
 from utility.audioFeatureExtraction import (
@@ -28,19 +32,60 @@ from utility.audioFeatureExtraction import (
 from utility.globalvars import FRAMES
 
 MEL_BANDS = 26
-FURTHER_NAMES = (
-    *(f"mel_{number}" for number in range(1, MEL_BANDS + 1)),
-    "log_energy",
-    "pitch_octaves",
-    "harmonics_to_noise",
-    "voiced",
+# An analysis window, centred on each frame, that holds two periods of a low voice.
+WINDOW_LENGTH = 640
+FFT_LENGTH = 1024
+# Windows that are computed at once.
+BLOCK_FRAMES = 256
+MEL_RANGE_HZ = (80, 7600)
+PITCH_RANGE_HZ = (70, 550)
+# 70 dB below full scale. It drowns the noise of the room between words.
+POWER_FLOOR = 1e-7
+# Of two periods with about the same correlation, the shorter one is taken.
+OCTAVE_COST = 0.02
+VOICED_CORRELATION = 0.5
+MEDIAN_FRAMES = 5
+
+
+class Analysis(NamedTuple):
+    """The quantities that the further features of a block of windows are computed from.
+
+    Attributes
+    ----------
+    power : np.ndarray, shape (windows, bins)
+        Power spectrum, relative to full scale.
+    period, correlation : np.ndarray, shape (windows,)
+        See `strongest_period`.
+    """
+
+    power: np.ndarray
+    period: np.ndarray
+    correlation: np.ndarray
+
+
+# The names of each feature's columns, and how they are computed from an `Analysis`.
+FURTHER_FEATURES = (
+    # log10 of the power in each mel band.
+    (
+        tuple(f"mel_{number}" for number in range(1, MEL_BANDS + 1)),
+        lambda it: np.log10(it.power @ mel_filter_bank().T + POWER_FLOOR),
+    ),
+    # log10 of the power in all bands.
+    (("log_energy",), lambda it: np.log10(it.power.sum(axis=1) + POWER_FLOOR)),
+    # Octaves above 100 Hz; `compute_further_features` smooths and interpolates them.
+    (("pitch_octaves",), lambda it: np.log2(FRAMES.sample_rate_hz / 100 / it.period)),
+    # Decibels.
+    (("harmonics_to_noise",), lambda it: 10 * np.log10(it.correlation / (1 - it.correlation))),
+    # 1 where there is a pitch, otherwise 0.
+    (("voiced",), lambda it: it.correlation > VOICED_CORRELATION),
 )
-ALL_NAMES = FEATURE_NAMES + FURTHER_NAMES
+FURTHER_NAMES = tuple(name for names, _ in FURTHER_FEATURES for name in names)
+# Raised whenever an existing feature gets other values; a new feature needs only its name.
 FURTHER_VERSION = 1
 
 
 class FeatureSet(NamedTuple):
-    """Features that are extracted and stored together."""
+    """The names of some columns of a frame, and the version of their values."""
 
     names: tuple[str, ...]
     version: int
@@ -50,34 +95,22 @@ FEATURE_SETS = {
     "original": FeatureSet(FEATURE_NAMES, FEATURE_VERSION),
     "further": FeatureSet(FURTHER_NAMES, FURTHER_VERSION),
 }
+ALL_NAMES = FEATURE_NAMES + FURTHER_NAMES
 
 
-def feature_names(sets) -> tuple[str, ...]:
-    """Return the names of the features of some sets, in the order of `FEATURE_SETS`."""
-    return tuple(name for key, each in FEATURE_SETS.items() if key in sets for name in each.names)
+def feature_names(sets: Collection[str]) -> tuple[str, ...]:
+    """Return the features of the given sets, in the order of `FEATURE_SETS`."""
+    chosen = (FEATURE_SETS[key].names for key in FEATURE_SETS if key in sets)
+    return tuple(name for names in chosen for name in names)
 
 
-def columns_of(names) -> list[int]:
-    """Return the columns of some features among all."""
+def columns_of(names: Sequence[str]) -> list[int]:
+    """Return the column of each feature in a frame with `ALL_NAMES`."""
     return [ALL_NAMES.index(name) for name in names]
 
 
-# A window long enough for two periods of a low voice, round the centre of each frame.
-WINDOW_LENGTH = 640
-FFT_LENGTH = 1024
-BLOCK_FRAMES = 256
-MEL_RANGE_HZ = (80, 7600)
-PITCH_RANGE_HZ = (70, 550)
-# What is 70 dB below full scale counts as nothing, so that a room's own hiss does not.
-POWER_FLOOR = 1e-7
-# Of two periods that explain a frame about as well, the shorter one is taken.
-OCTAVE_COST = 0.02
-VOICED_CORRELATION = 0.5
-MEDIAN_FRAMES = 5
-
-
-def extract_all_features(signal, sample_rate) -> np.ndarray:
-    """Compute the 36 features of every frame and the 30 further ones behind them.
+def extract_all_features(signal: ArrayLike, sample_rate: float) -> np.ndarray:
+    """Compute the original features of every frame, followed by the further ones.
 
     Parameters
     ----------
@@ -88,7 +121,7 @@ def extract_all_features(signal, sample_rate) -> np.ndarray:
 
     Returns
     -------
-    np.ndarray, shape (frames, 66), float64
+    np.ndarray, shape (frames, features), float64
         Columns in the order of `ALL_NAMES`.
 
     Raises
@@ -99,52 +132,51 @@ def extract_all_features(signal, sample_rate) -> np.ndarray:
     return compute_all_features(resample(validate_signal(signal), sample_rate))
 
 
-def compute_all_features(signal) -> np.ndarray:
+def compute_all_features(signal: np.ndarray) -> np.ndarray:
     """Compute all features of a valid signal at 16 kHz; see `extract_all_features`."""
     return np.hstack([compute_features(signal), compute_further_features(signal)])
 
 
-def compute_further_features(signal) -> np.ndarray:
-    """Compute the 30 further features of every frame of a signal at 16 kHz.
+def compute_further_features(signal: np.ndarray) -> np.ndarray:
+    """Compute the further features of every frame of a valid signal at 16 kHz.
 
     Returns
     -------
-    np.ndarray, shape (frames, 30), float64
-        log10 of the power in each mel band and in all, relative to full scale; pitch in
-        octaves above 100 Hz, drawn through the frames without one; harmonics-to-noise
-        ratio in decibels; 1 where there is a pitch, otherwise 0.
+    np.ndarray, shape (frames, features), float64
+        Columns in the order of `FURTHER_NAMES`; see `FURTHER_FEATURES` for their units.
     """
     margin = (WINDOW_LENGTH - FRAMES.frame_length) // 2
     windows = frame(np.pad(normalise(signal), margin), WINDOW_LENGTH, FRAMES.hop_length)
-    blocks = [
-        features_of_windows(windows[start : start + BLOCK_FRAMES])
+    blocks = (
+        analyse(windows[start : start + BLOCK_FRAMES])
         for start in range(0, len(windows), BLOCK_FRAMES)
-    ]
-    features = np.concatenate(blocks)
+    )
+    features = np.concatenate(
+        [np.column_stack([compute(block) for _, compute in FURTHER_FEATURES]) for block in blocks]
+    )
     pitch, voiced = (FURTHER_NAMES.index(name) for name in ("pitch_octaves", "voiced"))
     features[:, pitch] = smooth_contour(features[:, pitch], features[:, voiced] > 0)
     return features
 
 
-def features_of_windows(windows) -> np.ndarray:
-    """Put the columns together: (frames, samples) to (frames, 30)."""
+def analyse(windows: np.ndarray) -> Analysis:
+    """Compute what the further features share, of windows of shape (windows, samples)."""
     shape = hann_window()
     spectrum = np.fft.rfft(windows * shape, FFT_LENGTH)
     power = (spectrum.real**2 + spectrum.imag**2) / shape.sum() ** 2
-    bands = np.log10(power @ mel_filter_bank().T + POWER_FLOOR)
-    energy = np.log10(power.sum(axis=1) + POWER_FLOOR)
-    # What lies below any voice would look like a very long period.
+    # Hum below any voice would be taken for a very long period.
     lowest = round(PITCH_RANGE_HZ[0] * FFT_LENGTH / FRAMES.sample_rate_hz)
-    period, correlation = strongest_period(np.hstack([0 * power[:, :lowest], power[:, lowest:]]))
-    harmonics_to_noise = 10 * np.log10(correlation / (1 - correlation))
-    pitch = np.log2(FRAMES.sample_rate_hz / 100 / period)
-    voiced = correlation > VOICED_CORRELATION
-    return np.column_stack([bands, energy, pitch, harmonics_to_noise, voiced])
+    without_hum = np.hstack([0 * power[:, :lowest], power[:, lowest:]])
+    return Analysis(power, *strongest_period(without_hum))
 
 
 @lru_cache
 def hann_window() -> np.ndarray:
-    """Return the window function, shape (samples,)."""
+    """Return the Hann window, sampled between its zeros; shape (samples,).
+
+    Equal to `scipy.signal.windows.hann(1281)[1::2]`. Written out because importing
+    SciPy takes longer than a whole prediction.
+    """
     return 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(WINDOW_LENGTH) + 0.5) / WINDOW_LENGTH)
 
 
@@ -152,9 +184,13 @@ def hann_window() -> np.ndarray:
 def mel_filter_bank() -> np.ndarray:
     """Triangles of height 1, spaced evenly in mel = 2595 log10(1 + f / 700 Hz).
 
+    Equal to `librosa.filters.mel(sr=16000, n_fft=1024, n_mels=26, fmin=80,
+    fmax=7600, htk=True, norm=None)`. Written out because importing librosa takes
+    longer than a whole prediction.
+
     Returns
     -------
-    np.ndarray, shape (26, bins)
+    np.ndarray, shape (MEL_BANDS, bins)
     """
     lowest, highest = (2595 * np.log10(1 + edge / 700) for edge in MEL_RANGE_HZ)
     edges = 700 * (10 ** (np.linspace(lowest, highest, MEL_BANDS + 2) / 2595) - 1)
@@ -164,27 +200,30 @@ def mel_filter_bank() -> np.ndarray:
     return np.minimum(rising, falling).clip(min=0)
 
 
-def strongest_period(power) -> tuple[np.ndarray, np.ndarray]:
-    """Find the highest peak of the autocorrelation, divided by that of the window.
+def strongest_period(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the highest peak of the autocorrelation of a windowed signal.
 
     Parameters
     ----------
-    power : np.ndarray, shape (frames, bins)
+    power : np.ndarray, shape (windows, bins)
 
     Returns
     -------
-    period : np.ndarray, shape (frames,)
-        In samples; the longest allowed where there is no peak.
-    correlation : np.ndarray, shape (frames,)
-        At that period, from 0.01 to 0.999.
+    period : np.ndarray, shape (windows,)
+        In samples; the longest of a voice where there is no peak.
+    correlation : np.ndarray, shape (windows,)
+        At that period, limited to 0.01 to 0.999.
     """
     high, low = (FRAMES.sample_rate_hz // pitch for pitch in PITCH_RANGE_HZ)
     lags = np.arange(low, high + 1)
     correlation = np.fft.irfft(power)[:, : high + 2]
+    # The floor lowers the correlation of a quiet window, which is noise.
     correlation = correlation / (correlation[:, :1] + POWER_FLOOR / FFT_LENGTH)
+    # The window function lowers it at long lags; dividing undoes that, as Boersma showed.
     correlation /= window_autocorrelation()[: high + 2]
     here = correlation[:, lags]
     peaks = (here >= correlation[:, lags - 1]) & (here > correlation[:, lags + 1])
+    # Every multiple of the period is also a peak; the cost per octave favours the shortest.
     scores = np.where(peaks, here - OCTAVE_COST * np.log2(lags / low), -1)
     best = np.where(peaks.any(axis=1), scores.argmax(axis=1), len(lags) - 1)
     at_best = np.where(peaks.any(axis=1), here[np.arange(len(here)), best], 0)
@@ -193,20 +232,20 @@ def strongest_period(power) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache
 def window_autocorrelation() -> np.ndarray:
-    """Autocorrelation of the window, 1 at a lag of 0."""
+    """Return the autocorrelation of the Hann window, 1 at a lag of 0."""
     correlation = np.fft.irfft(np.abs(np.fft.rfft(hann_window(), FFT_LENGTH)) ** 2)
     return correlation / correlation[0]
 
 
-def smooth_contour(values, valid) -> np.ndarray:
-    """Take the median of five valid values each, and draw a line through those that are not.
+def smooth_contour(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Smooth the valid values by a median of five, and interpolate the others linearly.
 
-    All are 0 if none is valid.
+    Without a valid value, all are 0.
     """
     (there,) = np.nonzero(valid)
     if not len(there):
         return np.zeros(len(values))
     padded = np.pad(values[there], MEDIAN_FRAMES // 2, "edge")
-    # Sorting, since numpy.median takes 10 ms to begin.
+    # Sorted, because the first call of numpy.median takes 10 ms.
     medians = np.sort(sliding_window_view(padded, MEDIAN_FRAMES))[:, MEDIAN_FRAMES // 2]
     return np.interp(np.arange(len(values)), there, medians)

@@ -139,7 +139,7 @@ AUGMENTATIONS = {
 CONDITIONS = {
     "noise": Condition("with white noise at 20 dB", lambda s, random: add_noise(s, 20, random)),
     "telephone": Condition(
-        "through a pass_telephone, 300 to 3400 Hz", lambda s, random: pass_telephone(s, 300, 3400)
+        "through a telephone, 300 to 3400 Hz", lambda s, random: pass_telephone(s, 300, 3400)
     ),
     "quiet": Condition("20 dB quieter", lambda s, random: attenuate(s)),
     "room": Condition(

@@ -1,10 +1,11 @@
-"""The recordings of EmoDB: where they are published, where they lie here, which they are."""
+"""The recordings of EmoDB: download, local folder and checksums."""
 
 import csv
 import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +15,15 @@ from utility.globalvars import DATA_DIRECTORY
 # File name, SHA-256 and listeners' judgement of each of the 535 recordings.
 MANIFEST_PATH = DATA_DIRECTORY / "emodb.csv"
 AUDIO_DIRECTORY = DATA_DIRECTORY / "wav"
-AUDIO_DIRECTORIES = (AUDIO_DIRECTORY,)
+AUDIO_VARIABLE = "SPEECH_EMOTION_AUDIO"
+NO_RECORDINGS = (
+    f"{AUDIO_DIRECTORY}: no recordings; get them with: python dataset.py download, "
+    "or name their folder with --audio DIR"
+)
 
 
 class Source(NamedTuple):
-    """Where an archive of the recordings is published, and its checksum if one is known."""
+    """The address of an archive of the recordings, and its checksum if one is published."""
 
     url: str
     checksum: str | None
@@ -33,145 +38,118 @@ SOURCES = (
 )
 
 
-def read_manifest() -> dict:
-    """Read the 535 published recordings: file name to its row of the manifest."""
+def read_manifest() -> dict[str, dict]:
+    """Read the row of the manifest for each of the 535 file names."""
     with MANIFEST_PATH.open(newline="", encoding="utf-8") as file:
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
-NO_RECORDINGS = (
-    f"{AUDIO_DIRECTORY}: no recordings; get them with: python dataset.py download, "
-    "or name their folder with --audio DIR"
-)
-
-
 def find_recordings_folder() -> Path | None:
-    """Return the folder of EmoDB's recordings, or None."""
-    named = os.environ.get("SPEECH_EMOTION_AUDIO")
-    if named:
-        return Path(named)
+    """Return $SPEECH_EMOTION_AUDIO if set, else data/wav if it holds recordings, else None."""
+    if folder := os.environ.get(AUDIO_VARIABLE):
+        return Path(folder)
     return AUDIO_DIRECTORY if any(AUDIO_DIRECTORY.glob("*.wav")) else None
 
 
-def known_audio_directory() -> Path | None:
-    """Return the first known folder that has recordings, None if none has."""
-    folders = (folder for folder in AUDIO_DIRECTORIES if any(folder.glob("*.wav")))
-    return next(folders, None)
-
-
-def find_audio_directory() -> Path:
-    """Return the first known folder that has recordings.
-
-    Raises
-    ------
-    DataError
-        If none has.
-    """
-    if folder := known_audio_directory():
+def require_recordings_folder() -> Path:
+    """Return the folder of the recordings, or raise a `DataError` if there is none."""
+    if folder := find_recordings_folder():
         return folder
-    raise DataError(
-        f"{AUDIO_DIRECTORY}: no recordings; get them with: python dataset.py download, "
-        "or name their folder with --audio DIR"
-    )
+    raise DataError(NO_RECORDINGS)
 
 
-def download(destination=AUDIO_DIRECTORY, sources=SOURCES, note=lambda message: None) -> None:
+def download(
+    destination: str | Path = AUDIO_DIRECTORY,
+    sources: Sequence[Source] = SOURCES,
+    note: Callable[[str], None] = lambda message: None,
+) -> None:
     """Fetch the recordings, check each one, and put them into a folder.
 
     Parameters
     ----------
     destination : path-like
-        Recordings that are there already and whole are not fetched again.
+        Intact recordings in it are not fetched again.
     sources : sequence of Source
         Tried in turn.
     note : callable
-        Takes a message for the user when a source fails.
+        Receives a message for the user when a source fails.
 
     Raises
     ------
     DataError
-        If no source gives all of the recordings. The folder then holds what it held.
+        If no source has all of the recordings. The folder is then unchanged.
     """
     destination = Path(destination)
     manifest = read_manifest()
-    missing = [
-        name
+    missing = {
+        name: row["sha256"]
         for name, row in manifest.items()
-        if not (destination / name).is_file()
-        or sha256((destination / name).read_bytes()) != row["sha256"]
-    ]
+        if not (destination / name).is_file() or sha256(destination / name) != row["sha256"]
+    }
     if not missing:
         return
     destination.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the destination, so that moving is renaming; what a killed run left is cleared.
+    # Beside the destination, so that moving is renaming. A killed run can have left it behind.
     staging = destination.parent / f".{destination.name}.download"
     try:
         for source in sources:
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
             try:
-                unpack(fetch(source, staging), missing, manifest, staging)
+                recordings = fetch(source, staging)
+                check(recordings, missing)
             except DataError as error:
                 note(f"{source.url}: {error}")
                 continue
             destination.mkdir(exist_ok=True)
             for name in missing:
-                (staging / name).replace(destination / name)
+                recordings[name].replace(destination / name)
             return
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     raise DataError(
-        f"{destination}: no source gave the recordings; run the command again, "
+        f"{destination}: no source has all recordings; run the command again, "
         "name another address with --source, or put the .wav files there by hand"
     )
 
 
-def fetch(source, folder) -> Path:
-    """Download an archive into a folder.
+def fetch(source: Source, folder: Path) -> dict[str, Path]:
+    """Download and unpack an archive into a folder, and return its files by their names.
 
     Raises
     ------
     DataError
-        If it cannot be fetched whole or has another checksum.
+        If it cannot be fetched completely, has another checksum or is damaged.
     """
     import pooch
     import requests
 
     pooch.get_logger().setLevel("ERROR")
-    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     try:
-        archive = pooch.retrieve(
-            source.url, source.checksum, fname="archive.zip", path=folder, downloader=downloader
+        files = pooch.retrieve(
+            source.url,
+            source.checksum,
+            fname="archive.zip",
+            path=folder,
+            downloader=pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30),
+            processor=pooch.Unzip(),
         )
     except (requests.RequestException, OSError, ValueError) as error:
         raise DataError(f"cannot be fetched ({error})") from error
-    return Path(archive)
-
-
-def unpack(archive, names, manifest, folder) -> None:
-    """Take recordings out of an archive, wherever they lie in it, and check each.
-
-    Raises
-    ------
-    DataError
-        If the archive is damaged or lacks a recording, or one has another checksum.
-    """
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(archive) as content:
-            members = {Path(member).name: member for member in content.namelist()}
-            recordings = {name: content.read(members[name]) for name in names if name in members}
     except Exception as error:  # a damaged archive can raise anything at all
         raise DataError(f"the archive is damaged ({error})") from error
-    for name in names:
+    return {Path(file).name: Path(file) for file in files}
+
+
+def check(recordings: dict[str, Path], checksums: dict[str, str]) -> None:
+    """Raise a `DataError` if one of the recordings is missing or has another checksum."""
+    for name, checksum in checksums.items():
         if name not in recordings:
             raise DataError(f"the archive lacks {name}")
-        if sha256(recordings[name]) != manifest[name]["sha256"]:
+        if sha256(recordings[name]) != checksum:
             raise DataError(f"{name} in the archive is not the published recording")
-        (folder / name).write_bytes(recordings[name])
 
 
-def sha256(content) -> str:
-    """Return the SHA-256 of some bytes in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

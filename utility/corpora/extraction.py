@@ -16,7 +16,13 @@ from utility.corpora.corpus import (
 )
 from utility.corpora.emodb import read_manifest
 from utility.corpora.frames import FORMAT_VERSION
-from utility.corpora.naming import CORPORA, of_classes, rows_by_name, rows_of_manifest
+from utility.corpora.naming import (
+    CORPORA,
+    keep_classes,
+    read_manifest_rows,
+    read_names,
+    suggest_emotion,
+)
 from utility.errors import DataError, SignalError
 from utility.furtherFeatures import ALL_NAMES, FEATURE_SETS, compute_all_features
 from utility.globalvars import BERLIN, EMOTION_LABELS, FRAMES, ROOT
@@ -51,9 +57,9 @@ def find_utterances(audio: Path, name, manifest=None, classes=(), note=ignore) -
     """
     foreign = []
     if manifest:
-        rows = rows_of_manifest(manifest, audio)
+        rows = read_manifest_rows(manifest, audio)
     else:
-        rows, foreign = rows_by_name(audio, CORPORA[name])
+        rows, foreign = read_names(audio, CORPORA[name])
     if not rows and not foreign:
         raise DataError(f"{manifest or audio}: no .wav files; name their folder with --audio")
     if not rows:
@@ -63,9 +69,10 @@ def find_utterances(audio: Path, name, manifest=None, classes=(), note=ignore) -
     for emotion in classes:
         if all(row["emotion"] != emotion for row in rows):
             note(f"--classes {emotion}: no recording has that emotion")
-    rows, left_out = of_classes(rows, classes)
+    rows, left_out = keep_classes(rows, classes)
     for emotion, count in sorted(left_out.items()):
-        note(f"left out {count} of {emotion}; to keep them: --classes {emotion}")
+        meant = suggest_emotion(emotion)
+        note(f"left out {count} of {emotion}{meant or f'; to keep them: --classes {emotion}'}")
     if not rows:
         raise DataError(
             f"no recording has one of the emotions {', '.join(EMOTION_LABELS)}; "

@@ -1,20 +1,22 @@
-"""What the recordings of a data set are called, and what their names say.
+"""List the recordings of a corpus, from their file names or from a manifest.
 
-A row of `CORPORA` is all it takes to add a data set whose file names say everything;
-for any other there is a manifest, a table of files.
+A corpus whose file names tell the emotion and the speaker needs one entry of `CORPORA`.
+Any other needs a manifest, a CSV table of its files.
 """
 
 import csv
+import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from utility.errors import DataError
 from utility.globalvars import EMOTION_LABELS, EMOTIONS
 
-COLUMNS = ("file", "emotion", "speaker", "text", "split")
+MANIFEST_COLUMNS = ("file", "emotion", "speaker", "text", "split")
 SPLIT_NAMES = ("train", "test")
-# What tables call the seven.
+# Other names of the seven emotions, as manifests use them.
 SYNONYMS = {
     "angry": "anger",
     "bored": "boredom",
@@ -29,37 +31,46 @@ SYNONYMS = {
 
 
 class Naming(NamedTuple):
-    """How a data set names its recordings.
+    """How a corpus names its recordings.
 
     Attributes
     ----------
     pattern : re.Pattern
-        Found in the path below the folder; its groups are speaker, emotion and text.
+        Searched in the path below the folder; its groups are speaker, emotion and text.
     emotions : dict of str to str
-        The name of each emotion by its code in lower case. The seven are named as in
-        EmoDB; for others the data set's own name is taken.
-    without : frozenset of str
-        File names of recordings that are known to hold nothing.
+        The emotion for each code in lower case. The seven are named as in EmoDB, others
+        as in the corpus itself.
+    empty : frozenset of str
+        File names of recordings that are known to hold no sound.
     """
 
     pattern: re.Pattern
-    emotions: dict
-    without: frozenset = frozenset()
+    emotions: dict[str, str]
+    empty: frozenset[str] = frozenset()
 
 
-def naming(pattern, **options) -> Naming:
-    """Compile a pattern that ignores case."""
+def make_naming(pattern: str, **options) -> Naming:
+    """Compile a pattern of file names without .wav, ignoring case."""
     return Naming(re.compile(rf"(?:^|/){pattern}\.wav$", re.IGNORECASE), **options)
 
 
+THREE_LETTERS = {
+    "ang": "anger",
+    "dis": "disgust",
+    "fea": "anxiety/fear",
+    "hap": "happiness",
+    "neu": "neutral",
+    "sad": "sadness",
+    "sur": "surprise",
+}
 CORPORA = {
-    # Speaker, text, emotion, version: 03a01Fa.wav
-    "berlin": naming(
+    # Speaker, text, emotion, take: 03a01Fa.wav
+    "berlin": make_naming(
         r"(?P<speaker>\d{2})(?P<text>[ab]\d{2})(?P<emotion>[WLEAFTN])(?P<version>[a-z])",
         emotions={emotion.letter.lower(): emotion.label for emotion in EMOTIONS},
     ),
-    # Spoken audio (03-01) alone: emotion, intensity, text, repetition, actor.
-    "ravdess": naming(
+    # Only speech (03-01): emotion, intensity, text, repetition, actor.
+    "ravdess": make_naming(
         r"03-01-(?P<emotion>0[1-8])-\d{2}-(?P<text>\d{2})-(?P<version>\d{2})-(?P<speaker>\d{2})",
         emotions={
             "01": "neutral",
@@ -72,7 +83,7 @@ CORPORA = {
             "08": "surprise",
         },
     ),
-    "emovo": naming(
+    "emovo": make_naming(
         r"(?P<emotion>neu|dis|gio|pau|rab|sor|tri)-(?P<speaker>[fm]\d)-(?P<text>[a-z]+\d)",
         emotions={
             "neu": "neutral",
@@ -84,8 +95,8 @@ CORPORA = {
             "tri": "sadness",
         },
     ),
-    # DC/a01.wav as published, DC_a01.wav as often passed on. The number is one of the emotion.
-    "savee": naming(
+    # DC/a01.wav as published, DC_a01.wav in common copies. The texts are numbered per emotion.
+    "savee": make_naming(
         r"(?P<speaker>DC|JE|JK|KL)[/_](?P<text>(?P<emotion>sa|su|[adfhn])\d{2})",
         emotions={
             "a": "anger",
@@ -97,8 +108,8 @@ CORPORA = {
             "su": "surprise",
         },
     ),
-    # One name lacks a letter: OA_bite_neutral.wav.
-    "tess": naming(
+    # The F is missing in one name: OA_bite_neutral.wav.
+    "tess": make_naming(
         r"(?P<speaker>OA|YA)F?_(?P<text>[^_/]+)_(?P<emotion>[^/]+)",
         emotions={
             "angry": "anger",
@@ -112,36 +123,21 @@ CORPORA = {
             "pleasant_surprised": "surprise",
         },
     ),
-    "cremad": naming(
+    "cremad": make_naming(
         r"(?P<speaker>1\d{3})_(?P<text>[A-Z]{3})_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_[A-Z]{1,2}",
-        emotions={
-            "ang": "anger",
-            "dis": "disgust",
-            "fea": "anxiety/fear",
-            "hap": "happiness",
-            "neu": "neutral",
-            "sad": "sadness",
-        },
-        without=frozenset({"1076_MTI_SAD_XX.wav"}),
+        emotions=THREE_LETTERS,
+        empty=frozenset({"1076_MTI_SAD_XX.wav"}),
     ),
-    # Published as videos, whose sound has to be taken out: act 1 - blk 4 - ang - HI.wav
-    "dafex": naming(
+    # Published as videos; extract the sound first: act 1 - blk 4 - ang - HI.wav
+    "dafex": make_naming(
         r"act (?P<speaker>\d) - blk (?P<version>\d) - (?P<emotion>[a-z]{3}) - [^/]*",
-        emotions={
-            "ang": "anger",
-            "dis": "disgust",
-            "fea": "anxiety/fear",
-            "hap": "happiness",
-            "neu": "neutral",
-            "sad": "sadness",
-            "sur": "surprise",
-        },
+        emotions=THREE_LETTERS,
     ),
 }
 
 
-def rows_by_name(audio, naming) -> tuple[list[dict], list[str]]:
-    """Read off the names of the recordings in a folder, and in those below, what they say.
+def read_names(audio: Path, naming: Naming) -> tuple[list[dict], list[str]]:
+    """Read emotion, speaker and text from the file names in a folder and its subfolders.
 
     Parameters
     ----------
@@ -151,56 +147,57 @@ def rows_by_name(audio, naming) -> tuple[list[dict], list[str]]:
     Returns
     -------
     rows : list of dict
-        With `COLUMNS` and version, in the order of their paths.
+        With `MANIFEST_COLUMNS` and version, in the order of their paths.
     foreign : list of str
-        Paths of WAV files that are none of the data set.
+        Paths of WAV files that do not belong to the corpus.
     """
     rows, foreign = [], []
     for path in sorted(path for path in audio.rglob("*") if path.suffix.lower() == ".wav"):
         file = path.relative_to(audio).as_posix()
         match = naming.pattern.search(file)
-        said = match.groupdict() if match else {}
-        emotion = naming.emotions.get(said.get("emotion", "").lower())
+        parts = match.groupdict() if match else {}
+        emotion = naming.emotions.get(parts.get("emotion", "").lower())
         if emotion is None:
             foreign.append(file)
-        elif path.name not in naming.without:
+        elif path.name not in naming.empty:
             rows.append(
                 {
                     "file": file,
                     "emotion": emotion,
-                    "speaker": said["speaker"].upper(),
-                    "text": said.get("text", "").lower(),
+                    "speaker": parts["speaker"].upper(),
+                    "text": parts.get("text", "").lower(),
                     "split": "",
-                    "version": said.get("version", "").lower(),
+                    "version": parts.get("version", "").lower(),
                 }
             )
     return rows, foreign
 
 
-def rows_of_manifest(path, audio) -> list[dict]:
-    """Read a table of recordings.
+def read_manifest_rows(path: str | Path, audio: Path) -> list[dict]:
+    """Read and check a manifest.
 
     Parameters
     ----------
     path : path-like
-        A CSV file with the columns file and emotion, and if they are known speaker,
-        text and split (train or test). Files are named below `audio`.
+        A CSV file with the columns file and emotion and optionally speaker, text and
+        split (train or test). Files are relative to `audio`.
     audio : Path
 
     Returns
     -------
     list of dict
-        With `COLUMNS` and version. Without a speaker, each recording is one of its own.
+        With `MANIFEST_COLUMNS` and version. A recording without a speaker counts as a
+        speaker of its own.
 
     Raises
     ------
     DataError
-        If the table cannot be read, or rows are wrong: all of these are named.
+        If the table cannot be read. If rows are wrong, the message names all of them.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             header = file.readline()
-            # As spreadsheets of some countries write it.
+            # Spreadsheets write semicolons where the comma is the decimal sign.
             delimiter = max(",;\t", key=header.count)
             file.seek(0)
             table = csv.DictReader(file, delimiter=delimiter, strict=True)
@@ -211,15 +208,15 @@ def rows_of_manifest(path, audio) -> list[dict]:
         raise DataError(f"{path}: {error.strerror}; check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a table in CSV ({error}); save it as CSV in UTF-8") from error
-    missing = [name for name in COLUMNS[:2] if name not in columns]
+    missing = [name for name in MANIFEST_COLUMNS[:2] if name not in columns]
     if missing:
         raise DataError(f"{path}: has no column {' and '.join(missing)}; name it in the first line")
     if not rows:
         raise DataError(f"{path}: has no rows; list recordings below the first line")
     seen, problems, read = {}, [], []
     for line, row in rows:
-        cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
-        if wrong := problem_of(cells, audio, seen, surplus=None in row):
+        cells = {name: (row.get(name) or "").strip() for name in MANIFEST_COLUMNS}
+        if wrong := find_problem(cells, audio, seen, surplus=None in row):
             problems.append(f"{path}, line {line}: {wrong}")
         seen.setdefault(cells["file"], line)
         cells["emotion"] = SYNONYMS.get(cells["emotion"].lower(), cells["emotion"].lower())
@@ -230,14 +227,14 @@ def rows_of_manifest(path, audio) -> list[dict]:
     return read
 
 
-def problem_of(cells, audio, seen, surplus) -> str:
-    """Say what is wrong with a row of a manifest; nothing if nothing is."""
+def find_problem(cells: dict, audio: Path, seen: dict, surplus: bool) -> str:
+    """Return the first problem of a row of a manifest, or an empty string."""
     if surplus:
-        return "more cells than columns; quote what holds a comma"
+        return "more cells than columns; put cells that contain a comma in quotes"
     if not cells["file"]:
         return "no file"
     if cells["file"] in seen:
-        return f"{cells['file']} is in line {seen[cells['file']]}, too"
+        return f"{cells['file']} is also in line {seen[cells['file']]}"
     if not (audio / cells["file"]).is_file():
         return f"{audio / cells['file']}: no such file"
     if not cells["emotion"]:
@@ -247,8 +244,8 @@ def problem_of(cells, audio, seen, surplus) -> str:
     return ""
 
 
-def of_classes(rows, further) -> tuple[list[dict], dict]:
-    """Keep the rows whose emotion is one of the seven, or named as a further class.
+def keep_classes(rows: list[dict], further: Sequence[str]) -> tuple[list[dict], dict[str, int]]:
+    """Keep the rows whose emotion is one of the seven or a further class.
 
     Parameters
     ----------
@@ -259,7 +256,7 @@ def of_classes(rows, further) -> tuple[list[dict], dict]:
     -------
     rows : list of dict
     left_out : dict of str to int
-        How many rows of each other emotion there were.
+        The number of dropped rows of each other emotion.
     """
     classes = {*EMOTION_LABELS, *further}
     left_out = {}
@@ -267,3 +264,9 @@ def of_classes(rows, further) -> tuple[list[dict], dict]:
         if row["emotion"] not in classes:
             left_out[row["emotion"]] = left_out.get(row["emotion"], 0) + 1
     return [row for row in rows if row["emotion"] in classes], left_out
+
+
+def suggest_emotion(name: str) -> str:
+    """Return "; did you mean ...?" if a name is almost that of a known emotion, else nothing."""
+    close = difflib.get_close_matches(name, [*EMOTION_LABELS, *SYNONYMS], n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else ""

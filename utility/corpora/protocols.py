@@ -1,4 +1,4 @@
-"""How a data set is divided into what is trained on and what is reported on."""
+"""Protocols: how a corpus is divided into folds of a training part and a test part."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -13,50 +13,50 @@ FOLD_COUNT = 10
 
 
 class Fold(NamedTuple):
-    """One division of a corpus: utterance numbers to train on and to report on."""
+    """One division of a corpus; `train` and `test` hold utterance numbers."""
 
     name: str
     train: np.ndarray
     test: np.ndarray
 
 
-def holdout(corpus, seed=0) -> list[Fold]:
-    """Put a random 30 % aside, as the 2018 project did, whatever the seed.
+def holdout(corpus, seed: int = 0) -> list[Fold]:
+    """Test on the same random 30 % as the 2018 project, whatever the seed.
 
-    Every speaker is on both sides, so the figure flatters; `loso` does not.
+    Every speaker is in both parts, so the scores are too high; those of `loso` are not.
     """
     from sklearn.model_selection import train_test_split
 
     if len(corpus) < 2:
-        raise DataError("a corpus of one utterance cannot be split; extract more recordings")
+        raise DataError("a corpus of one utterance cannot be divided; extract more recordings")
     train, test = train_test_split(
         np.arange(len(corpus)), test_size=HOLDOUT_SHARE, random_state=HOLDOUT_SEED
     )
     return [Fold("holdout", train, test)]
 
 
-def loso(corpus, seed=0) -> list[Fold]:
-    """Leave one speaker out: a fold a speaker, tested on a voice never heard."""
+def loso(corpus, seed: int = 0) -> list[Fold]:
+    """Leave one speaker out: one fold per speaker, tested on a voice not trained on."""
     return leave_one_out("speaker", corpus.speaker)
 
 
-def loto(corpus, seed=0) -> list[Fold]:
-    """Leave one text out: a fold a sentence, since the same ones recur on both sides of `loso`."""
+def loto(corpus, seed: int = 0) -> list[Fold]:
+    """Leave one text out: one fold per sentence, because `loso` has each in both parts."""
     return leave_one_out("text", corpus.text)
 
 
-def leave_one_out(name, groups) -> list[Fold]:
-    """Make a fold of each group, in the order of their names."""
+def leave_one_out(name: str, groups: np.ndarray) -> list[Fold]:
+    """Make one fold per group, in the order of their names."""
     return [
         Fold(f"{name} {group}", np.flatnonzero(groups != group), np.flatnonzero(groups == group))
         for group in np.unique(groups)
     ]
 
 
-def kfold(corpus, seed=0) -> list[Fold]:
-    """Shuffle into ten folds with the emotions in equal shares, anew with each seed.
+def kfold(corpus, seed: int = 0) -> list[Fold]:
+    """Stratified ten-fold cross-validation, shuffled by the seed.
 
-    What most papers report; speakers are on both sides, so the figure flatters.
+    Most papers report this. Every speaker is in both parts, so the scores are too high.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -69,12 +69,12 @@ def kfold(corpus, seed=0) -> list[Fold]:
     ]
 
 
-def split(corpus, seed=0) -> list[Fold]:
-    """Test on what a manifest says is for that, and train on everything else."""
+def given_split(corpus, seed: int = 0) -> list[Fold]:
+    """Test on the utterances that the manifest marks with "test", and train on all others."""
     test = corpus.split == "test"
     if test.all() or not test.any():
-        raise DataError("--evaluate split: give the manifest a column split, train and test")
+        raise DataError("--evaluate split: the manifest needs a column split with train and test")
     return [Fold("split", np.flatnonzero(~test), np.flatnonzero(test))]
 
 
-SPLITS = {"holdout": holdout, "loso": loso, "loto": loto, "kfold": kfold, "split": split}
+PROTOCOLS = {"holdout": holdout, "loso": loso, "loto": loto, "kfold": kfold, "split": given_split}

@@ -13,11 +13,14 @@ from utility.errors import DataError
 from utility.network.hyperparameters import MOST_MEMBERS, Hyperparameters
 from utility.network.training_set import TrainingSet
 from utility.network.voice import Statistics, adapt
+from utility.network.weights import Weights
 
 # Fraction of the training speakers that validate choices, rounded up: 3 of 10.
 VALIDATION_SHARE = 0.25
 # Groups of speakers that are left out in turn to fit a temperature.
 SPEAKER_GROUPS = 3
+# Clips on which the two definitions of the network are compared after each training.
+COMPARED_CLIPS = 4
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,18 @@ def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
     WeightsError
         If the NumPy definition of the network does not compute the same as Keras.
     """
+    from utility.network.agreement import check_definitions_agree
     from utility.network.model import model_arrays
 
+    training_set, hyperparameters = experiment.training_set, experiment.hyperparameters
     seed = experiment.seed * MOST_MEMBERS + member
     progress = f"network {member + 1}"
-    model, history = experiment.fit(experiment.training_set, progress, seed=seed, epochs=epochs)
+    model, history = experiment.fit(training_set, progress, seed=seed, epochs=epochs)
+    statistics = experiment.measure_statistics()
+    weights = Weights(hyperparameters, [], statistics, emotions=training_set.emotions)
+    some = training_set.variants[0][:COMPARED_CLIPS]
+    clips = [table.take(hyperparameters.columns, axis=1) for table in some]
+    check_definitions_agree(model, weights, clips)
     return model_arrays(model), history
 
 

@@ -1,42 +1,66 @@
-"""The forward pass of the networks in NumPy, so that prediction starts at once.
+"""The forward pass of the two networks in NumPy, so that prediction starts at once.
 
-Importing TensorFlow takes seconds, a clip through the network milliseconds.
-`utility.network.model` is the definition. The two networks here repeat those of the same
-name, for clips without padding, and a test holds them together.
+Importing TensorFlow takes seconds, a clip through the network milliseconds. The
+functions here compute, for clips without padding, the same as those of the same name in
+`utility.network.model`. A changed layer has to be changed in both files, see
+`utility.network.agreement`.
 """
+
+import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from utility.errors import WeightsError
 from utility.globalvars import LARGEST_DEVIATION, VARIANCE_FLOOR
+from utility.network.weights import Weights
 
 # Clips that go through the layers together.
 BATCH_CLIPS = 16
+REMEDY = "train again, or make inference.py compute the same as model.py in utility/network"
 
 
-def predict_frames(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Tell how likely each emotion is in each clip, and where the networks listened.
+class MemberArrays(dict):
+    """The arrays of a member by their paths; `unread` are those that nothing has read yet."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        super().__init__(arrays)
+        self.unread = set(arrays)
+
+    def __getitem__(self, path: str) -> np.ndarray:
+        self.unread.discard(path)
+        return super().__getitem__(path)
+
+    def __missing__(self, path: str):
+        raise ValueError(f"they lack {path}")
+
+
+def predict_frames(
+    weights: Weights, clips: Sequence[np.ndarray]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Predict the emotion of each clip, and return the attention to its frames.
 
     Parameters
     ----------
     weights : Weights
     clips : sequence of np.ndarray, shape (frames, features)
-        At least one; each as `extract_all_features` gives it.
+        At least one. Columns after those that the network reads are ignored.
 
     Returns
     -------
     probabilities : np.ndarray, shape (clips, emotions)
         In the order of `weights.emotions`; the mean over members, at the temperature.
     attention : list of np.ndarray, shape (frames,)
-        For each clip, the share of the attention that each frame got, averaged
-        over members and heads; sums to 1.
+        For each clip, the share of the attention on each frame, averaged over
+        members and heads; sums to 1.
 
     Raises
     ------
     WeightsError
-        If the arrays are not those of the network that the hyperparameters name.
+        If the arrays are not those of the network, or some of them are not used.
     """
-    # Of similar length, since a batch takes memory for the longest times their number.
+    weights = dataclasses.replace(weights, members=[*map(MemberArrays, weights.members)])
+    # By length, because the memory of a batch grows with its longest clip.
     order = sorted(range(len(clips)), key=lambda number: len(clips[number]))
     probabilities = np.empty((len(clips), len(weights.emotions)), np.float32)
     attention = [None] * len(clips)
@@ -51,18 +75,20 @@ def predict_frames(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
             probabilities[numbers] = rows
             for number, share in zip(numbers, shares, strict=True):
                 attention[number] = share
+        if unread := sorted(set().union(*(arrays.unread for arrays in weights.members))):
+            raise ValueError(f"utility/network/inference.py does not read {', '.join(unread)}")
     except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"weights do not fit their network ({error}); train anew") from error
+        raise WeightsError(f"weights do not fit their network: {error}; {REMEDY}") from error
     return probabilities, attention
 
 
-def predict_batch(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Do the work of `predict_frames` for some clips, which go through each layer together."""
-    hyperparameters = weights.hyperparameters
+def predict_batch(weights: Weights, clips: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Predict clips that go through each layer together; see `predict_frames`."""
+    hyperparameters, feature_count = weights.hyperparameters, len(weights.statistics.mean)
     make_steps, *network = NETWORKS[hyperparameters.network]
     with np.errstate(all="ignore"):
-        steps = [make_steps(frames[:, : len(weights.statistics.mean)], weights) for frames in clips]
-        outputs = [predict_with(arrays, network, steps) for arrays in weights.members]
+        steps = [make_steps(frames[:, :feature_count], weights) for frames in clips]
+        outputs = [predict_member(arrays, network, steps) for arrays in weights.members]
         members, attentions = zip(*outputs, strict=True)
         probabilities = apply_temperature(np.mean(members, axis=0), weights.temperature)
     attention = [np.mean(shares, axis=0) for shares in zip(*attentions, strict=True)]
@@ -72,8 +98,8 @@ def predict_batch(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
     ]
 
 
-def apply_temperature(probabilities, temperature) -> np.ndarray:
-    """Sharpen (below 1) or soften (above 1) probabilities, which keep their order.
+def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Sharpen (below 1) or soften (above 1) probabilities without changing their order.
 
     After C. Guo et al., "On calibration of modern neural networks", ICML 2017.
 
@@ -86,8 +112,8 @@ def apply_temperature(probabilities, temperature) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def predict_with(arrays, network, clips) -> tuple[np.ndarray, tuple]:
-    """Return the probabilities that one member gives to clips of steps, and its attention."""
+def predict_member(arrays: MemberArrays, network: list, clips: list) -> tuple[np.ndarray, tuple]:
+    """Return the probabilities of one member for clips of steps, and its attention."""
     make_inputs, pool = network
     outputs = bidirectional_lstm([make_inputs(steps, arrays) for steps in clips], arrays)
     pooled, attention = zip(*(pool(x, arrays) for x in outputs), strict=True)
@@ -95,21 +121,24 @@ def predict_with(arrays, network, clips) -> tuple[np.ndarray, tuple]:
 
 
 def spread_over_frames(shares, frame_count, hyperparameters) -> np.ndarray:
-    """Spread the attention of steps over their frames; those that were cut off get none."""
+    """Divide the attention to each step among its frames; frames that were cut off get none."""
     size = hyperparameters.frames_per_step
-    heard = min(frame_count, hyperparameters.padded_frames or frame_count)
-    sizes = np.minimum(size, heard - size * np.arange(len(shares)))
-    return np.pad(np.repeat(shares / sizes, sizes), (frame_count - heard, 0))
+    kept = min(frame_count, hyperparameters.padded_frames or frame_count)
+    # The last step may have fewer frames.
+    sizes = np.minimum(size, kept - size * np.arange(len(shares)))
+    # Longer clips keep their end, so the frames that were cut off come first.
+    return np.pad(np.repeat(shares / sizes, sizes), (frame_count - kept, 0))
 
 
 def attention_steps(frames, weights):
-    """Repeat `attention_steps` of utility.network.model."""
+    """Compute the steps of a clip from its frames."""
     size = weights.hyperparameters.frames_per_step
     standard = (frames - weights.statistics.mean) / weights.statistics.deviation
     standard = standard.astype(np.float32).clip(-LARGEST_DEVIATION, LARGEST_DEVIATION)
     own = (standard - standard.mean(axis=0)) / np.sqrt(standard.var(axis=0) + VARIANCE_FLOOR)
     slopes = np.diff(standard, axis=0, prepend=standard[:1])
     joined = np.concatenate([standard, own, slopes], axis=1)
+    # Sums over `size` frames each; only the last block can be shorter.
     starts = np.array(range(0, len(frames), size))
     sizes = np.diff(starts, append=len(frames))
     mean = np.add.reduceat(joined, starts) / sizes[:, np.newaxis].astype(np.float32)
@@ -119,12 +148,12 @@ def attention_steps(frames, weights):
 
 
 def attention_inputs(steps, arrays):
-    """Repeat `attention_network` of utility.network.model up to the LSTM."""
+    """Compute the layers of `attention_network` before the LSTM, for the steps of a clip."""
     return relu(dense(steps, arrays, "dense"))
 
 
 def attention_pool(x, arrays):
-    """Repeat `attention_network` of utility.network.model after the LSTM, for one clip."""
+    """Compute the layers of `attention_network` after the LSTM, and the attention to steps."""
     weights = softmax(x @ arrays["attention/kernel"], axis=0)
     mean = weights.T @ x
     squares = np.square(x[:, np.newaxis] - mean)
@@ -134,19 +163,19 @@ def attention_pool(x, arrays):
 
 
 def seed2018_steps(frames, weights):
-    """Repeat `seed2018_steps` of utility.network.model."""
-    heard = frames[-weights.hyperparameters.padded_frames :].astype(np.float32)
-    deviation = heard.std(axis=1, keepdims=True)
-    return (heard - heard.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-7)
+    """Standardise the last frames of a clip, each across its features."""
+    kept = frames[-weights.hyperparameters.padded_frames :].astype(np.float32)
+    deviation = kept.std(axis=1, keepdims=True)
+    return (kept - kept.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-7)
 
 
 def seed2018_inputs(steps, arrays):
-    """Repeat `seed2018_network` of utility.network.model up to the LSTM."""
+    """Compute the layers of `seed2018_network` before the LSTM, for the steps of a clip."""
     return relu(dense(relu(dense(steps, arrays, "dense_1")), arrays, "dense_2"))
 
 
 def seed2018_pool(x, arrays):
-    """Repeat `seed2018_network` of utility.network.model after the LSTM, for one clip."""
+    """Compute the layers of `seed2018_network` after the LSTM, and the attention to steps."""
     width = x.shape[1]
     u = softmax(dense(np.full(width, 1 / width, np.float32), arrays, "attention"), axis=0)
     weights = softmax(x @ u, axis=0)
@@ -160,38 +189,41 @@ NETWORKS = {
 
 
 def dense(x, arrays, name):
-    """Multiply by a kernel and add a bias."""
+    """Multiply by the kernel of a layer and add its bias."""
     return x @ arrays[f"{name}/kernel"] + arrays[f"{name}/bias"]
 
 
 def relu(x):
-    """Cut off what is below 0."""
+    """max(x, 0)."""
     return np.maximum(x, 0)
 
 
 def softmax(scores, axis):
-    """Exponentials that sum to 1 along an axis."""
+    """exp(x) / sum exp(x) along an axis."""
     exponentials = np.exp(scores - scores.max(axis=axis, keepdims=True))
     return exponentials / exponentials.sum(axis=axis, keepdims=True)
 
 
 def sigmoid(x):
-    """1 / (1 + exp(-x)), which no x overflows."""
+    """1 / (1 + exp(-x)), written so that it never overflows."""
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def bidirectional_lstm(clips, arrays):
-    """Read each clip in both directions; (steps, inputs) to (steps, 2 units).
+def bidirectional_lstm(clips: list[np.ndarray], arrays: MemberArrays) -> list[np.ndarray]:
+    """Run an LSTM over each clip in both directions: (steps, inputs) to (steps, 2 units).
 
-    Long short-term memory with the gates in Keras's order: input, forget, cell,
-    output. Both directions and all clips take a step together, until a clip ends.
+    Both directions of all clips take each step together, so that the loop has as many
+    steps as the longest clip.
     """
     cells = [f"bilstm/{direction}_lstm/lstm_cell" for direction in ("forward", "backward")]
     recurrent = np.stack([arrays[f"{cell}/recurrent_kernel"] for cell in cells])
     units = recurrent.shape[1]
-    # Longest first, so that those which still run are always the first ones.
+    # Longest clip first: the clips that have not ended are then always the first `running`,
+    # a slice instead of a mask.
     order = sorted(range(len(clips)), key=lambda number: -len(clips[number]))
     lengths = np.array([len(clips[number]) for number in order])
+    # The share of the inputs in the gates does not depend on the state, so it is computed for
+    # all steps at once: shape (steps, directions, clips, 4 units), backward clips reversed.
     inputs = np.zeros((lengths[0], 2, len(clips), 4 * units), np.float32)
     for place, number in enumerate(order):
         clip = clips[number]
@@ -202,13 +234,15 @@ def bidirectional_lstm(clips, arrays):
     for step, from_input in enumerate(inputs):
         running = np.count_nonzero(lengths > step)
         hidden, cell = hidden[:, :running], cell[:, :running]
+        # One product per direction. Keras's order of gates: input, forget, cell, output.
         gates = from_input[:, :running] + hidden @ recurrent
         update, forget = sigmoid(gates[..., :units]), sigmoid(gates[..., units : 2 * units])
         cell = forget * cell + update * np.tanh(gates[..., 2 * units : 3 * units])
         hidden = sigmoid(gates[..., 3 * units :]) * np.tanh(cell)
         outputs[step, :, :running] = hidden
-    read = [None] * len(clips)
+    # Back to the order of the clips, and the backward outputs to the order of time.
+    joined = [None] * len(clips)
     for place, number in enumerate(order):
         forward, backward = outputs[: lengths[place], 0, place], outputs[: lengths[place], 1, place]
-        read[number] = np.concatenate([forward, backward[::-1]], axis=1)
-    return read
+        joined[number] = np.concatenate([forward, backward[::-1]], axis=1)
+    return joined

@@ -1,0 +1,48 @@
+"""Check that Keras and NumPy compute the same network.
+
+`utility.network.model` and `utility.network.inference` both define the networks. A layer
+that is changed in only one of them would be trained but not predict, or the reverse.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from utility.errors import WeightsError
+from utility.network.inference import predict_frames
+from utility.network.model import model_arrays
+from utility.network.training import predict_with_keras
+from utility.network.weights import Weights
+
+TOLERANCE = 1e-3
+
+
+def check_definitions_agree(
+    model: keras.Model, weights: Weights, clips: Sequence[np.ndarray]
+) -> None:
+    """Compare the probabilities of a trained model in Keras and in NumPy.
+
+    Parameters
+    ----------
+    model : keras.Model
+    weights : Weights
+        The hyperparameters, statistics and emotions of the model. Its members and
+        temperature are not used.
+    clips : sequence of np.ndarray, shape (frames, features)
+        A few real ones, with the columns that the network reads.
+
+    Raises
+    ------
+    WeightsError
+        If the probabilities differ, or an array is not used by both.
+    """
+    weights = dataclasses.replace(weights, members=[model_arrays(model)], temperature=1.0)
+    in_keras = predict_with_keras(model, clips, weights.hyperparameters)
+    difference = np.abs(predict_frames(weights, clips)[0] - in_keras).max()
+    if not difference <= TOLERANCE:
+        raise WeightsError(
+            f"the two definitions of the network disagree by {difference:.2g} on the same frames; "
+            "make utility/network/model.py and utility/network/inference.py compute the same"
+        )
