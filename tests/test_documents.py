@@ -1,9 +1,11 @@
-"""What the README says is so: its commands, its output, its figures, its files."""
+"""The README, docs/ and the model card are true: commands, output, figures, files."""
 
+import argparse
 import importlib
 import json
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -16,16 +18,35 @@ from utility.evaluation.report import describe_run, interval, percent
 from utility.evaluation.report import test_section as section_of_tests
 from utility.globalvars import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-MODEL_CARD = (ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")
+PATHS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "MODEL_CARD.md"]
+DOCUMENTS = {path.stem: path.read_text(encoding="utf-8") for path in PATHS}
+README, MODEL_CARD = DOCUMENTS["README"], DOCUMENTS["MODEL_CARD"]
+TEXT = "\n".join(DOCUMENTS.values())
 RESULTS = ROOT / "results"
 RUNS = sorted(path.parent for path in RESULTS.glob("*/metrics.json"))
+MAIN_RUNS = {  # rows of the README's table: the run and the test behind each
+    "**a new speaker** (leave one speaker out, 5 seeds)": ("loso", CLEAN),
+    "… adapted with 10 unlabelled clips of the speaker": ("loso", "calibrated_10"),
+    "… adapted with all clips of the speaker, the tested one included": (
+        "loso",
+        "calibrated_speaker",
+    ),
+    "… through a telephone": ("loso", "telephone"),
+    "… in a reverberant room": ("loso", "room"),
+    "… one network, hyperparameters searched within each fold": ("nested", CLEAN),
+    "**known speakers** (the random split of 2018, 3 seeds)": ("holdout", CLEAN),
+    "… the network of 2018": ("seed2018", CLEAN),
+}
+PEER = "**for comparison**: linear SVM, openSMILE ComParE 2016, a new speaker"
+WA, UAR = "weighted_accuracy", "unweighted_average_recall"
+ROOMS = ("corpora", "network", "evaluation", "prediction")
 NETWORKS = {"default": "ours", "seed2018": "2018 network (`--preset seed2018`)"}
 
 
 def block(name):
-    """Return the code block that follows the comment of this name."""
-    return re.search(rf"<!-- {name} -->\n```\w+\n(.*?)\n```", README, re.DOTALL)[1]
+    """Return the code block that follows the comment of this name in any document."""
+    (text,) = re.findall(rf"<!-- {name} -->\n```\w+\n(.*?)\n```", TEXT, re.DOTALL)
+    return text
 
 
 def read_json(path):
@@ -42,11 +63,12 @@ def test_the_shown_output_is_real(run_command):
 
 
 @pytest.mark.parametrize(
-    "name", ["json", "csv", "timeline", "subtitles", "stream", "library", "compare"]
+    "name",
+    ["json", "csv", "timeline", "subtitles", "stream", "compare", "library", "library details"],
 )
 def test_the_shown_commands_print_what_is_shown(name, run_command):
     code = block(name)
-    if name == "library":
+    if name.startswith("library"):
         done = run_command("-c", code)
     else:
         command, _, path = code.partition(" < ")
@@ -56,15 +78,15 @@ def test_the_shown_commands_print_what_is_shown(name, run_command):
     assert done.returncode == ("missing" in code)
 
 
-def commands_of_the_readme():
-    """Return the words of every command of the project, a pipe's last, without what starts it."""
-    blocks = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
+def shown_commands():
+    """Return the words of every command of the project, a pipe's last, without its python."""
+    blocks = re.findall(r"```sh\n(.*?)\n```", TEXT, re.DOTALL)
     lines = [line.split(" | ")[-1] for text in blocks for line in text.splitlines()]
     words = [shlex.split(line, comments=True) for line in lines]
     return [line[1:] for line in words if line[:1] == ["python"]]
 
 
-@pytest.mark.parametrize("words", commands_of_the_readme(), ids=" ".join)
+@pytest.mark.parametrize("words", shown_commands(), ids=" ".join)
 def test_every_command_is_one_that_the_program_knows(words):
     program, *options = words[1:] if words[0] == "-m" else words
     parser = importlib.import_module(program.removesuffix(".py")).build_parser()
@@ -75,20 +97,58 @@ def test_every_command_is_one_that_the_program_knows(words):
 def test_the_speed_table_is_that_of_the_results():
     results = read_json(ROOT / "benchmarks" / "results.json")
     del results["growth"]  # which is a picture
-    assert as_table(results) in README
-    assert results["clip"]["machine"]["processor"] in README
+    assert as_table(results) in DOCUMENTS["speed"]
+    assert results["clip"]["machine"]["processor"] in DOCUMENTS["speed"]
 
 
 def test_the_commands_ask_for_files_that_exist():
-    for path in re.findall(r"requirements[\w-]*\.txt|data/[\w./]+\.wav", README):
+    for path in re.findall(r"requirements[\w-]*\.txt|data/[\w./]+\.wav", TEXT):
         assert (ROOT / path).exists(), path
 
 
+def options(parser):
+    """Return the long options of a parser and of its subcommands."""
+    for action in parser._actions:
+        yield from (option for option in action.option_strings if option.startswith("--"))
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from options(command)
+
+
+@pytest.mark.parametrize("program", ["predict", "train", "dataset"])
+def test_every_option_is_explained(program):
+    parser = importlib.import_module(program).build_parser()
+    missing = [
+        option
+        for option in options(parser)
+        if f"{option}" not in DOCUMENTS["usage"] + DOCUMENTS["data"]
+    ]
+    assert not missing
+
+
 def test_every_source_file_is_listed():
-    listed = re.findall(r"^([\w/]+\.py)  ", README, re.MULTILINE)
-    sources = [*ROOT.glob("*.py"), *(ROOT / "utility").glob("*.py")]
+    rooms = ["utility", *(f"utility/{name}" for name in ROOMS)]
+    listed = re.findall(r"^([\w/]+\.py)  ", DOCUMENTS["how-it-works"], re.MULTILINE)
+    sources = [*ROOT.glob("*.py"), *(ROOT / "utility").rglob("*.py")]
     expected = {str(path.relative_to(ROOT)) for path in sources if path.name != "__init__.py"}
     assert sorted(listed) == sorted(expected)
+    order = [[".", *rooms].index(str(Path(name).parent)) for name in listed]
+    assert order == sorted(order)
+
+
+def test_the_links_lead_somewhere():
+    for path in (*PATHS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"):
+        text = path.read_text(encoding="utf-8")
+        for link, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
+            target = path.parent / link if link else path
+            assert target.exists(), f"{path.name}: {link}"
+            titles = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if anchor else []
+            anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert not anchor or anchor in anchors, f"{path.name}: #{anchor}"
+
+
+def test_the_readme_is_one_page():
+    assert len(README.splitlines()) <= 200
 
 
 def test_there_are_results():
@@ -130,22 +190,33 @@ def results_row(run):
 
 
 def test_the_table_follows_from_the_metrics():
-    shown = re.findall(r"^\| (?:ours|2018 network).*$", README, re.MULTILINE)
+    shown = re.findall(r"^\| (?:ours|2018 network).*$", DOCUMENTS["results"], re.MULTILINE)
     assert sorted(shown) == sorted(map(results_row, RUNS))
+
+
+def test_the_table_of_the_readme_follows_from_the_metrics():
+    rows = []
+    for label, (run, test) in MAIN_RUNS.items():
+        metrics = read_json(RESULTS / run / "metrics.json")
+        measures = metrics["measures"] if test == CLEAN else metrics["tests"][test]
+        accuracy, recall = (percent(measures[name], "") for name in (WA, UAR))
+        rows.append(f"| {label} | {accuracy} | {recall} |")
+    peer = read_json(RESULTS / "svm.json")["ComParE_2016"]["as recorded"]
+    rows.append(f"| {PEER} | {100 * peer[WA]:.1f} | {100 * peer[UAR]:.1f} |")
+    assert "\n".join(rows) in README
 
 
 def test_the_peer_is_as_it_was_measured():
     measured = read_json(RESULTS / "svm.json")["ComParE_2016"]
-    uar = "unweighted_average_recall"
-    row = [measured["as recorded"][name] for name in ("weighted_accuracy", uar)]
+    row = [measured["as recorded"][name] for name in (WA, UAR)]
     cells = " | ".join(f"{100 * share:.1f}" for share in row)
-    assert f"| linear SVM, ComParE 2016 | loso | | {cells} | | | |" in README
-    assert f"a UAR of {100 * measured['of own speaker'][uar]:.1f} %" in README
+    assert f"| linear SVM, ComParE 2016 | loso | | {cells} | | | |" in DOCUMENTS["results"]
+    assert f"a UAR of {100 * measured['of own speaker'][UAR]:.1f} %" in DOCUMENTS["results"]
 
 
 def test_the_windows_of_a_timeline_are_as_they_were_measured():
     total = read_json(RESULTS / "timeline.json")["total"]
-    text = " ".join(README.split())
+    text = " ".join(DOCUMENTS["results"].split())
     for kind, shown in (
         ("windows", "{right} of {all} windows"),
         ("clips", "{right} of {all} right"),
@@ -157,18 +228,13 @@ def test_the_windows_of_a_timeline_are_as_they_were_measured():
 def test_the_other_tests_follow_from_the_metrics():
     metrics = read_json(RESULTS / "loso" / "metrics.json")
     rows = [line for line in section_of_tests(metrics) if line.startswith("|")]
-    assert "\n".join(rows) in README
+    assert "\n".join(rows) in DOCUMENTS["results"]
     assert "\n".join(rows) in MODEL_CARD
 
 
-@pytest.mark.parametrize("text", ["README", "MODEL_CARD"])
+@pytest.mark.parametrize("text", [README, MODEL_CARD], ids=["README", "MODEL_CARD"])
 def test_the_figures_in_the_text_are_those_of_the_metrics(text):
     metrics = read_json(RESULTS / "loso" / "metrics.json")
-    uar = "unweighted_average_recall"
-    figures = [
-        percent(metrics["measures"][uar]),
-        percent(metrics["tests"]["calibrated_speaker"][uar]),
-        interval(metrics["measures"][uar]),
-    ]
-    for figure in figures:
-        assert figure in {"README": README, "MODEL_CARD": MODEL_CARD}[text]
+    assert percent(metrics["measures"][UAR]) in text
+    assert percent(metrics["tests"]["calibrated_speaker"][UAR]) in text
+    assert interval(metrics["measures"][UAR]) in " ".join(text.split())
