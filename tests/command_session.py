@@ -13,11 +13,17 @@ import sys
 
 sys.path.insert(0, os.getcwd())  # noqa: PTH109, not pathlib's resolved form
 
+import tensorflow
+
 from utility import parallel
 from utility.command_line import run
+from utility.corpora import protocols
 
 # Networks are trained one by one in this process, so that TensorFlow is imported once.
 parallel.core_count = lambda: 1
+# Tracing a network takes longer than an epoch of little data.
+tensorflow.config.run_functions_eagerly(True)
+protocols.FOLD_COUNT = 2
 
 
 def carry_out(words, source):
