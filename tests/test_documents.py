@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.table import as_table
+from benchmarks.table import format_results
 from utility.corpora.corpus import read_corpus
 from utility.corpora.protocols import SPLITS
 from utility.evaluation.measures import CLEAN, MEASURES, read_predictions
@@ -99,7 +99,7 @@ def test_every_command_is_one_that_the_program_knows(words):
 def test_the_speed_table_is_that_of_the_results():
     results = read_json(ROOT / "benchmarks" / "results.json")
     del results["growth"]  # which is a picture
-    assert as_table(results) in DOCUMENTS["speed"]
+    assert format_results(results) in DOCUMENTS["speed"]
     assert results["clip"]["machine"]["processor"] in DOCUMENTS["speed"]
 
 
