@@ -1,0 +1,190 @@
+"""Every command that the README and docs/ show works, from top to bottom, as a reader types it.
+
+In a copy of the project with small data and networks that train in no time. The commands run one
+after the other in a single process, which imports TensorFlow once; pipes run in a shell.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from utility.globalvars import DATA_DIRECTORY, EMOTIONS, ROOT
+
+DEMO = DATA_DIRECTORY / "demo.wav"
+RATE = 16_000
+SESSION = Path(__file__).with_name("command_session.py")
+# These need the internet, openSMILE, or the real recordings. Other tests download, from a
+# server of their own.
+ELSEWHERE = {
+    "python dataset.py download",
+    "python -m benchmarks",
+    "python -m experiments.svm",
+    "python -m experiments.timeline",
+    "python -m experiments.ablation",
+}
+# What makes a training short. A fold still begins and ends as it does with the real data.
+SHORT = {
+    "epochs": 1,
+    "members": 1,
+    "temperature_scaling": False,
+    "augmented_copies": 1,
+    "augmentations": ("speed",),
+    "batch_size": 256,
+    "dense_units": 4,
+    "lstm_units": 2,
+    "padded_frames": 64,
+}
+# Costly numbers of a documented command, and those that the test uses instead.
+CHEAPER = ((r"--seeds \d+", "--seeds 1"), (r"--max-evals [1-9]\d*", "--max-evals 2"))
+
+
+def shown_blocks(language="sh"):
+    """Return the code blocks of a language in the README and docs/."""
+    paths = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    return re.findall(rf"```{language}\n(.*?)\n```", text, re.DOTALL)
+
+
+def shown_commands():
+    """Return the commands of the project in shell blocks, each once."""
+    lines = [re.sub(" +#.*", "", line) for text in shown_blocks() for line in text.splitlines()]
+    return list(dict.fromkeys(line for line in lines if re.search(r"(^|\| )python ", line)))
+
+
+def speak(path, number):
+    """Write a buzz whose pitch tells the emotion."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(list(path.name.encode()))
+    times = np.arange(random.integers(5000, 8000)) / RATE
+    signal = np.sin(2 * np.pi * (110 + 60 * number) * times) ** 5
+    soundfile.write(path, 0.3 * signal + 0.03 * random.normal(size=len(times)), RATE)
+
+
+def write_recordings(project):
+    """Put everything where the documented commands look for it."""
+    for name in ("path", "clip", "a", "b", "recordings/c", "my_voice/d", "my_voice/e"):
+        (project / name).parent.mkdir(exist_ok=True)
+        shutil.copy(DEMO, project / f"{name}.wav")
+    samples, rate = soundfile.read(DEMO)
+    for name in ("a.mp3", "b.flac", "interview.mp3"):
+        soundfile.write(project / name, np.tile(samples, 6 if name[0] == "i" else 1), rate)
+    soundfile.write(project / "demo.raw", samples, rate, "PCM_16", "LITTLE", "RAW")
+    shutil.copy(project / "weights_blstm_hyperas_1.h5", project / "mine.h5")
+    rows = ["file,emotion,speaker,split"]
+    for number, (letter, emotion) in enumerate(EMOTIONS):
+        for speaker in ("03", "08", "09"):
+            for text in ("a01a", "a01b", "a02a", "a02b"):
+                speak(project / "data/wav" / f"{speaker}{text[:3]}{letter}{text[3]}.wav", number)
+        for speaker in ("ann", "bob", "cid"):
+            speak(project / "home/sounds" / f"{speaker} {letter}.wav", number)
+            rows.append(f"{speaker} {letter}.wav,{emotion},{speaker},{'test' * (speaker == 'cid')}")
+        for speaker in (1, 2):
+            name = f"03-01-0{number + 1}-01-01-01-0{speaker}.wav"
+            speak(project / "home/ravdess" / name, number)
+    (project / "my.csv").write_text("\n".join(rows) + "\n")
+
+
+def write_stand_ins(project):
+    """Write programs to bin/ that shell lines call and that are not here."""
+    (project / "bin").mkdir()
+    for name, line in (
+        ("python", f'{shlex.quote(sys.executable)} "$@"'),
+        ("arecord", "cat demo.raw"),
+        ("ffmpeg", "cat demo.raw"),
+    ):
+        (project / "bin" / name).write_text(f"#!/bin/sh\nexec {line}\n")
+        (project / "bin" / name).chmod(0o755)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Return a copy of the project that trains on small data, in no time."""
+    project = tmp_path_factory.mktemp("project")
+    for name in ("utility", "data"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("wav", "__*"))
+    for pattern in ("*.py", "*.h5"):
+        for path in ROOT.glob(pattern):
+            shutil.copy(path, project)
+    with (project / "utility/network/hyperparameters.py").open("a") as file:
+        file.write(
+            f"\nSHORT = {SHORT}\nPRESETS = {{\n"
+            "    name: replace(preset, **{k: v for k, v in SHORT.items() if getattr(preset, k)})\n"
+            "    for name, preset in PRESETS.items()\n}\n"
+        )
+    write_recordings(project)
+    write_stand_ins(project)
+    return project
+
+
+@pytest.fixture(scope="module")
+def carry_out(project):
+    """Return a function that runs a documented line; its commands share one process."""
+    environment = {
+        **os.environ,
+        "HOME": str(project / "home"),
+        "PATH": f"{project / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+    }
+    options = {"cwd": project, "env": environment, "text": True}
+    log = project / "session.log"
+    session = subprocess.Popen(
+        [sys.executable, SESSION],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log.open("w"),
+        **options,
+    )
+
+    def carry_out(line):
+        if "|" in line:
+            done = subprocess.run(
+                line, shell=True, capture_output=True, timeout=60, check=False, **options
+            )
+            return done.returncode, done.stdout, done.stderr
+        for costly, cheap in CHEAPER:
+            line = re.sub(costly, cheap, line)
+        command, _, source = line.partition(" < ")
+        request = json.dumps([shlex.split(command)[1:], source or None])
+        print(request, file=session.stdin, flush=True)
+        answer = session.stdout.readline()
+        assert answer, log.read_text()
+        return json.loads(answer)
+
+    for line in ("python dataset.py extract", "python train.py --evaluate holdout --run runs/DIR"):
+        code, _, errors = carry_out(line)
+        assert code == 0, errors
+    yield carry_out
+    session.stdin.close()
+    session.wait(timeout=60)
+
+
+@pytest.mark.parametrize("line", [line for line in shown_commands() if line not in ELSEWHERE])
+def test_it_does_its_work(line, carry_out):
+    code, output, errors = carry_out(line)
+    assert code == ("missing" in line), errors
+    assert output or "--output emotions.csv" in line
+
+
+def test_it_works_from_another_folder(project, tmp_path):
+    shutil.copy(DEMO, tmp_path / "clip.wav")
+    place = "/path/to/speech_emotion"
+    lines = [line for text in shown_blocks() for line in text.splitlines() if place in line]
+    assert len(lines) == 2
+    for line in lines:
+        line = line.replace(f"{place}/.venv/bin/python", shlex.quote(sys.executable))
+        line = line.replace(place, shlex.quote(str(project)))
+        done = subprocess.run(
+            line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout

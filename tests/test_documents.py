@@ -1,0 +1,249 @@
+"""The README, docs/ and the model card are true: commands, output, figures, files."""
+
+import argparse
+import importlib
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks.table import format_results
+from utility.corpora.corpus import read_corpus
+from utility.corpora.protocols import SPLITS
+from utility.evaluation.measures import CLEAN, MEASURES, read_predictions
+from utility.evaluation.run import rewrite_report
+from utility.globalvars import ROOT
+
+PATHS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "MODEL_CARD.md"]
+DOCUMENTS = {path.stem: path.read_text(encoding="utf-8") for path in PATHS}
+README, MODEL_CARD = DOCUMENTS["README"], DOCUMENTS["MODEL_CARD"]
+TEXT = "\n".join(DOCUMENTS.values())
+RESULTS = ROOT / "results"
+RUNS = sorted(path.parent for path in RESULTS.glob("*/metrics.json"))
+MAIN_RUNS = {  # rows of the README's table: the run and the test behind each
+    "**a new speaker** (leave one speaker out, 5 seeds)": ("loso", CLEAN),
+    "… adapted with 10 unlabelled clips of the speaker": ("loso", "calibrated_10"),
+    "… adapted with all clips of the speaker, the tested one included": (
+        "loso",
+        "calibrated_speaker",
+    ),
+    "… through a telephone": ("loso", "telephone"),
+    "… in a reverberant room": ("loso", "room"),
+    "… one network, hyperparameters searched within each fold": ("nested", CLEAN),
+    "**known speakers** (the random split of 2018, 3 seeds)": ("holdout", CLEAN),
+    "… the network of 2018": ("seed2018", CLEAN),
+}
+PEER = "**for comparison**: linear SVM, openSMILE ComParE 2016, a new speaker"
+WA, UAR = "weighted_accuracy", "unweighted_average_recall"
+ROOMS = ("corpora", "network", "evaluation", "prediction")
+NETWORKS = {"default": "ours", "seed2018": "2018 network (`--preset seed2018`)"}
+
+
+def block(name):
+    """Return the code block that follows the comment of this name in any document."""
+    (text,) = re.findall(rf"<!-- {name} -->\n```\w+\n(.*?)\n```", TEXT, re.DOTALL)
+    return text
+
+
+def read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_ci_runs_the_test_command():
+    assert block("test") in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_shown_output_is_real(run_command):
+    done = run_command("predict.py", "data/demo.wav")
+    assert done.stdout.strip() == block("predict output")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["json", "csv", "timeline", "subtitles", "stream", "compare", "library", "library details"],
+)
+def test_the_shown_commands_print_what_is_shown(name, run_command):
+    code = block(name)
+    if name.startswith("library"):
+        done = run_command("-c", code)
+    else:
+        command, _, path = code.partition(" < ")
+        with (ROOT / (path or "README.md")).open("rb") as file:
+            done = run_command(*command.split()[1:], stdin=file)
+    assert done.stdout.strip("\n") == block(f"{name} output")
+    assert done.returncode == ("missing" in code)
+
+
+def shown_commands():
+    """Return the words of every command of the project, a pipe's last, without its python."""
+    blocks = re.findall(r"```sh\n(.*?)\n```", TEXT, re.DOTALL)
+    lines = [line.split(" | ")[-1] for text in blocks for line in text.splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line[:1] == ["python"]]
+
+
+@pytest.mark.parametrize("words", shown_commands(), ids=" ".join)
+def test_every_command_is_one_that_the_program_knows(words):
+    program, *options = words[1:] if words[0] == "-m" else words
+    module = importlib.import_module(program.removesuffix(".py"))
+    if hasattr(module, "__path__"):  # a package, as python -m starts it
+        module = importlib.import_module(f"{program}.__main__")
+    parser = module.build_parser()
+    # Nothing is carried out: other tests do that, with small data.
+    parser.parse_args(options[: options.index("<")] if "<" in options else options)
+
+
+def test_the_speed_table_is_that_of_the_results():
+    results = read_json(ROOT / "benchmarks" / "results.json")
+    del results["growth"]  # which is a picture
+    assert format_results(results) in DOCUMENTS["speed"]
+    assert results["clip"]["machine"]["processor"] in DOCUMENTS["speed"]
+
+
+def test_the_commands_ask_for_files_that_exist():
+    for path in re.findall(r"requirements[\w-]*\.txt|data/[\w./]+\.wav", TEXT):
+        assert (ROOT / path).exists(), path
+
+
+def options(parser):
+    """Return the long options of a parser and of its subcommands."""
+    for action in parser._actions:
+        yield from (option for option in action.option_strings if option.startswith("--"))
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from options(command)
+
+
+@pytest.mark.parametrize("program", ["predict", "train", "dataset"])
+def test_every_option_is_explained(program):
+    parser = importlib.import_module(program).build_parser()
+    missing = [
+        option
+        for option in options(parser)
+        if f"{option}" not in DOCUMENTS["usage"] + DOCUMENTS["data"]
+    ]
+    assert not missing
+
+
+def test_every_source_file_is_listed():
+    rooms = ["utility", *(f"utility/{name}" for name in ROOMS)]
+    listed = re.findall(r"^([\w/]+\.py)  ", DOCUMENTS["how-it-works"], re.MULTILINE)
+    sources = [*ROOT.glob("*.py"), *(ROOT / "utility").rglob("*.py")]
+    expected = {str(path.relative_to(ROOT)) for path in sources if path.name != "__init__.py"}
+    assert sorted(listed) == sorted(expected)
+    order = [[".", *rooms].index(str(Path(name).parent)) for name in listed]
+    assert order == sorted(order)
+
+
+def test_the_links_lead_somewhere():
+    for path in (*PATHS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"):
+        text = path.read_text(encoding="utf-8")
+        for link, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
+            target = path.parent / link if link else path
+            assert target.exists(), f"{path.name}: {link}"
+            titles = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if anchor else []
+            anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert not anchor or anchor in anchors, f"{path.name}: #{anchor}"
+
+
+def test_the_readme_is_one_page():
+    assert len(README.splitlines()) <= 200
+
+
+def test_there_are_results():
+    assert {"holdout", "loso", "seed2018"} <= {run.name for run in RUNS}
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
+def test_the_metrics_and_the_report_follow_from_the_predictions(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("utility.evaluation.figures.draw_confusion", lambda *arguments: None)
+    copy = shutil.copytree(run, tmp_path / run.name)
+    rewrite_report(copy)
+    for name in ("metrics.json", "report.md"):
+        assert (copy / name).read_text() == (run / name).read_text()
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
+def test_every_utterance_was_tested_in_its_fold(run):
+    predictions = read_predictions(run / "predictions.csv")
+    corpus = read_corpus()
+    metrics = read_json(run / "metrics.json")
+    rows = zip(predictions.seed, predictions.file, predictions.fold, strict=True)
+    expected = sorted(
+        (str(seed), corpus.file[row], fold.name)
+        for seed in metrics["seeds"]
+        for fold in SPLITS[metrics["protocol"]](corpus, seed)
+        for row in fold.test
+    )
+    assert sorted(rows) == expected
+
+
+def percent(measured):
+    """Write mean and deviation in percent, as tables do."""
+    deviation = measured["deviation"]
+    spread = "" if deviation is None else f" ± {100 * deviation:.1f}"
+    return f"{100 * measured['mean']:.1f}{spread}"
+
+
+def results_row(run):
+    metrics = read_json(run / "metrics.json")
+    cells = [percent(metrics["measures"][name]) for name in MEASURES]
+    seeds, network = str(len(metrics["seeds"])), NETWORKS[metrics["preset"]]
+    if metrics["max_evals"]:
+        network = f"ours, one network, searched in each fold in {metrics['max_evals']} trials"
+    return f"| {' | '.join([network, metrics['protocol'], seeds, *cells])} |"
+
+
+def test_the_table_follows_from_the_metrics():
+    shown = re.findall(r"^\| (?:ours|2018 network).*$", DOCUMENTS["results"], re.MULTILINE)
+    assert sorted(shown) == sorted(map(results_row, RUNS))
+
+
+def test_the_table_of_the_readme_follows_from_the_metrics():
+    rows = []
+    for label, (run, test) in MAIN_RUNS.items():
+        metrics = read_json(RESULTS / run / "metrics.json")
+        measures = metrics["measures"] if test == CLEAN else metrics["tests"][test]
+        accuracy, recall = (percent(measures[name]) for name in (WA, UAR))
+        rows.append(f"| {label} | {accuracy} | {recall} |")
+    peer = read_json(RESULTS / "svm.json")["ComParE_2016"]["as recorded"]
+    rows.append(f"| {PEER} | {100 * peer[WA]:.1f} | {100 * peer[UAR]:.1f} |")
+    assert "\n".join(rows) in README
+
+
+def test_the_peer_is_as_it_was_measured():
+    measured = read_json(RESULTS / "svm.json")["ComParE_2016"]
+    row = [measured["as recorded"][name] for name in (WA, UAR)]
+    cells = " | ".join(f"{100 * share:.1f}" for share in row)
+    assert f"| linear SVM, ComParE 2016 | loso | | {cells} | | | |" in DOCUMENTS["results"]
+    assert f"a UAR of {100 * measured['of own speaker'][UAR]:.1f} %" in DOCUMENTS["results"]
+
+
+def test_the_windows_of_a_timeline_are_as_they_were_measured():
+    total = read_json(RESULTS / "timeline.json")["total"]
+    text = " ".join(DOCUMENTS["results"].split())
+    for kind, shown in (
+        ("windows", "{right} of {all} windows"),
+        ("clips", "{right} of {all} right"),
+    ):
+        right, count = total[f"{kind}_right"], total[kind]
+        assert f"{shown.format(right=right, all=count)} ({100 * right / count:.1f} %)" in text
+
+
+def test_the_table_of_other_tests_is_that_of_the_report():
+    report = (RESULTS / "loso" / "report.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| test \|.*?(?=\n\n)", report, re.MULTILINE | re.DOTALL)[0]
+    assert table in DOCUMENTS["results"]
+    assert table in MODEL_CARD
+
+
+@pytest.mark.parametrize("text", [README, MODEL_CARD], ids=["README", "MODEL_CARD"])
+def test_the_figures_in_the_text_are_those_of_the_metrics(text):
+    metrics = read_json(RESULTS / "loso" / "metrics.json")
+    low, high = metrics["measures"][UAR]["interval"]
+    assert f"{percent(metrics['measures'][UAR])} %" in text
+    assert f"{percent(metrics['tests']['calibrated_speaker'][UAR])} %" in text
+    assert f"{100 * low:.1f} to {100 * high:.1f}" in " ".join(text.split())
