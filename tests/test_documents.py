@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.table import format_results
 from utility.corpora.corpus import read_corpus
-from utility.corpora.protocols import SPLITS
+from utility.corpora.protocols import PROTOCOLS
 from utility.evaluation.measures import CLEAN, MEASURES, read_predictions
 from utility.evaluation.run import rewrite_report
 from utility.globalvars import ROOT
@@ -175,7 +175,7 @@ def test_every_utterance_was_tested_in_its_fold(run):
     expected = sorted(
         (str(seed), corpus.file[row], fold.name)
         for seed in metrics["seeds"]
-        for fold in SPLITS[metrics["protocol"]](corpus, seed)
+        for fold in PROTOCOLS[metrics["protocol"]](corpus, seed)
         for row in fold.test
     )
     assert sorted(rows) == expected
