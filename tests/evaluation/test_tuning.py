@@ -1,4 +1,4 @@
-"""The search goes on where it was stopped; what a trial measures is made up here."""
+"""The search continues where it was stopped; the loss of a trial is made up here."""
 
 import dataclasses
 

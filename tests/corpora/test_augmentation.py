@@ -1,8 +1,9 @@
-"""Copies and conditions: each does what its name says, and the same again."""
+"""Augmented copies and conditions: each does what its name says, and the same again."""
 
 import numpy as np
 import pytest
 
+from made import RATE, noise
 from utility.corpora.augmentation import (
     AUGMENTATIONS,
     CONDITIONS,
@@ -14,14 +15,13 @@ from utility.corpora.augmentation import (
     pass_telephone,
 )
 
-RATE = 16_000
 ALL_COPIES = name_copies(AUGMENTATIONS)
+
+
 SECONDS = np.arange(RATE) / RATE
+
+
 VOICE = 0.3 * np.sin(2 * np.pi * 150 * SECONDS) ** 5 + 0.05 * np.sin(2 * np.pi * 900 * SECONDS)
-
-
-def noise(size=RATE):
-    return np.random.default_rng(0).normal(size=size)
 
 
 def density(signal, low, high):
@@ -65,7 +65,7 @@ def test_a_hall_goes_on_after_the_sound(name):
 @pytest.mark.parametrize("ratio_db", [0, 10, 35])
 def test_noise_has_the_ratio_and_the_slope_asked_for(ratio_db, slope):
     # Of odd length, too.
-    signal = noise(160_001)
+    signal = noise(size=160_001)
     added = add_noise(signal, ratio_db, np.random.default_rng(1), slope) - signal
     measured = 10 * np.log10(np.mean(signal**2) / np.mean(added**2))
     assert measured == pytest.approx(ratio_db, abs=1e-6)

@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 import scipy.fft
 
+from made import RATE, sine
 from utility import audioFeatureExtraction
 from utility.audio import load_audio
 from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
 from utility.errors import SignalError
 
-RATE = 16_000
 REFERENCE = np.load(Path(__file__).parent / "reference" / "features.npz")
+
+
 SIGNALS = [name.removeprefix("signal_") for name in REFERENCE if name.startswith("signal_")]
+
+
 RECORDINGS = [name.removeprefix("emodb_") for name in REFERENCE if name.startswith("emodb_")]
 
 
 def column(table, name):
     return table[:, FEATURE_NAMES.index(name)]
-
-
-def sine(hertz, seconds=1.0):
-    return np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)
 
 
 def assert_close_to_reference(computed, expected):

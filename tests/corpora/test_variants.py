@@ -1,4 +1,4 @@
-"""Versions of the recordings: made once, kept, and read again."""
+"""Variants of the recordings: made once, kept, and read again."""
 
 from types import SimpleNamespace
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from made import RATE
 from utility.audio import load_audio
 from utility.corpora.augmentation import make_variant
 from utility.corpora.frames import FORMAT_VERSION
@@ -14,7 +15,6 @@ from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
 from utility.furtherFeatures import extract_all_features
 
-RATE = 16_000
 NAMES = ("speed 1.15", "noise")
 
 

@@ -1,12 +1,10 @@
-"""Calibration of voices, to what is usual for each, and of probabilities, by a temperature."""
+"""Adaptation of frames to a voice by its baseline."""
 
 import numpy as np
 import pytest
 
 from utility.errors import DataError
-from utility.evaluation.fold import fit_temperature
 from utility.globalvars import LARGEST_DEVIATION
-from utility.network.inference import apply_temperature
 from utility.network.voice import (
     PRIOR_FRAMES,
     SMALLEST_DEVIATION_RATIO,
@@ -108,32 +106,3 @@ def test_a_feature_that_does_not_move_is_not_blown_up():
 def test_a_baseline_of_nothing_is_refused():
     with pytest.raises(DataError, match="no clips of the voice"):
         measure_baseline([], TRAINING)
-
-
-# Temperature
-
-
-def probabilities_and_labels(count=20_000):
-    """Probabilities that mean what they say: labels are drawn from them."""
-    random = np.random.default_rng(0)
-    probabilities = random.dirichlet(np.full(7, 0.7), count)
-    labels = (random.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(max=6)
-    return probabilities, labels
-
-
-@pytest.mark.parametrize("temperature", [0.3, 0.8, 1, 2.5])
-def test_a_temperature_keeps_the_order_and_the_sum(temperature):
-    probabilities, _ = probabilities_and_labels(100)
-    changed = apply_temperature(probabilities, temperature)
-    np.testing.assert_allclose(changed.sum(axis=1), 1)
-    np.testing.assert_array_equal(changed.argsort(axis=1), probabilities.argsort(axis=1))
-    sharper = changed.max(axis=1) > probabilities.max(axis=1) + 1e-9
-    assert sharper.all() == sharper.any() == (temperature < 1)
-
-
-@pytest.mark.parametrize("temperature", [0.4, 1, 2.5])
-def test_the_best_temperature_undoes_the_one_that_was_wrong(temperature):
-    probabilities, labels = probabilities_and_labels()
-    wrong = apply_temperature(probabilities, 1 / temperature)
-    assert fit_temperature(labels, wrong) == pytest.approx(temperature, rel=0.03)
-    np.testing.assert_allclose(apply_temperature(wrong, temperature), probabilities, atol=1e-9)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
+from made import RATE, noise, sine
 from utility import furtherFeatures
 from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
 from utility.furtherFeatures import (
@@ -17,21 +18,12 @@ from utility.furtherFeatures import (
     smooth_contour,
 )
 
-RATE = 16_000
 SECONDS = np.arange(RATE) / RATE
-
-
-def sine(hertz):
-    return np.sin(2 * np.pi * hertz * SECONDS)
 
 
 def pulses(hertz):
     """One band-limited pulse per period: all harmonics below 4 kHz, equally strong."""
     return sum(np.cos(2 * np.pi * n * hertz * SECONDS) for n in range(1, 4000 // hertz))
-
-
-def noise(seed=0, size=RATE):
-    return np.random.default_rng(seed).normal(size=size)
 
 
 def column(signal, name):

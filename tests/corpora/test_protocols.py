@@ -1,0 +1,44 @@
+"""Protocols: every utterance is tested once, on speakers or texts apart."""
+
+import numpy as np
+import pytest
+
+from utility.corpora import protocols
+
+
+def test_holdout_is_the_division_of_2018(corpus):
+    ((name, train, test),) = protocols.holdout(corpus)
+    assert name == "holdout"
+    assert (len(train), len(test)) == (374, 161)
+    assert sorted([*train, *test]) == list(range(535))
+    assert corpus.file[test[[0, -1]]].tolist() == ["03b09Tc.wav", "09a05Lc.wav"]
+
+
+def test_no_speaker_is_in_both_parts_of_a_loso_fold(corpus):
+    folds = protocols.loso(corpus)
+    assert len(folds) == 10
+    for fold in folds:
+        assert len(set(corpus.speaker[fold.test])) == 1
+        assert not set(corpus.speaker[fold.train]) & set(corpus.speaker[fold.test])
+        assert len(fold.train) + len(fold.test) == 535
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(535))
+
+
+def test_no_text_is_in_both_parts_of_a_loto_fold(corpus):
+    folds = protocols.loto(corpus)
+    assert len(folds) == 10
+    for fold in folds:
+        assert not set(corpus.text[fold.train]) & set(corpus.text[fold.test])
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(535))
+
+
+def test_kfold_has_all_emotions_in_equal_shares_and_follows_the_seed(corpus):
+    folds = protocols.kfold(corpus, seed=1)
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(535))
+    for fold in folds:
+        assert sorted([*fold.train, *fold.test]) == list(range(535))
+        for emotion in set(corpus.emotion):
+            share = np.mean(corpus.emotion[fold.test] == emotion)
+            assert share == pytest.approx(np.mean(corpus.emotion == emotion), abs=0.02)
+    others = protocols.kfold(corpus, seed=2)
+    assert {tuple(fold.test) for fold in folds} != {tuple(fold.test) for fold in others}

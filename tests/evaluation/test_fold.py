@@ -1,0 +1,139 @@
+"""A fold: nothing of its test part decides anything; adaptation, tests and temperature."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from utility.corpora import protocols as splits
+from utility.corpora.corpus import read_corpus
+from utility.errors import UsageError
+from utility.evaluation.fold import (
+    Plan,
+    Task,
+    check_adaptation,
+    draw_clips,
+    evaluate_fold,
+    fit_temperature,
+    make_tests,
+)
+from utility.evaluation.material import Material
+from utility.furtherFeatures import ALL_NAMES, columns_of, feature_names
+from utility.globalvars import EMOTION_LABELS
+from utility.network.hyperparameters import PRESETS
+from utility.network.inference import apply_temperature
+from utility.network.voice import Statistics, adapt, measure_baseline
+
+
+def test_nothing_of_the_tested_part_decides_anything(data, tmp_path):
+    corpus = read_corpus(data)
+    fold = splits.loso(corpus)[0]
+    tested = fold.test
+    emotion = corpus.emotion.copy()
+    emotion[tested] = emotion[tested][::-1]
+    frames, copy = list(corpus.frames), [table + 0.1 for table in corpus.frames]
+    other_copy = list(copy)
+    for row in tested[1:]:
+        frames[row] = -frames[row]
+        other_copy[row] = -copy[row]
+    hyperparameters = replace(
+        PRESETS["default"], epochs=2, dense_units=8, lstm_units=4, members=1, augmented_copies=1
+    )
+    results = [
+        evaluate_fold(Task(0, fold), Plan(material, hyperparameters, 0, ["1"], tmp_path))
+        for material in (
+            Material(corpus, [copy], {}),
+            Material(replace(corpus, emotion=emotion, frames=frames), [other_copy], {}),
+        )
+    ]
+    for name in ("history", "temperature", "epochs"):
+        assert results[0][name] == results[1][name]
+    expected, probabilities = (
+        np.array(
+            [
+                [float(row[name]) for name in EMOTION_LABELS]
+                for row in result["predictions"]["clean"]
+            ]
+        )
+        for result in results
+    )
+    np.testing.assert_array_equal(probabilities[0], expected[0])
+    assert np.abs(probabilities[1:] - expected[1:]).max() > 1e-3
+    assert [*results[0]["predictions"]] == ["clean", "calibrated_1"]
+    # The mean over all batches of an epoch is a whole number of clips.
+    for row in results[0]["history"]:
+        clips = row["accuracy"] * 2 * len(fold.train)
+        assert clips == pytest.approx(round(clips), abs=1e-4)
+
+
+def probabilities_and_labels(count=20_000):
+    """Probabilities that mean what they say: labels are drawn from them."""
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.full(7, 0.7), count)
+    labels = (random.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(max=6)
+    return probabilities, labels
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1, 2.5])
+def test_the_best_temperature_undoes_the_one_that_was_wrong(temperature):
+    probabilities, labels = probabilities_and_labels()
+    wrong = apply_temperature(probabilities, 1 / temperature)
+    assert fit_temperature(labels, wrong) == pytest.approx(temperature, rel=0.03)
+    np.testing.assert_allclose(apply_temperature(wrong, temperature), probabilities, atol=1e-9)
+
+
+@pytest.fixture
+def corpus():
+    """Forty clips of four voices."""
+    random = np.random.default_rng(0)
+    return SimpleNamespace(
+        speaker=np.tile(["03", "08", "09", "10"], 10),
+        frames=[random.normal(size=(random.integers(5, 50), len(ALL_NAMES))) for _ in range(40)],
+    )
+
+
+def test_clips_to_calibrate_with_are_others_of_the_same_voice(corpus):
+    drawn = [draw_clips(corpus, number, "4", seed=0) for number in range(40)]
+    for number, clips in enumerate(drawn):
+        assert len(set(clips)) == 4
+        assert number not in clips
+        assert set(corpus.speaker[clips]) == {corpus.speaker[number]}
+        np.testing.assert_array_equal(draw_clips(corpus, number, "4", seed=0), clips)
+        every = draw_clips(corpus, number, "speaker", seed=0)
+        assert sorted(every) == [k for k in range(40) if k % 4 == number % 4]
+    assert len({frozenset(clips) for clips in drawn}) > 20
+    assert any(
+        set(draw_clips(corpus, number, "4", seed=1)) != set(clips)
+        for number, clips in enumerate(drawn)
+    )
+
+
+@pytest.mark.parametrize("clips", ["0", "-1", "10", "1.5", "all", "", "²"])
+def test_a_calibration_that_cannot_be_is_refused(clips, corpus):
+    with pytest.raises(UsageError, match="give speaker, or a number of clips from 1 to 9"):
+        check_adaptation(corpus, clips)
+    for possible in ("1", "9", "speaker"):
+        check_adaptation(corpus, possible)
+
+
+@pytest.mark.parametrize("sets", [("original",), ("further",), ("original", "further")])
+def test_every_test_has_the_frames_of_its_name(corpus, sets):
+    names = feature_names(sets)
+    columns = columns_of(names)
+    training = Statistics(np.full(len(names), 0.3), np.full(len(names), 1.7))
+    weights = SimpleNamespace(statistics=training, feature_names=names)
+    noisy = [table + 1 for table in corpus.frames]
+    rows = np.array([7, 2, 39])
+    material = Material(corpus, [], {"noise": noisy})
+    tests = make_tests(material, rows, ["2", "speaker"], weights, seed=3)
+    assert [*tests] == ["clean", "noise", "calibrated_2", "calibrated_speaker"]
+    for place, row in enumerate(rows):
+        clean = corpus.frames[row][:, columns]
+        np.testing.assert_array_equal(tests["clean"][place], clean)
+        np.testing.assert_array_equal(tests["noise"][place], noisy[row][:, columns])
+        for clips in ("2", "speaker"):
+            others = draw_clips(corpus, row, clips, seed=3)
+            voice = measure_baseline([corpus.frames[k].take(columns, 1) for k in others], training)
+            expected = adapt(clean, voice, training)
+            np.testing.assert_array_equal(tests[f"calibrated_{clips}"][place], expected)

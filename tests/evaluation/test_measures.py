@@ -1,0 +1,222 @@
+"""Measures against closed forms and scikit-learn, and tables that round-trip."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn import metrics as scores
+
+from made import list_rows, make_predictions
+from utility.errors import DataError
+from utility.evaluation.measures import (
+    MEASURES,
+    adapted_test_clips,
+    adapted_test_name,
+    compare,
+    measure,
+    predictions_name,
+    read_predictions,
+    read_tests,
+    summarise,
+    tally,
+)
+from utility.evaluation.report import describe_comparison, format_interval
+from utility.functions import write_csv
+
+
+def measures_of(labels, probabilities):
+    tallies = tally(np.asarray(labels), np.asarray(probabilities))
+    return measure({name: values.sum(axis=0) for name, values in tallies.items()})
+
+
+def one_hot(classes):
+    return np.eye(7)[classes]
+
+
+def test_right_answers_measure_one():
+    labels = np.arange(7).repeat(3)
+    measures = measures_of(labels, one_hot(labels))
+    assert measures.pop("expected_calibration_error") == 0
+    assert set(map(float, measures.values())) == {1.0}
+
+
+def test_always_the_commonest_emotion_is_accurate_but_recalls_a_seventh():
+    measures = measures_of([0] * 94 + [1, 2, 3, 4, 5, 6], one_hot(np.zeros(100, int)))
+    assert measures["weighted_accuracy"] == pytest.approx(0.94)
+    assert measures["unweighted_average_recall"] == pytest.approx(1 / 7)
+    assert measures["expected_calibration_error"] == pytest.approx(0.06)
+
+
+def test_top_2_counts_the_second_best():
+    measures = measures_of([0, 1, 2], [[0.5, 0.4, 0.1, 0, 0, 0, 0]] * 3)
+    assert measures["top_2_accuracy"] == pytest.approx(2 / 3)
+    assert measures["weighted_accuracy"] == pytest.approx(1 / 3)
+    assert measures["expected_calibration_error"] == pytest.approx(0.5 - 1 / 3)
+
+
+def test_an_emotion_without_utterances_counts_in_no_mean():
+    measures = measures_of([0, 0, 1, 1], one_hot([0, 0, 1, 0]))
+    assert measures["unweighted_average_recall"] == pytest.approx(0.75)
+
+
+def test_measures_are_those_of_scikit_learn():
+    predictions = make_predictions()
+    labels, probabilities = predictions.labels, predictions.probabilities
+    answers = probabilities.argmax(axis=1)
+    measures = measures_of(labels, probabilities)
+    for name, expected in (
+        ("weighted_accuracy", scores.accuracy_score(labels, answers)),
+        ("unweighted_average_recall", scores.balanced_accuracy_score(labels, answers)),
+        ("macro_f1", scores.f1_score(labels, answers, average="macro")),
+        ("top_2_accuracy", scores.top_k_accuracy_score(labels, probabilities, k=2)),
+    ):
+        assert measures[name] == pytest.approx(expected)
+
+
+def test_probabilities_that_mean_what_they_say_have_no_calibration_error():
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.ones(7), 50_000)
+    labels = (random.random((50_000, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
+    assert measures_of(labels, probabilities)["expected_calibration_error"] < 0.01
+
+
+def test_deviations_are_over_seeds_and_intervals_over_speakers():
+    predictions = make_predictions()
+    summary = summarise(predictions)
+    assert summary["seeds"] == [0, 1]
+    assert summary["utterances"] == 300
+    for name in MEASURES:
+        each = [
+            measures_of(
+                predictions.labels[predictions.seed == seed],
+                predictions.probabilities[predictions.seed == seed],
+            )[name]
+            for seed in "01"
+        ]
+        row = summary["measures"][name]
+        assert row["mean"] == pytest.approx(np.mean(each))
+        assert row["deviation"] == pytest.approx(np.std(each, ddof=1))
+        low, high = row["interval"]
+        assert low < high
+    low, high = summary["measures"]["weighted_accuracy"]["interval"]
+    accuracies = [speaker["weighted_accuracy"] for speaker in summary["speakers"].values()]
+    assert min(accuracies) < low < np.mean(accuracies) < high < max(accuracies)
+
+
+def test_recalls_of_classes_have_a_deviation_and_an_interval():
+    predictions = make_predictions()
+    right = predictions.probabilities.argmax(axis=1) == predictions.labels
+    recalls = summarise(predictions)["class_recalls"]
+    for k, emotion in enumerate(predictions.emotions):
+        own = predictions.labels == k
+        each = [right[own & (predictions.seed == seed)].mean() for seed in "01"]
+        assert recalls[emotion]["mean"] == pytest.approx(np.mean(each))
+        assert recalls[emotion]["deviation"] == pytest.approx(np.std(each, ddof=1))
+        low, high = recalls[emotion]["interval"]
+        assert low < np.mean(each) < high
+    absent = predictions.take(predictions.labels != 2)
+    assert summarise(absent)["class_recalls"][predictions.emotions[2]] is None
+
+
+def test_one_speaker_says_nothing_of_others():
+    predictions = make_predictions()
+    predictions = replace(predictions, speaker=np.full(len(predictions.speaker), "03"))
+    measured = summarise(predictions)["measures"]["macro_f1"]
+    assert measured["interval"] is None
+    assert format_interval(measured) == "one speaker only"
+    comparison = compare(predictions, predictions)
+    assert comparison["measures"]["macro_f1"]["interval"] is None
+    assert "| +0.0 | one speaker only |" in describe_comparison(comparison, ("a", "b"))
+
+
+def test_one_seed_has_no_deviation():
+    assert summarise(make_predictions(seeds=1))["measures"]["macro_f1"]["deviation"] is None
+
+
+# Tables of predictions
+
+
+def assert_equal(predictions, expected):
+    for name, values in vars(expected).items():
+        np.testing.assert_array_equal(getattr(predictions, name), values)
+
+
+def test_predictions_round_trip(tmp_path):
+    predictions = make_predictions(count=20)
+    write_csv(tmp_path / "predictions.csv", list_rows(predictions))
+    assert_equal(read_predictions(tmp_path / "predictions.csv"), predictions)
+
+
+def test_tests_are_found_by_their_names_the_clean_one_first(tmp_path):
+    names = ["calibrated_10", "calibrated_speaker", "clean", "noise"]
+    tests = {name: make_predictions(count=9, seed=number) for number, name in enumerate(names)}
+    for name, predictions in tests.items():
+        write_csv(tmp_path / predictions_name(name), list_rows(predictions))
+    assert (tmp_path / "predictions.csv").exists()
+    found = read_tests(tmp_path)
+    assert [*found] == ["clean", "calibrated_10", "calibrated_speaker", "noise"]
+    for name, predictions in tests.items():
+        assert_equal(found[name], predictions)
+
+
+def test_names_of_adapted_tests_can_be_read_back():
+    for clips in ("1", "10", "speaker"):
+        assert adapted_test_clips(adapted_test_name(clips)) == clips
+    assert adapted_test_clips("noise") is None
+
+
+@pytest.mark.parametrize("content", ["", "file,speaker\n", "file,anger\na.wav,x\n", "\0"])
+def test_tables_of_another_kind_are_refused(content, tmp_path):
+    path = tmp_path / "predictions.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match="not a table of predictions"):
+        read_predictions(path)
+
+
+# Two runs
+
+
+def answers(classes, predictions):
+    return replace(predictions, probabilities=0.4 * one_hot(classes) + 0.6 / 7)
+
+
+def test_a_run_does_not_differ_from_itself():
+    comparison = compare(make_predictions(), make_predictions())
+    assert comparison["utterances"] == 300
+    assert (comparison["only_first"], comparison["only_second"]) == (0, 0)
+    assert comparison["p_value"] == 1
+    for measured in comparison["measures"].values():
+        assert measured["difference"] == 0
+        assert measured["interval"] == [0, 0]
+
+
+def test_mcnemar_counts_what_one_run_alone_got_right():
+    truth = make_predictions(100, seeds=1)
+    wrong = truth.labels.copy()
+    wrong[:10] = (wrong[:10] + 1) % 7
+    comparison = compare(answers(wrong, truth), answers(truth.labels, truth))
+    assert (comparison["only_first"], comparison["only_second"]) == (0, 10)
+    assert comparison["p_value"] == pytest.approx(2 * 0.5**10)
+    accuracy = comparison["measures"]["weighted_accuracy"]
+    assert accuracy["difference"] == pytest.approx(0.1)
+    low, high = accuracy["interval"]
+    assert 0 <= low < 0.1 < high < 0.3
+
+
+def test_runs_are_compared_on_what_both_have_tested_in_any_order():
+    whole = make_predictions()
+    order = np.random.default_rng(0).permutation(len(whole.file))
+    part = whole.take(order[np.isin(whole.file[order], [f"{n}.wav" for n in range(50, 120)])])
+    comparison = compare(whole, part)
+    assert comparison["utterances"] == 70
+    assert comparison["p_value"] == 1
+    for measured in comparison["measures"].values():
+        assert measured["difference"] == pytest.approx(0)
+
+
+def test_runs_that_cannot_be_compared_say_so():
+    one = make_predictions(10)
+    with pytest.raises(DataError, match="no recording in common"):
+        compare(one, replace(one, file=np.char.add("other/", one.file)))
+    with pytest.raises(DataError, match="different classes"):
+        compare(one, replace(one, emotions=one.emotions[::-1]))

@@ -1,0 +1,160 @@
+"""Made-up voices, recordings, corpora, predictions and weights for the tests."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import soundfile
+
+from utility.evaluation.measures import KEY_COLUMNS, Predictions
+from utility.furtherFeatures import ALL_NAMES
+from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, EMOTIONS, FRAMES
+from utility.network.hyperparameters import PRESETS
+from utility.network.voice import Statistics
+from utility.network.weights import Weights
+
+DEMO = DATA_DIRECTORY / "demo.wav"
+RATE = FRAMES.sample_rate_hz
+# Settings for --set of a network that trains in no time.
+TINY = {"dense_units": 8, "lstm_units": 4, "attention_heads": 2, "members": 1}
+SMALL = replace(PRESETS["default"], dense_units=8, lstm_units=6, attention_heads=2, members=2)
+SMALL_2018 = replace(PRESETS["seed2018"], dense_units=8, lstm_units=6, padded_frames=90)
+NETWORKS = {
+    "default": PRESETS["default"],
+    "small": SMALL,
+    "one frame per step": replace(SMALL, frames_per_step=1),
+    "long steps, one head": replace(SMALL, frames_per_step=25, attention_heads=1),
+    "36 features, one member": replace(SMALL, features=("original",), members=1),
+    "seed2018": PRESETS["seed2018"],
+    "small seed2018": SMALL_2018,
+}
+
+
+# Sound
+
+
+def sine(hertz, seconds=1.0):
+    """Return a sine at 16 kHz."""
+    return np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)
+
+
+def noise(seed=0, size=RATE):
+    """Return white noise."""
+    return np.random.default_rng(seed).normal(size=size)
+
+
+def make_voice(seconds=1.0, rate=RATE):
+    """Return a buzz with harmonics, which is enough of a voice to be analysed."""
+    t = np.arange(round(seconds * rate)) / rate
+    return 0.3 * np.sin(2 * np.pi * 150 * t) ** 5 + 0.05 * np.sin(2 * np.pi * 900 * t)
+
+
+def speak(path, emotion, speaker=0):
+    """Write a buzz whose pitch tells the number of the emotion and, slightly, of the speaker."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(list(path.name.encode()))
+    times = np.arange(random.integers(4000, 8000)) / RATE
+    signal = np.sin(2 * np.pi * (100 + 60 * emotion + speaker) * times) ** 5
+    soundfile.write(path, 0.3 * signal + 0.03 * random.normal(size=len(times)), RATE)
+
+
+# Corpora
+
+
+def write_emodb(folder, speakers=("03", "08", "09", "10"), takes=("a01a", "a01b")):
+    """Write recordings with the file names of EmoDB, each emotion a buzz; return the folder."""
+    for speaker in speakers:
+        for number, (letter, _) in enumerate(EMOTIONS):
+            for take in takes:
+                speak(folder / f"{speaker}{take[:3]}{letter}{take[3]}.wav", number, int(speaker))
+    return folder
+
+
+def write_own_corpus(folder):
+    """Write recordings of four speakers in four emotions, and a manifest in an odd order.
+
+    Two of the emotions are not in EmoDB. All of the speaker dan is the test part.
+    """
+    lines = ["emotion,speaker,file,split"]
+    for speaker in ("ann", "bob", "cid", "dan"):
+        for number, emotion in enumerate(("anger", "sadness", "surprise", "calm")):
+            for take in "abc":
+                name = f"sounds/{speaker} {emotion} {take}.wav"
+                speak(folder / name, number)
+                split = "test" if speaker == "dan" else "train"
+                lines.append(f"{emotion},{speaker},{name},{split}")
+    (folder / "own.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+# Files
+
+
+def read_json(path):
+    """Return the content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_rows(path):
+    """Return the rows of a CSV table as dictionaries of texts."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+# Predictions
+
+
+def make_predictions(count=300, speakers=5, seeds=2, seed=0):
+    """Return probabilities that lean to the truth, for some speakers more than for others."""
+    random = np.random.default_rng(seed)
+    emotions = random.integers(0, 7, count)
+    speaker = random.integers(0, speakers, count)
+    parts = []
+    for run in range(seeds):
+        scores = random.normal(size=(count, 7))
+        scores[np.arange(count), emotions] += 0.5 * (1 + speaker)
+        shares = np.exp(scores)
+        parts.append((np.full(count, str(run)), shares / shares.sum(axis=1, keepdims=True)))
+    return Predictions(
+        file=np.tile([f"{number}.wav" for number in range(count)], seeds),
+        speaker=np.tile([f"{number:02d}" for number in speaker], seeds),
+        emotion=np.tile(np.array(EMOTION_LABELS)[emotions], seeds),
+        fold=np.tile([f"speaker {number:02d}" for number in speaker], seeds),
+        seed=np.concatenate([run for run, _ in parts]),
+        probabilities=np.concatenate([shares for _, shares in parts]),
+    )
+
+
+def list_rows(predictions):
+    """Return predictions as the rows of a table."""
+    return [
+        {name: getattr(predictions, name)[i] for name in KEY_COLUMNS}
+        | dict(zip(EMOTION_LABELS, predictions.probabilities[i], strict=True))
+        for i in range(len(predictions.file))
+    ]
+
+
+# Networks
+
+
+def random_weights(hyperparameters, seed=0):
+    """Return weights unlike freshly initialised ones: all non-zero and of the usual size."""
+    from utility.network.model import build_model, model_arrays
+
+    random = np.random.default_rng(seed)
+    features = len(hyperparameters.columns)
+    model = build_model(hyperparameters, features, 7)
+    shapes = {name: array.shape for name, array in model_arrays(model).items()}
+    members = [
+        {name: random.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
+        for _ in range(hyperparameters.members)
+    ]
+    statistics = Statistics(random.normal(size=features), random.uniform(0.5, 2, features))
+    return Weights(hyperparameters, members, statistics, temperature=0.8)
+
+
+def random_clips(lengths, seed=0):
+    """Return clips of random frames with all features, one of each length."""
+    random = np.random.default_rng(seed)
+    return [random.normal(size=(n, len(ALL_NAMES))).astype(np.float32) for n in lengths]

@@ -1,0 +1,123 @@
+"""The networks in NumPy: equal to Keras, for clips of any length."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from made import NETWORKS, SMALL, SMALL_2018, random_clips, random_weights
+from utility.corpora.corpus import read_corpus
+from utility.furtherFeatures import columns_of, extract_all_features
+from utility.globalvars import WEIGHTS_PATH
+from utility.network.inference import apply_temperature, predict_frames
+from utility.network.model import load_members
+from utility.network.training import predict_with_keras
+from utility.network.weights import read_weights
+
+
+def predict_members(weights, clips):
+    """Compute with Keras what `predict_frames` should return."""
+    clips = [clip[:, : len(weights.statistics.mean)] for clip in clips]
+    members = [
+        predict_with_keras(model, clips, weights.hyperparameters) for model in load_members(weights)
+    ]
+    powers = np.mean(members, axis=0) ** (1 / weights.temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_numpy_equals_keras(name):
+    weights = random_weights(NETWORKS[name], seed=1)
+    clips = random_clips([1, 2, 10, 33, 90, 130], seed=1)
+    expected = predict_members(weights, clips)
+    alone = [predict_frames(weights, [clip]) for clip in clips]
+    np.testing.assert_allclose(np.concatenate([row for row, _ in alone]), expected, atol=1e-5)
+    together, attention = predict_frames(weights, clips)
+    np.testing.assert_allclose(together, expected, atol=1e-5)
+    for clip, shares, (_, (shares_alone,)) in zip(clips, attention, alone, strict=True):
+        np.testing.assert_allclose(shares, shares_alone, atol=1e-5)
+        assert shares.shape == (len(clip),)
+        assert shares.min() >= 0
+        assert shares.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_values_far_out_count_as_six_deviations():
+    weights = random_weights(SMALL)
+    (clip,) = random_clips([30])
+    far, further = clip.copy(), clip.copy()
+    mean, deviation = (values[4] for values in weights.statistics)
+    far[3, 4], further[3, 4] = mean + 6 * deviation, mean + 1e6 * deviation
+    (expected,) = predict_members(weights, [far])
+    assert np.abs(expected - predict_members(weights, [clip])[0]).max() > 1e-4
+    np.testing.assert_allclose(predict_members(weights, [further])[0], expected, atol=1e-5)
+    np.testing.assert_allclose(predict_frames(weights, [further])[0][0], expected, atol=1e-5)
+
+
+def test_members_are_averaged_and_then_sharpened():
+    weights, clips = random_weights(SMALL), random_clips([20, 30])
+    alone = [
+        predict_frames(dataclasses.replace(weights, members=[arrays], temperature=1), clips)[0]
+        for arrays in weights.members
+    ]
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    for temperature in (0.5, 1, 2):
+        expected = np.mean(alone, axis=0) ** (1 / temperature)
+        expected /= expected.sum(axis=1, keepdims=True)
+        tempered = dataclasses.replace(weights, temperature=temperature)
+        np.testing.assert_allclose(predict_frames(tempered, clips)[0], expected, atol=1e-6)
+
+
+def test_no_frame_of_a_signal_is_taken_for_padding():
+    weights = random_weights(SMALL)
+    silence = extract_all_features(np.zeros(4000), 16_000).astype(np.float32)
+    assert (silence[:, :36] != 0).any(axis=1).all()
+    (keras_result,) = predict_members(weights, [silence])
+    np.testing.assert_allclose(predict_frames(weights, [silence])[0][0], keras_result, atol=1e-5)
+
+
+def test_seed2018_ignores_the_scale_and_offset_of_a_frame():
+    weights = random_weights(SMALL_2018)
+    (clip,) = random_clips([30])
+    expected, _ = predict_frames(weights, [clip])
+    np.testing.assert_allclose(predict_frames(weights, [3 * clip + 7])[0], expected, atol=1e-5)
+
+
+def test_seed2018_keeps_the_last_frames_of_a_longer_clip():
+    weights = random_weights(SMALL_2018)
+    (clip,) = random_clips([130])
+    expected, _ = predict_frames(weights, [clip[-90:]])
+    probabilities, (attention,) = predict_frames(weights, [clip])
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    assert (attention[:-90] == 0).all()
+
+
+@pytest.mark.parametrize("temperature", [0.3, 0.8, 1, 2.5])
+def test_a_temperature_keeps_the_order_and_the_sum(temperature):
+    probabilities = np.random.default_rng(0).dirichlet(np.full(7, 0.7), 100)
+    changed = apply_temperature(probabilities, temperature)
+    np.testing.assert_allclose(changed.sum(axis=1), 1)
+    np.testing.assert_array_equal(changed.argsort(axis=1), probabilities.argsort(axis=1))
+    sharper = changed.max(axis=1) > probabilities.max(axis=1) + 1e-9
+    assert sharper.all() == sharper.any() == (temperature < 1)
+
+
+def test_numpy_equals_keras_with_the_shipped_weights():
+    corpus, weights = read_corpus(), read_weights(WEIGHTS_PATH)
+    from utility.network.model import load_members
+    from utility.network.training import predict_with_keras
+
+    frames = corpus.frames
+    tables = [table.take(columns_of(weights.feature_names), 1) for table in frames]
+    members = [
+        predict_with_keras(model, tables, weights.hyperparameters)
+        for model in load_members(weights)
+    ]
+    expected = apply_temperature(np.mean(members, axis=0), weights.temperature)
+    for clips_at_once in (1, 16):
+        computed = np.concatenate(
+            [
+                predict_frames(weights, frames[start : start + clips_at_once])[0]
+                for start in range(0, len(frames), clips_at_once)
+            ]
+        )
+        assert np.abs(computed - expected).max() < 1e-5

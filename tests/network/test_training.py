@@ -1,0 +1,87 @@
+"""Training: batches, epochs, and steps that are made beforehand."""
+
+import dataclasses
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from made import NETWORKS, random_clips, random_weights
+from utility.globalvars import EMOTION_LABELS
+from utility.network.hyperparameters import PRESETS
+from utility.network.model import cut_at_steps, load_members
+from utility.network.training import cross_entropy, draw_epoch, make_batches, make_steps, pad
+from utility.network.training_set import TrainingSet
+from utility.network.voice import adapt
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_steps_made_beforehand_give_what_frames_give(name):
+    weights = random_weights(NETWORKS[name])
+    hyperparameters = dataclasses.replace(weights.hyperparameters, adapted_share=0.5)
+    model = load_members(weights)[0]
+    columns = hyperparameters.columns
+    variants = [random_clips([31, 90, 47, 12], seed) for seed in (1, 2)]
+    speakers = np.array(["03", "03", "08", "08"])
+    training_set = TrainingSet(variants, np.zeros(4, int), speakers, EMOTION_LABELS)
+    step_maker, network = cut_at_steps(model)
+    steps = make_steps(step_maker, training_set, columns, hyperparameters)
+    assert set(steps) == set(itertools.product(range(4), range(2), (False, True)))
+    reference = training_set.measure_statistics()
+    voices = training_set.measure_baselines(reference)
+    for (number, variant, adapted), rows in steps.items():
+        frames = variants[variant][number]
+        if adapted:
+            frames = adapt(frames, voices[variant][speakers[number]], reference)
+        np.testing.assert_allclose(
+            network.predict_on_batch(rows[np.newaxis].astype(np.float32)),
+            model.predict_on_batch(frames[np.newaxis, :, columns]),
+            atol=0.01,
+        )
+
+
+def test_pad_puts_zeros_behind_and_keeps_the_end():
+    padded = pad([np.ones((2, 3)), 2 * np.arange(1, 6)[:, np.newaxis] * np.ones(3)], 4)
+    np.testing.assert_array_equal(padded[:, :, 0], [[1, 1, 0, 0], [4, 6, 8, 10]])
+
+
+def test_batches_hold_every_clip_once_and_similar_lengths():
+    lengths = np.random.default_rng(0).integers(50, 900, 101)
+    division = make_batches(lengths, 16, np.random.default_rng(1))
+    assert sorted(np.concatenate(division)) == list(range(101))
+    assert {len(batch) for batch in division} == {16, 5}
+    padding = sum(lengths[batch].max() * len(batch) for batch in division) / lengths.sum()
+    assert padding < 1.3
+    again = make_batches(lengths, 16, np.random.default_rng(2))
+    assert [set(batch) for batch in again] != [set(batch) for batch in division]
+
+
+def test_cross_entropy_of_a_coin_is_one_bit():
+    assert cross_entropy(np.array([0, 1]), np.full((2, 2), 0.5)) == pytest.approx(np.log(2))
+
+
+def training_set(versions):
+    random = np.random.default_rng(0)
+    tables = [[random.normal(size=(20, 66)) for _ in range(50)] for _ in range(versions)]
+    return TrainingSet(tables, np.arange(50) % 7, np.array(["03", "08"] * 25), EMOTION_LABELS)
+
+
+def test_an_epoch_hears_each_recording_and_some_of_its_copies():
+    hyperparameters = replace(PRESETS["default"], augmented_copies=4, adapted_share=0.5)
+    random = np.random.default_rng(0)
+    items = draw_epoch(training_set(versions=9), hyperparameters, random)
+    for utterance in range(50):
+        drawn = [version for number, version, _ in items if number == utterance]
+        assert drawn.count(0) == 1
+        assert len(set(drawn)) == len(drawn) == 5
+    assert {version for _, version, _ in items} == set(range(9))
+    assert 0.4 < np.mean([calibrated for _, _, calibrated in items]) < 0.6
+    assert draw_epoch(training_set(versions=9), hyperparameters, random) != items
+    # Without copies the recordings take their place, so that an epoch is as long.
+    alone = draw_epoch(training_set(versions=1), hyperparameters, random)
+    assert [(number, version) for number, version, _ in alone] == [
+        (number, 0) for number in range(50) for _ in range(5)
+    ]
+    never = replace(hyperparameters, augmented_copies=0, adapted_share=0.0)
+    assert draw_epoch(training_set(versions=9), never, random) == [(n, 0, False) for n in range(50)]

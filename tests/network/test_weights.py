@@ -1,0 +1,122 @@
+"""The weights file: it round-trips, and others are refused."""
+
+import dataclasses
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from made import SMALL, random_clips, random_weights
+from utility.errors import WeightsError
+from utility.furtherFeatures import feature_names
+from utility.globalvars import EMOTION_LABELS, WEIGHTS_PATH
+from utility.network.hyperparameters import read_hyperparameters
+from utility.network.inference import predict_frames
+from utility.network.model import load_members, model_arrays
+from utility.network.weights import read_weights, write_weights
+
+
+def test_weights_round_trip(tmp_path):
+    scores = [{"protocol": "loso", "measures": {"weighted_accuracy": 0.5}}]
+    weights = dataclasses.replace(random_weights(SMALL), scores=scores)
+    write_weights(tmp_path / "w.h5", weights)
+    back = read_weights(tmp_path / "w.h5")
+    for name in ("hyperparameters", "temperature", "emotions", "scores"):
+        assert getattr(back, name) == getattr(weights, name)
+    np.testing.assert_array_equal(back.statistics, weights.statistics)
+    models = load_members(back)
+    assert len(back.members) == len(models) == 2
+    for member, arrays, model in zip(weights.members, back.members, models, strict=True):
+        assert arrays.keys() == member.keys()
+        again = model_arrays(model)
+        for name, array in member.items():
+            np.testing.assert_array_equal(arrays[name], array)
+            np.testing.assert_array_equal(again[name], array)
+
+
+def edit_attribute(name, value):
+    return lambda file: file.attrs.__setitem__(name, value)
+
+
+def edit_hyperparameter(name, value):
+    def edit(file):
+        values = json.loads(file.attrs["hyperparameters"]) | {name: value}
+        file.attrs["hyperparameters"] = json.dumps(values)
+
+    return edit
+
+
+def remove(name):
+    return lambda file: file.__delitem__(name)
+
+
+def not_finite(file):
+    file["member_2/dense/bias"][0] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (edit_attribute("format_version", 99), "another version"),
+        (edit_attribute("feature_versions", '{"original": 0, "further": 1}'), "other features"),
+        (edit_attribute("feature_names", "[]"), "other features"),
+        (edit_attribute("hyperparameters", '{"no": 1}'), "not a weights file"),
+        (edit_attribute("emotions", "not json"), "not a weights file"),
+        (edit_attribute("emotions", '["anger"]'), "do not fit"),
+        (remove("member_2/emotion"), "do not fit"),
+        (remove("member_1"), "not a weights file"),
+        (lambda file: file.clear(), "not finite"),
+        (edit_hyperparameter("network", "unknown"), "not a weights file"),
+        (edit_hyperparameter("frames_per_step", 0), "not a weights file"),
+        (edit_hyperparameter("frames_per_step", "10"), "not a weights file"),
+        (edit_hyperparameter("network", []), "not a weights file"),
+        (edit_hyperparameter("network", "seed2018"), "not a weights file"),
+        (not_finite, "not finite"),
+        (edit_hyperparameter("features", 36), "other features"),
+        (edit_hyperparameter("features", "66"), "not a weights file"),
+        (edit_attribute("normalisation_mean", np.full(66, np.nan)), "not finite"),
+        (edit_attribute("normalisation_mean", np.zeros(36)), "missing"),
+        (edit_attribute("normalisation_deviation", -np.ones(66)), "not finite"),
+        (edit_attribute("normalisation_deviation", np.zeros(66)), "not finite"),
+        (edit_attribute("temperature", 0), "not finite"),
+        (edit_attribute("temperature", np.nan), "not finite"),
+        (edit_attribute("temperature", np.inf), "not finite"),
+        (edit_attribute("temperature", "warm"), "not a weights file"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_refused(tmp_path, edit, message):
+    path = tmp_path / "w.h5"
+    write_weights(path, random_weights(SMALL))
+    with h5py.File(path, "r+") as file:
+        edit(file)
+    with pytest.raises(WeightsError, match=message):
+        predict_frames(read_weights(path), random_clips([20]))
+
+
+@pytest.mark.parametrize("content", [b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500), "cut"])
+def test_other_files_are_refused_as_weights(tmp_path, content):
+    path = tmp_path / "w.h5"
+    if content == "cut":
+        write_weights(path, random_weights(SMALL))
+        content = path.read_bytes()[:20_000]
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="not a weights file"):
+        read_weights(path)
+
+
+def test_shipped_weights_carry_all_that_prediction_needs():
+    assert WEIGHTS_PATH.stat().st_size <= 5_000_000
+    with h5py.File(WEIGHTS_PATH) as file:
+        attributes, groups = dict(file.attrs), set(file)
+    hyperparameters = read_hyperparameters(json.loads(attributes["hyperparameters"]))
+    assert groups == {f"member_{number}" for number in range(1, 1 + hyperparameters.members)}
+    assert tuple(json.loads(attributes["emotions"])) == EMOTION_LABELS
+    names = json.loads(attributes["feature_names"])
+    assert tuple(names) == feature_names(hyperparameters.features)
+    assert attributes["normalisation_mean"].shape == (len(names),)
+    assert attributes["normalisation_deviation"].shape == (len(names),)
+    assert 0.25 < attributes["temperature"] < 4
+    scores = {score["protocol"]: score for score in json.loads(attributes["scores"])}
+    assert scores.keys() == {"holdout", "loso"}
+    assert scores["holdout"]["measures"]["weighted_accuracy"]["mean"] > 0.6087

@@ -1,0 +1,101 @@
+"""Many recordings: on all cores, and written in their order."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from made import DEMO, RATE
+from utility.audio import load_audio, trim_silence
+from utility.furtherFeatures import extract_all_features
+from utility.globalvars import EMOTION_LABELS, ROOT, WEIGHTS_PATH
+from utility.network.inference import predict_frames
+from utility.network.weights import read_weights
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_folder_gives_an_object_for_each_file(folder, processes, run_command):
+    # Repeated, since a few files are one group for one process.
+    done = run_command("predict.py", "--json", "--processes", processes, *[folder] * 3)
+    assert done.returncode == 1
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    files = sorted(path for path in folder.rglob("[!.]*") if path.is_file())
+    assert [row["path"] for row in rows] == [str(path) for path in files] * 3
+    failures = {row["path"]: row["error"] for row in rows if "error" in row}
+    assert {path.split("/")[-1]: error.split()[1] for path, error in failures.items()} == {
+        "broken.wav": "be",
+        "empty.wav": "empty;",
+        "notes.txt": "be",
+        "silent.wav": "silent;",
+    }
+    assert len(done.stderr.splitlines()) == 3 * len(failures)
+    weights = read_weights(WEIGHTS_PATH)
+    for row in rows:
+        if "error" in row:
+            continue
+        probabilities = row["probabilities"]
+        assert list(probabilities.values()) == sorted(probabilities.values(), reverse=True)
+        assert sum(probabilities.values()) == pytest.approx(1, abs=5e-4)
+        assert row["label"] == next(iter(probabilities))
+        signal = load_audio(row["path"])
+        assert row["seconds"] == pytest.approx(len(signal) / RATE, abs=1e-3)
+        alone, _ = predict_frames(weights, [extract_all_features(trim_silence(signal), RATE)])
+        expected = dict(zip(EMOTION_LABELS, alone[0].tolist(), strict=True))
+        assert probabilities == pytest.approx(expected, abs=6e-5)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_recording_is_adapted_to_the_same_voice(processes, own_clips, folder, run_command):
+    options = ("--json", "--adapt", own_clips, "--processes", processes)
+    done = run_command("predict.py", *options, *[folder] * 2, DEMO)
+    adapted = json.loads(done.stdout.splitlines()[-1])["probabilities"]
+    alone = run_command("predict.py", *options, DEMO)
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert adapted == json.loads(alone.stdout)["probabilities"]
+
+
+def test_results_go_to_a_file_when_all_is_done(tmp_path, call_command):
+    path = tmp_path / "emotions.json"
+    path.write_text("what was there before")
+    done = call_command("predict.py", "--json", "--output", path, DEMO)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert path.read_text() == call_command("predict.py", "--json", DEMO).stdout
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_leaves_the_older_result(tmp_path, call_command):
+    path = tmp_path / "emotions.srt"
+    path.write_text("what was there before")
+    done = call_command(
+        "predict.py", "--subtitles", "srt", "--output", path, tmp_path / "missing.wav"
+    )
+    assert done.returncode == 1
+    assert path.read_text() == "what was there before"
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    command = subprocess.Popen(
+        [sys.executable, "predict.py", "--json", "--output", str(path), str(DEMO)], cwd=ROOT
+    )
+    assert json.loads(path.read_text())["path"] == str(DEMO)
+    assert command.wait(timeout=20) == 0
+    assert path.is_fifo()
+
+
+def test_a_long_recording_comes_with_a_note(tmp_path, run_command):
+    path = tmp_path / "long.wav"
+    samples, rate = soundfile.read(DEMO)
+    soundfile.write(path, np.tile(samples, 8), rate)
+    done = run_command("predict.py", path)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr == (
+        f"predict.py: note: {path}: the mean of 2 windows, since it lasts 16 s; "
+        "--timeline shows its parts\n"
+    )

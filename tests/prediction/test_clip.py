@@ -1,0 +1,144 @@
+"""From a recording to emotions, as programs call it."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from made import DEMO, RATE, make_voice
+from utility.audio import trim_silence
+from utility.errors import SignalError
+from utility.furtherFeatures import extract_all_features
+from utility.globalvars import EMOTION_LABELS, ROOT, WEIGHTS_PATH
+from utility.network.inference import predict_frames
+from utility.network.weights import read_weights
+from utility.prediction.clip import predict, predict_all
+
+
+def test_a_path_a_file_and_an_array_are_the_same(weights):
+    samples, rate = soundfile.read(DEMO)
+    expected = predict(DEMO, weights)
+    assert expected.label == expected.ranking[0][0] == next(iter(expected.probabilities))
+    assert sum(expected.probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert expected.seconds == pytest.approx(len(samples) / rate, abs=1e-4)
+    integers, _ = soundfile.read(DEMO, dtype="int16")
+    with DEMO.open("rb") as file:
+        others = [
+            predict(str(DEMO), weights),
+            predict(file, weights),
+            predict(io.BytesIO(DEMO.read_bytes()), weights),
+            predict(samples, weights, sample_rate=rate),
+            predict(integers, weights, sample_rate=rate),
+            predict(np.stack([samples, samples], axis=1), weights, sample_rate=rate),
+            predict(samples.tolist(), weights, sample_rate=rate),
+        ]
+    for other in others:
+        assert other.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sound", "rate", "message"),
+    [
+        (np.zeros(16_000), 16_000, "is silent"),
+        (np.zeros(0), 16_000, "is empty"),
+        (np.zeros((2, 16_000)), 16_000, "transpose it"),
+        (np.zeros(16_000, complex), 16_000, "give floats"),
+        (np.zeros(16_000, np.uint8), 16_000, "give floats"),
+        (np.zeros(16_000), None, "also give its sample_rate"),
+        (np.zeros(16_000), 0, "has a sample rate of 0"),
+        ("missing.wav", None, "no such file"),
+        ("missing.wav", 8000, "omit sample_rate"),
+        (None, None, "is of type NoneType"),
+        (io.BytesIO(b"nothing"), None, "cannot be read as audio"),
+    ],
+)
+def test_what_cannot_be_predicted_raises(sound, rate, message, weights):
+    with pytest.raises(SignalError, match=message):
+        predict(sound, weights, sample_rate=rate)
+
+
+def test_the_library_prints_nothing_and_needs_no_tensorflow():
+    code = (
+        "import sys; from predict import load, predict\n"
+        "predict(sys.argv[1], load())\n"
+        "assert 'tensorflow' not in sys.modules and 'matplotlib' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(DEMO)], cwd=ROOT, capture_output=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_a_header_that_promises_too_much_loses_nothing(tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, make_voice(20), RATE)
+    content = path.read_bytes()
+    # 10 s and 5 ms are left of 20 s: the remainder is no window.
+    path.write_bytes(content[: 44 + 2 * (10 * RATE + 80)])
+    (result,) = predict_all([path], read_weights(WEIGHTS_PATH))
+    assert result.seconds == pytest.approx(10, abs=0.01)
+
+
+SILENCE = round(0.3 * RATE)
+
+
+def predict_file(path, weights):
+    """Return the probabilities of one recording, or raise what is wrong with it."""
+    (result,) = predict_all([path], weights)
+    if isinstance(result, SignalError):
+        raise result
+    return dict(result.ranking)
+
+
+def test_file_input_equals_array_input(tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, make_voice(), RATE, subtype="DOUBLE")
+    weights = read_weights(WEIGHTS_PATH)
+    probabilities, _ = predict_frames(weights, [extract_all_features(make_voice(), RATE)])
+    expected = dict(zip(EMOTION_LABELS, probabilities[0].tolist(), strict=True))
+    assert predict_file(path, weights) == pytest.approx(expected, abs=1e-6)
+
+
+def test_quieter_is_the_same_until_it_is_silence(tmp_path):
+    path = tmp_path / "clip.wav"
+    weights = read_weights(WEIGHTS_PATH)
+    soundfile.write(path, make_voice(), RATE, subtype="FLOAT")
+    expected = predict_file(path, weights)
+    soundfile.write(path, 0.01 * make_voice(), RATE, subtype="FLOAT")
+    assert predict_file(path, weights) == pytest.approx(expected, abs=1e-4)
+    soundfile.write(path, 1e-5 * make_voice(), RATE, subtype="FLOAT")
+    with pytest.raises(SignalError, match="silent"):
+        predict_file(path, weights)
+
+
+@pytest.mark.parametrize("offset", [0, 0.05])
+def test_long_silence_at_both_ends_changes_nothing(offset, tmp_path):
+    weights, path = read_weights(WEIGHTS_PATH), tmp_path / "clip.wav"
+    hiss = 3e-5 * np.random.default_rng(0).normal(size=(2, 2 * RATE))
+    # Behind the voice it lasts for no whole number of steps.
+    parts = [hiss[0], make_voice(), hiss[1, : 2 * RATE - 77]]
+    long = offset + np.concatenate(parts)
+    short = offset + np.concatenate([parts[0][-SILENCE:], parts[1], parts[2][:SILENCE]])
+    np.testing.assert_array_equal(trim_silence(long), short)
+    results = []
+    for samples in (short, long):
+        soundfile.write(path, samples, RATE, subtype="DOUBLE")
+        results.append(predict_file(path, weights))
+    assert results[1] == pytest.approx(results[0], abs=1e-6)
+
+
+def test_a_long_recording_is_the_mean_of_its_windows_with_sound(tmp_path):
+    weights = read_weights(WEIGHTS_PATH)
+    parts = [make_voice(8), np.zeros(8 * RATE), make_voice(8)[::-1] ** 3 / 0.09]
+    for number, part in enumerate(parts):
+        soundfile.write(tmp_path / f"{number}.wav", part, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "all.wav", np.concatenate(parts), RATE, subtype="FLOAT")
+    (whole,) = predict_all([tmp_path / "all.wav"], weights)
+    assert whole.seconds == pytest.approx(24)
+    first, last = (predict_file(tmp_path / name, weights) for name in ("0.wav", "2.wav"))
+    expected = {emotion: (first[emotion] + last[emotion]) / 2 for emotion in first}
+    assert dict(whole.ranking) == pytest.approx(expected, abs=1e-5)
+    assert max(abs(first[emotion] - last[emotion]) for emotion in first) > 0.05

@@ -1,0 +1,64 @@
+"""Pictures of a recording."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+import soundfile
+
+from made import DEMO, RATE
+from utility.audio import load_audio
+from utility.prediction.clip import predict
+from utility.prediction.picture import make_columns, measure_attention
+from utility.prediction.timeline import Segment
+
+
+@pytest.mark.parametrize("options", [[], ["--timeline"]])
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_a_picture_is_drawn_beside_the_result(options, suffix, joined, tmp_path, call_command):
+    path = tmp_path / f"picture{suffix}"
+    done = call_command("predict.py", *options, "--plot", path, joined)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "neutral" in done.stdout
+    if suffix == ".png":
+        picture = matplotlib.image.imread(path)
+        assert min(picture.shape[:2]) >= 600
+        assert len(np.unique(picture.reshape(-1, 4), axis=0)) > 20
+    else:
+        assert "joined.wav" in path.read_text()
+
+
+def test_a_picture_of_a_long_recording_wants_a_timeline(tmp_path, call_command):
+    samples, rate = soundfile.read(DEMO)
+    soundfile.write(tmp_path / "long.wav", np.tile(samples, 20), rate)
+    done = call_command("predict.py", "--plot", tmp_path / "a.png", tmp_path / "long.wav")
+    assert done.returncode == 2
+    assert "also give --timeline" in done.stderr
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_attention_lies_where_the_voice_is(weights):
+    samples = load_audio(DEMO)
+    later = np.concatenate([np.zeros(2 * RATE), samples])
+    times, attention, probabilities = measure_attention([later], weights, None)
+    assert len(times) == len(attention)
+    assert attention.sum() == pytest.approx(100, abs=1e-3)
+    assert times[0] > 1.5
+    expected = predict(later, weights, sample_rate=RATE).probabilities
+    assert dict(zip(weights.emotions, probabilities, strict=True)) == pytest.approx(expected)
+
+
+def test_columns_of_a_long_picture_are_means_of_the_windows_in_them():
+    def window(start, end, share):
+        return Segment(start, end, [("anger", share), ("neutral", 1 - share)])
+
+    segments = [
+        window(0, 3, 1.0), Segment(3, 6, None), window(6, 7, 0.2), Segment(7, 21, None),
+        window(21, 24, 0.5), window(23, 26, 0.0),
+    ]  # fmt: skip
+    starts, ends, shares = make_columns(segments, ("anger", "neutral"), 10)
+    assert starts.tolist() == [0, 20]  # and nothing from 10 to 20, which is a pause
+    assert ends.tolist() == [10, 30]
+    # Of windows that overlap, the first counts up to the second: two seconds, then three.
+    assert shares[:, 0] == pytest.approx([(3 * 1.0 + 1 * 0.2) / 4, 2 * 0.5 / 5])
+    starts, ends, _ = make_columns(segments, ("anger", "neutral"), 0)
+    assert list(zip(starts, ends, strict=True)) == [(0, 3), (6, 7), (21, 23), (23, 26)]

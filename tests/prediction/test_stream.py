@@ -1,0 +1,113 @@
+"""Live sound."""
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import wave
+
+import numpy as np
+import pytest
+import soundfile
+
+from made import DEMO, RATE
+from utility.audio import load_audio
+from utility.errors import SignalError
+from utility.globalvars import ROOT, WINDOW_SECONDS
+from utility.prediction.clip import predict
+from utility.prediction.stream import predict_stream
+
+
+def start_stream(*options):
+    return subprocess.Popen(
+        [sys.executable, "predict.py", "--stream", *options, "-"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell that starts the tests in the background has them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def stream(content, *options):
+    """Send bytes to a stream and return its lines."""
+    command = start_stream(*options)
+    output, errors = command.communicate(content, timeout=60)
+    assert (command.returncode, errors) == (0, b"")
+    return output.decode().splitlines()
+
+
+def as_bytes(samples):
+    return np.round(samples * 32767).astype("<i2").tobytes()
+
+
+def test_a_stream_gives_a_line_a_hop(weights):
+    samples = np.concatenate([load_audio(DEMO), np.zeros(4 * RATE)])
+    lines = [json.loads(line) for line in stream(as_bytes(samples), "--json")]
+    assert [line["end"] for line in lines] == [1, 2, 3, 4, 5, pytest.approx(5.975, abs=1e-3)]
+    assert [line["start"] for line in lines[:4]] == [0, 0, 0, 1]
+    assert lines[-1]["label"] is None
+    expected = predict(samples[: 2 * RATE], weights, sample_rate=RATE)
+    assert lines[1]["probabilities"] == pytest.approx(expected.probabilities, abs=1e-3)
+
+
+def test_a_stream_can_be_wav_of_another_rate():
+    rate = 44_100
+    content = io.BytesIO()
+    samples = np.resize(soundfile.read(DEMO)[0], 3 * rate)
+    with wave.open(content, "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(as_bytes(np.repeat(samples, 2)))
+    raw = stream(as_bytes(samples), "--rate", str(rate))
+    assert stream(content.getvalue()) == raw
+    assert len(raw) == 3
+
+
+def test_ctrl_c_ends_a_stream_cleanly():
+    command = start_stream()
+    command.stdin.write(as_bytes(load_audio(DEMO)))
+    command.stdin.flush()
+    # The line of the first second comes while the stream is open.
+    assert b"0:01.00" in command.stdout.readline()
+    command.send_signal(signal.SIGINT)
+    output, errors = command.communicate(timeout=20)
+    assert (command.returncode, output, errors) == (0, b"", b"")
+
+
+def wav_of_floats():
+    content = io.BytesIO()
+    soundfile.write(content, load_audio(DEMO), RATE, subtype="FLOAT", format="WAV")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "enough to predict"),
+        (bytes(100), "enough to predict"),
+        (b"fLaC" + bytes(99_999), "decode it"),
+        (b"OggS" + bytes(99_999), "decode it"),
+        (wav_of_floats(), "give 16-bit PCM"),
+    ],
+    ids=["empty", "short", "FLAC", "Ogg", "floats"],
+)
+def test_a_stream_that_cannot_be_used_says_so(content, message, weights):
+    source = io.BufferedReader(io.BytesIO(content))
+    with pytest.raises(SignalError, match=message):
+        list(predict_stream(source, weights, RATE, 3, 1))
+
+
+def test_a_stream_that_fails_ends_with_1():
+    command = start_stream()
+    output, errors = command.communicate(b"", timeout=60)
+    assert (command.returncode, output) == (1, b"")
+    assert errors.startswith(b"predict.py: -: ended before")
+
+
+def test_a_window_is_at_most_as_long_as_what_was_trained_on(call_command):
+    done = call_command("predict.py", "--timeline", "--window", WINDOW_SECONDS + 1, DEMO)
+    assert done.returncode == 2
