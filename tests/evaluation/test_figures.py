@@ -8,7 +8,7 @@ from made import make_predictions
 from utility.evaluation.figures import draw_confusion
 from utility.evaluation.measures import summarise
 
-FACTS = {"protocol": "holdout", "data": ["own"], "test_data": [], "preset": "default"}
+FACTS = {"protocol": "holdout"}
 
 
 @pytest.mark.parametrize(("seeds", "text"), [(1, "1 seed"), (4, "mean of 4 seeds")])

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from utility.corpora import protocols as splits
+from made import TINY
 from utility.corpora.corpus import read_corpus
+from utility.corpora.protocols import loso
 from utility.errors import UsageError
 from utility.evaluation.fold import (
     Plan,
@@ -24,11 +25,12 @@ from utility.globalvars import EMOTION_LABELS
 from utility.network.hyperparameters import PRESETS
 from utility.network.inference import apply_temperature
 from utility.network.voice import Statistics, adapt, measure_baseline
+from utility.network.weights import Weights
 
 
-def test_nothing_of_the_tested_part_decides_anything(data, tmp_path):
+def test_nothing_of_the_test_part_decides_anything(data, tmp_path, eager):
     corpus = read_corpus(data)
-    fold = splits.loso(corpus)[0]
+    fold = loso(corpus)[0]
     tested = fold.test
     emotion = corpus.emotion.copy()
     emotion[tested] = emotion[tested][::-1]
@@ -37,9 +39,7 @@ def test_nothing_of_the_tested_part_decides_anything(data, tmp_path):
     for row in tested[1:]:
         frames[row] = -frames[row]
         other_copy[row] = -copy[row]
-    hyperparameters = replace(
-        PRESETS["default"], epochs=2, dense_units=8, lstm_units=4, members=1, augmented_copies=1
-    )
+    hyperparameters = replace(PRESETS["default"], epochs=2, augmented_copies=1, **TINY)
     results = [
         evaluate_fold(Task(0, fold), Plan(material, hyperparameters, 0, ["1"], tmp_path))
         for material in (
@@ -67,8 +67,11 @@ def test_nothing_of_the_tested_part_decides_anything(data, tmp_path):
         assert clips == pytest.approx(round(clips), abs=1e-4)
 
 
+# Temperature
+
+
 def probabilities_and_labels(count=20_000):
-    """Probabilities that mean what they say: labels are drawn from them."""
+    """Return calibrated probabilities: labels are drawn from them."""
     random = np.random.default_rng(0)
     probabilities = random.dirichlet(np.full(7, 0.7), count)
     labels = (random.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(max=6)
@@ -76,16 +79,19 @@ def probabilities_and_labels(count=20_000):
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1, 2.5])
-def test_the_best_temperature_undoes_the_one_that_was_wrong(temperature):
+def test_the_fitted_temperature_undoes_a_wrong_one(temperature):
     probabilities, labels = probabilities_and_labels()
     wrong = apply_temperature(probabilities, 1 / temperature)
     assert fit_temperature(labels, wrong) == pytest.approx(temperature, rel=0.03)
     np.testing.assert_allclose(apply_temperature(wrong, temperature), probabilities, atol=1e-9)
 
 
+# What a fold is tested on
+
+
 @pytest.fixture
 def corpus():
-    """Forty clips of four voices."""
+    """Return forty clips of four speakers."""
     random = np.random.default_rng(0)
     return SimpleNamespace(
         speaker=np.tile(["03", "08", "09", "10"], 10),
@@ -93,7 +99,7 @@ def corpus():
     )
 
 
-def test_clips_to_calibrate_with_are_others_of_the_same_voice(corpus):
+def test_clips_to_adapt_with_are_others_of_the_same_speaker(corpus):
     drawn = [draw_clips(corpus, number, "4", seed=0) for number in range(40)]
     for number, clips in enumerate(drawn):
         assert len(set(clips)) == 4
@@ -110,7 +116,7 @@ def test_clips_to_calibrate_with_are_others_of_the_same_voice(corpus):
 
 
 @pytest.mark.parametrize("clips", ["0", "-1", "10", "1.5", "all", "", "²"])
-def test_a_calibration_that_cannot_be_is_refused(clips, corpus):
+def test_a_number_of_clips_that_not_all_speakers_have_is_refused(clips, corpus):
     with pytest.raises(UsageError, match="give speaker, or a number of clips from 1 to 9"):
         check_adaptation(corpus, clips)
     for possible in ("1", "9", "speaker"):
@@ -122,7 +128,7 @@ def test_every_test_has_the_frames_of_its_name(corpus, sets):
     names = feature_names(sets)
     columns = columns_of(names)
     training = Statistics(np.full(len(names), 0.3), np.full(len(names), 1.7))
-    weights = SimpleNamespace(statistics=training, feature_names=names)
+    weights = Weights(replace(PRESETS["default"], features=sets), [], training)
     noisy = [table + 1 for table in corpus.frames]
     rows = np.array([7, 2, 39])
     material = Material(corpus, [], {"noise": noisy})

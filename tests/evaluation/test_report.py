@@ -11,6 +11,7 @@ from utility.functions import write_csv
 from utility.globalvars import EMOTION_LABELS
 
 FACTS = {"protocol": "holdout", "data": ["own"], "test_data": [], "preset": "default"}
+FACTS |= {"changed": {}, "copies": 20, "max_evals": 0}
 
 
 def made_up_run(folder, judged):
