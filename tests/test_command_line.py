@@ -1,12 +1,14 @@
 """What all commands share: help, messages, exit codes."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 from made import DEMO
-from utility.command_line import Parser, run
+from utility.command_line import Parser, add_debug_option, run
+from utility.errors import UsageError, WeightsError
 from utility.globalvars import ROOT, VERSION
 
 
@@ -24,6 +26,17 @@ def test_an_interrupted_command_can_say_how_to_continue(interruption, message, m
     monkeypatch.setattr(sys, "argv", ["train.py"])
     assert run(Parser(prog="train.py"), interrupt) == 130
     assert capsys.readouterr() == ("", f"train.py: {message}")
+
+
+@pytest.mark.parametrize("script", ["predict.py", "train.py", "dataset.py"])
+def test_help_has_usage_examples_and_options(script, call_command):
+    done = call_command(script, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    usage, examples, options = re.split("\nexamples:\n|\noptions:\n", done.stdout)
+    assert usage.startswith(f"usage: {script} ")
+    assert len(re.findall(rf"^ .*python {script}", examples, re.MULTILINE)) in (2, 3, 4)
+    assert options.startswith("  -h, --help ")
+    assert not re.search(r"\(default: (None|False|\[.*\]|/.*)\)", " ".join(options.split()))
 
 
 def test_version(call_command):
@@ -52,43 +65,40 @@ def test_debug_shows_a_traceback(tmp_path, run_command):
     assert "SignalError" in done.stderr
 
 
-def test_a_closed_pipe_is_no_error():
-    # The reader takes one line of many and goes.
+def test_a_closed_pipe_is_not_an_error():
+    # The reader takes one line of many and exits.
     clips = " ".join([f"'{DEMO}'"] * 30)
     done = subprocess.run(
         f"'{sys.executable}' predict.py {clips} | head -n 1",
-        shell=True, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        shell=True, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.stdout == f"{DEMO}:\n"
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("options", [[], ["--top", "0", DEMO], ["--unknown", DEMO]])
-def test_wrong_usage_ends_with_2(options, call_command):
-    done = call_command("predict.py", *options)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "Traceback" not in done.stderr
-
-
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("error", "message", "code"),
     [
-        (["--jsn"], "did you mean --json?"),
-        (["--timelines"], "did you mean --timeline?"),
-        (["--json", "--csv"], "not allowed with argument"),
-        (["--timeline", "--window", "99"], "--window 99.0: give 0.1 to 10.0 s"),
-        (["--timeline", "--hop", "4"], "--hop 4.0: give 0.1 s to the length of a window, 3.0 s"),
-        (["--window", "1"], "--window and --hop: also give --timeline or --stream"),
-        (["--rate", "8000"], "--rate: is only for a raw stream"),
-        (["--plot", "a.txt"], "a name that ends in .png"),
-        (["--plot", "nowhere/a.png"], "a folder that exists"),
-        (["--output", "nowhere/a"], "a folder that exists"),
-        (["--plot", "a.png", str(DEMO)], "give one recording"),
-        (["--subtitles", "srt", str(DEMO)], "give one recording"),
-        (["--stream"], "--stream: give only -, standard input"),
+        (UsageError("--x: give y"), "--x: give y", 2),
+        (WeightsError("w.h5: damaged"), "w.h5: damaged", 3),
+        (PermissionError(13, "Permission denied", "a"), "a: Permission denied; check the path", 1),
+        (OSError("odd"), "odd; check the path and the disk", 1),
+        (ModuleNotFoundError("no", name="numpy"), "the package numpy is not installed", 1),
+        (KeyError("x"), "defect: KeyError: 'x'; please report it with the output of --debug", 1),
     ],
 )
-def test_wrong_options_say_what_is_right(options, message, call_command):
-    done = call_command("predict.py", *options, DEMO)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr
+def test_an_error_is_one_line_and_an_exit_code(error, message, code, monkeypatch, capsys):
+    def fail(arguments):
+        raise error
+
+    parser = Parser(prog="train.py")
+    add_debug_option(parser)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    assert run(parser, fail) == code
+    printed, line = capsys.readouterr()
+    assert printed == ""
+    assert line.startswith(f"train.py: {message}")
+    assert line.count("\n") == 1
+    monkeypatch.setattr(sys, "argv", ["train.py", "--debug"])
+    with pytest.raises(type(error)):
+        run(parser, fail)

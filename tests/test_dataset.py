@@ -1,10 +1,12 @@
 """dataset.py as users run it."""
 
 import numpy as np
+import pytest
 import soundfile
 
-from made import RATE
+from made import RATE, speak, write_emodb
 from utility.corpora.corpus import read_corpus
+from utility.functions import read_pickle, write_pickle
 
 
 def test_info_prints_counts_and_format(run_command):
@@ -15,38 +17,102 @@ def test_info_prints_counts_and_format(run_command):
     assert "anger                  127" in done.stdout
 
 
-def test_the_pickles_of_emodb_are_not_overwritten(tmp_path, run_command):
+def test_the_pickles_of_emodb_are_not_overwritten(tmp_path, call_command):
     (tmp_path / "a.wav").touch()
     (tmp_path / "berlin.csv").write_text("file,emotion\na.wav,anger\n")
-    done = run_command("dataset.py", "extract", "--manifest", tmp_path / "berlin.csv")
+    done = call_command("dataset.py", "extract", "--manifest", tmp_path / "berlin.csv")
     assert done.returncode == 2
     assert "berlin is EmoDB" in done.stderr
 
 
-def test_a_manifest_that_is_missing_says_so(tmp_path, run_command):
-    done = run_command("dataset.py", "extract", "--manifest", tmp_path / "none.csv")
+def test_a_manifest_that_is_missing_says_so(tmp_path, call_command):
+    done = call_command("dataset.py", "extract", "--manifest", tmp_path / "none.csv")
     assert done.returncode == 1
     assert "none.csv: No such file" in done.stderr
 
 
-def test_a_manifest_becomes_a_corpus(own, run_command):
+def test_a_manifest_becomes_a_corpus(extraction, call_command):
+    done, own = extraction
+    assert "left out 12 of calm; to keep them: --classes calm" in done.stderr
+    assert "36 utterances" in done.stdout
     corpus = read_corpus(own / "own")
     assert corpus.emotions == ("anger", "sadness", "surprise")
     assert set(corpus.speaker) == {"ann", "bob", "cid", "dan"}
     assert corpus.file[0] == "sounds/ann anger a.wav"
     assert (corpus.split == "test").sum() == 9
     assert np.isnan(corpus.recognition).all()
-    info = run_command("dataset.py", "info", "--data", own / "own")
+    info = call_command("dataset.py", "info", "--data", own / "own")
     assert "surprise                12" in info.stdout
     assert "split           utterances\ntest                     9" in info.stdout
 
 
-def test_a_corpus_without_its_names_says_so(tmp_path, run_command):
+def test_a_corpus_without_its_names_says_so(tmp_path, call_command):
     soundfile.write(tmp_path / "hello.wav", np.ones(100), RATE)
     options = ("dataset.py", "extract", "--audio", tmp_path, "--output", tmp_path)
-    done = run_command(*options, "--corpus", "ravdess")
+    done = call_command(*options, "--corpus", "ravdess")
     assert done.returncode == 1
     assert "no file is named as in ravdess, such as hello.wav" in done.stderr
-    done = run_command("dataset.py", "extract", "--corpus", "ravdess")
+    done = call_command("dataset.py", "extract", "--corpus", "ravdess")
     assert done.returncode == 2
     assert "name its recordings with --audio" in done.stderr
+
+
+def test_a_second_extraction_leaves_equal_pickles_as_they_are(tmp_path, call_command):
+    write_emodb(tmp_path / "audio", ("03",), ("a01a",))
+    options = ("dataset.py", "extract", "--audio", tmp_path / "audio", "--output", tmp_path)
+
+    def extract():
+        done = call_command(*options, "--processes", 1)
+        assert done.returncode == 0, done.stderr
+        return done.stderr, {path: path.read_bytes() for path in tmp_path.glob("*.p")}
+
+    first, pickles = extract()
+    assert "left as they are" not in first
+    assert len(pickles) == 3
+    # The last digits depend on the processor; such a difference is none.
+    path = tmp_path / "berlin_features.p"
+    content = read_pickle(path, 1, "")
+    content["frames"] *= np.float32(1 + 1e-6)
+    write_pickle(path, content)
+    pickles[path] = path.read_bytes()
+    second, same = extract()
+    assert "hold the same already, but for rounding; left as they are" in second
+    assert same == pickles
+    # A recording that differs is extracted again.
+    speak(tmp_path / "audio" / "03a01Fa.wav", emotion=1)
+    third, others = extract()
+    assert "left as they are" not in third
+    assert others[path] != pickles[path]
+    (tmp_path / "audio" / "03a01Fa.wav").unlink()
+    assert "left as they are" not in extract()[0]
+    assert len(read_corpus(tmp_path)) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--output", "/no/such/folder"], "--output /no/such/folder: give a folder that exists"),
+        (["--processes", "0"], "--processes 0: give 1 or more"),
+        (["--audio", "/no/such/folder"], "--audio /no/such/folder: give a folder that exists"),
+        (["--classes", "calm"], "--classes: EmoDB has only the seven; omit it"),
+        (["--corpus", "unknown"], "invalid choice"),
+        (["--corpus", "ravdess", "--manifest", "my.csv"], "not allowed with argument"),
+        (["--manifest", "my.csv", "--name", "a/b"], "--name a/b: give another, without /"),
+    ],
+)
+def test_wrong_usage_ends_with_2(options, message, call_command):
+    done = call_command("dataset.py", "extract", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_emotions_that_no_recording_has_are_named(own, tmp_path, call_command):
+    manifest = tmp_path / "my.csv"
+    manifest.write_text("file,emotion\nsounds/ann anger a.wav,contempt\n")
+    options = ("dataset.py", "extract", "--manifest", manifest, "--output", tmp_path)
+    done = call_command(*options, "--audio", own, "--classes", "awe")
+    assert done.returncode == 1
+    assert "--classes awe: no recording has that emotion" in done.stderr
+    assert "left out 1 of contempt; to keep them: --classes contempt" in done.stderr
+    assert "no recording has one of the emotions anger, " in done.stderr
+    assert not list(tmp_path.glob("*.p"))

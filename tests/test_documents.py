@@ -149,10 +149,6 @@ def test_the_links_lead_somewhere():
             assert not anchor or anchor in anchors, f"{path.name}: #{anchor}"
 
 
-def test_the_readme_is_one_page():
-    assert len(README.splitlines()) <= 200
-
-
 def test_there_are_results():
     assert {"holdout", "loso", "seed2018"} <= {run.name for run in RUNS}
 

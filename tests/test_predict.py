@@ -176,6 +176,40 @@ def test_what_is_written_to_is_no_recording(tmp_path, call_command):
     assert path.read_bytes() == DEMO.read_bytes()
 
 
+# Options
+
+
+@pytest.mark.parametrize("options", [[], ["--top", "0", DEMO], ["--unknown", DEMO]])
+def test_wrong_usage_ends_with_2(options, call_command):
+    done = call_command("predict.py", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--jsn"], "did you mean --json?"),
+        (["--timelines"], "did you mean --timeline?"),
+        (["--json", "--csv"], "not allowed with argument"),
+        (["--timeline", "--window", "99"], "--window 99.0: give 0.1 to 10.0 s"),
+        (["--timeline", "--hop", "4"], "--hop 4.0: give 0.1 s to the length of a window, 3.0 s"),
+        (["--window", "1"], "--window and --hop: also give --timeline or --stream"),
+        (["--rate", "8000"], "--rate: is only for a raw stream"),
+        (["--plot", "a.txt"], "a name that ends in .png"),
+        (["--plot", "nowhere/a.png"], "a folder that exists"),
+        (["--output", "nowhere/a"], "a folder that exists"),
+        (["--plot", "a.png", str(DEMO)], "give one recording"),
+        (["--subtitles", "srt", str(DEMO)], "give one recording"),
+        (["--stream"], "--stream: give only -, standard input"),
+    ],
+)
+def test_wrong_options_say_what_is_right(options, message, call_command):
+    done = call_command("predict.py", *options, DEMO)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
 # Adaptation
 
 

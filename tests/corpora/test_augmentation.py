@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from made import RATE, noise
+from made import RATE, make_voice, noise, sine
 from utility.corpora.augmentation import (
     AUGMENTATIONS,
     CONDITIONS,
@@ -21,7 +21,7 @@ ALL_COPIES = name_copies(AUGMENTATIONS)
 SECONDS = np.arange(RATE) / RATE
 
 
-VOICE = 0.3 * np.sin(2 * np.pi * 150 * SECONDS) ** 5 + 0.05 * np.sin(2 * np.pi * 900 * SECONDS)
+VOICE = make_voice()
 
 
 def density(signal, low, high):
@@ -36,17 +36,17 @@ def dominant_hertz(signal):
 
 
 @pytest.mark.parametrize("name", [*ALL_COPIES, *CONDITIONS])
-def test_a_version_is_finite_and_no_copy_of_the_original_and_comes_out_the_same_again(name):
+def test_a_variant_is_finite_and_altered_and_comes_out_the_same_again(name):
     before = VOICE.copy()
-    version = make_variant(VOICE, name, 3)
-    assert np.isfinite(version).all()
-    assert 0.8 * RATE < len(version) < 3 * RATE
-    np.testing.assert_array_equal(make_variant(VOICE, name, 3), version)
+    variant = make_variant(VOICE, name, 3)
+    assert np.isfinite(variant).all()
+    assert 0.8 * RATE < len(variant) < 3 * RATE
+    np.testing.assert_array_equal(make_variant(VOICE, name, 3), variant)
     np.testing.assert_array_equal(VOICE, before)
-    assert not np.array_equal(version, VOICE)
+    assert not np.array_equal(variant, VOICE)
 
 
-def test_what_is_random_follows_from_the_seed_and_the_name():
+def test_random_numbers_follow_from_the_seed_and_the_name():
     for name in ("noise", "room", "channel 1"):
         assert not np.array_equal(make_variant(VOICE, name, 0), make_variant(VOICE, name, 1))
     copies = [make_variant(VOICE, name, 0) for name in ALL_COPIES]
@@ -54,17 +54,17 @@ def test_what_is_random_follows_from_the_seed_and_the_name():
 
 
 @pytest.mark.parametrize("name", [name for name in ALL_COPIES if name.startswith("hall")])
-def test_a_hall_goes_on_after_the_sound(name):
+def test_a_hall_reverberates_after_the_sound(name):
     burst = VOICE * (SECONDS < 0.25)
-    version = make_variant(burst, name, 0) ** 2
+    variant = make_variant(burst, name, 0) ** 2
     # The slowest copy of the burst ends after 0.3 s.
-    assert version[4800:5600].mean() > 3 * version[-2000:].mean()
+    assert variant[4800:5600].mean() > 3 * variant[-2000:].mean()
 
 
 @pytest.mark.parametrize("slope", [0, 1, 2])
 @pytest.mark.parametrize("ratio_db", [0, 10, 35])
-def test_noise_has_the_ratio_and_the_slope_asked_for(ratio_db, slope):
-    # Of odd length, too.
+def test_noise_has_the_given_ratio_and_slope(ratio_db, slope):
+    # Also of odd length.
     signal = noise(size=160_001)
     added = add_noise(signal, ratio_db, np.random.default_rng(1), slope) - signal
     measured = 10 * np.log10(np.mean(signal**2) / np.mean(added**2))
@@ -82,13 +82,13 @@ def test_the_noise_of_the_condition_is_white_and_at_20_db():
 @pytest.mark.parametrize("name", [name for name in ALL_COPIES if name.startswith("speed")])
 def test_speed_changes_length_and_pitch_by_its_factor(name):
     factor = float(name.split()[1])
-    version = make_variant(np.sin(2 * np.pi * 440 * SECONDS), name, 0)
-    assert len(version) == pytest.approx(factor * RATE, abs=1)
-    assert dominant_hertz(version) == pytest.approx(440 / factor, rel=0.005)
-    assert np.ptp(version) == pytest.approx(2, rel=0.05)
+    variant = make_variant(sine(440), name, 0)
+    assert len(variant) == pytest.approx(factor * RATE, abs=1)
+    assert dominant_hertz(variant) == pytest.approx(440 / factor, rel=0.005)
+    assert np.ptp(variant) == pytest.approx(2, rel=0.05)
 
 
-def test_a_telephone_lets_its_band_through_and_nothing_above():
+def test_a_telephone_passes_its_band_and_nothing_above():
     passed = pass_telephone(noise(), 300, 3400)
     assert density(passed, 4100, 8000) < 1e-4 * density(noise(), 4100, 8000)
     assert density(passed, 600, 2800) == pytest.approx(density(noise(), 600, 2800), rel=0.05)
@@ -97,9 +97,9 @@ def test_a_telephone_lets_its_band_through_and_nothing_above():
 
 
 def test_quiet_is_20_db_lower_and_has_the_steps_of_16_bits():
-    version = make_variant(VOICE, "quiet", 0)
-    assert 10 * np.log10(np.mean(VOICE**2) / np.mean(version**2)) == pytest.approx(20, abs=0.05)
-    steps = version * 2**15
+    variant = make_variant(VOICE, "quiet", 0)
+    assert 10 * np.log10(np.mean(VOICE**2) / np.mean(variant**2)) == pytest.approx(20, abs=0.05)
+    steps = variant * 2**15
     np.testing.assert_array_equal(steps, np.round(steps))
 
 

@@ -14,12 +14,14 @@ def write_tone(path, seconds=0.5, rate=16_000):
     soundfile.write(path, 0.3 * np.sin(np.arange(round(seconds * rate)) / 20), rate)
 
 
-def test_extract_writes_rows_in_file_name_order(tmp_path, run_command):
+def test_extract_writes_rows_in_file_name_order(tmp_path, call_command):
     audio = tmp_path / "audio"
     audio.mkdir()
     for name in ("16b10Td", "03a01Fa"):
         write_tone(audio / f"{name}.wav")
-    done = run_command("dataset.py", "extract", "--audio", audio, "--output", tmp_path)
+    done = call_command(
+        *("dataset.py", "extract", "--audio", audio, "--output", tmp_path, "--processes", 1)
+    )
     assert done.returncode == 0
     assert "2 recordings, where EmoDB has 535" in done.stderr
     corpus = read_corpus(tmp_path)
@@ -34,11 +36,13 @@ def test_extract_writes_rows_in_file_name_order(tmp_path, run_command):
     assert [table.shape for table in corpus.frames] == [(48, 66)] * 2
 
 
-def test_extract_names_every_bad_recording_and_writes_nothing(tmp_path, run_command):
+def test_extract_names_every_bad_recording_and_writes_nothing(tmp_path, call_command):
     write_tone(tmp_path / "03a01Fa.wav")
     write_tone(tmp_path / "03a01Wa.wav", seconds=0.01)
     (tmp_path / "08a01Wa.wav").write_bytes(b"no audio")
-    done = run_command("dataset.py", "extract", "--audio", tmp_path, "--output", tmp_path)
+    done = call_command(
+        *("dataset.py", "extract", "--audio", tmp_path, "--output", tmp_path, "--processes", 2)
+    )
     assert done.returncode == 1
     assert "03a01Wa.wav: is too short" in done.stderr
     assert "08a01Wa.wav: cannot be read as audio" in done.stderr
@@ -46,8 +50,8 @@ def test_extract_names_every_bad_recording_and_writes_nothing(tmp_path, run_comm
     assert not list(tmp_path.glob("*.p"))
 
 
-def test_extract_without_recordings_says_so(tmp_path, run_command):
-    done = run_command("dataset.py", "extract", "--audio", tmp_path)
+def test_extract_without_recordings_says_so(tmp_path, call_command):
+    done = call_command("dataset.py", "extract", "--audio", tmp_path)
     assert done.returncode == 1
     assert "no .wav files" in done.stderr
 
@@ -56,7 +60,7 @@ def test_shipped_pickles_come_from_the_recordings(emodb_audio, corpus, tmp_path)
     names = [corpus.file[i] for i in (0, 267, 534)]
     for name in names:
         shutil.copy(emodb_audio / name, tmp_path)
-    fresh = extract_emodb(tmp_path, tmp_path)
+    fresh = extract_emodb(tmp_path, tmp_path, processes=1)
     rows = np.flatnonzero(np.isin(corpus.file, names))
     for column in COLUMNS:
         np.testing.assert_array_equal(getattr(fresh, column), getattr(corpus, column)[rows])

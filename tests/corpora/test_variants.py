@@ -35,9 +35,9 @@ def assert_equal(tables, expected):
         np.testing.assert_array_equal(table, other)
 
 
-def test_versions_are_made_once_and_read_again_without_the_recordings(corpus, tmp_path):
+def test_variants_are_made_once_and_read_again_without_the_recordings(corpus, tmp_path):
     audio, folder = tmp_path / "audio", tmp_path / "kept" / "here"
-    slow, noisy = load_variants(corpus, NAMES, folder, audio, quiet=True)
+    slow, noisy = load_variants(corpus, NAMES, folder, audio, processes=1, quiet=True)
     for number, file in enumerate(corpus.file):
         samples = load_audio(audio / file)
         for name, tables in zip(NAMES, (slow, noisy), strict=True):
@@ -58,26 +58,26 @@ def test_versions_are_made_once_and_read_again_without_the_recordings(corpus, tm
 def test_a_missing_recording_is_named_and_nothing_is_kept(corpus, tmp_path):
     (tmp_path / "audio" / corpus.file[1]).unlink()
     with pytest.raises(DataError, match=r"08a01Wa\.wav: no such file"):
-        load_variants(corpus, NAMES, tmp_path / "kept", tmp_path / "audio", quiet=True)
+        load_variants(corpus, NAMES, tmp_path / "kept", tmp_path / "audio", processes=1, quiet=True)
     assert not list((tmp_path / "kept").glob("*"))
 
 
-def test_versions_of_others_and_damaged_ones_are_made_anew(corpus, tmp_path):
-    folders = {"folder": tmp_path / "kept", "audio": tmp_path / "audio"}
-    (expected,) = load_variants(corpus, ["quiet"], **folders)
-    (fewer,) = load_variants(SimpleNamespace(file=corpus.file[:2]), ["quiet"], **folders)
+def test_variants_of_others_and_damaged_ones_are_made_again(corpus, tmp_path):
+    options = {"folder": tmp_path / "kept", "audio": tmp_path / "audio", "processes": 1}
+    (expected,) = load_variants(corpus, ["quiet"], **options)
+    (fewer,) = load_variants(SimpleNamespace(file=corpus.file[:2]), ["quiet"], **options)
     assert_equal(fewer, expected[:2])
     path = tmp_path / "kept" / "quiet_features.p"
-    load_variants(corpus, ["quiet"], **folders)
+    load_variants(corpus, ["quiet"], **options)
     for damage in ({"feature_version": 0}, {"frame_counts": np.array([1, 2, 3])}, {"frames": "no"}):
         content = read_pickle(path, FORMAT_VERSION, "")
         write_pickle(path, content | damage)
         with pytest.raises(DataError):
             load_variants(corpus, ["quiet"], tmp_path / "kept", None)
-        (again,) = load_variants(corpus, ["quiet"], **folders)
+        (again,) = load_variants(corpus, ["quiet"], **options)
         assert_equal(again, expected)
     path.write_bytes(b"cut short")
-    (again,) = load_variants(corpus, ["quiet"], **folders)
+    (again,) = load_variants(corpus, ["quiet"], **options)
     assert_equal(again, expected)
-    with pytest.raises(DataError, match="no sound here"):
-        load_variants(corpus, ["quiet", "noise"], tmp_path / "kept", None, "no sound here")
+    with pytest.raises(DataError, match="no recordings here"):
+        load_variants(corpus, ["quiet", "noise"], tmp_path / "kept", None, "no recordings here")

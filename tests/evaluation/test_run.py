@@ -1,0 +1,216 @@
+"""A run: its settings, its plan, and the weights that it keeps or replaces."""
+
+import json
+import re
+from argparse import Namespace
+from dataclasses import asdict, replace
+
+import pytest
+
+from made import DEMO, read_json
+from utility.corpora.corpus import read_corpus
+from utility.corpora.protocols import holdout, loso
+from utility.errors import DataError
+from utility.evaluation import run
+from utility.evaluation.fold import Plan, Task
+from utility.evaluation.material import Material
+from utility.globalvars import ROOT
+from utility.network.hyperparameters import PRESETS
+from utility.network.weights import read_weights
+from utility.prediction.clip import predict
+
+DEFAULT = PRESETS["default"]
+
+
+# Settings
+
+
+def test_settings_of_version_1_0_0_are_read_in_todays_form():
+    stored = read_json(ROOT / "results" / "loso" / "config.json")
+    assert "calibrate" in stored["arguments"]
+    assert stored["hyperparameters"]["copy_kinds"] == 20
+    config = run.read_config(ROOT / "results" / "loso")
+    assert config["arguments"]["adapt"] == ["speaker", "1", "3", "5", "10"]
+    assert "calibrate" not in config["arguments"]
+    assert config["hyperparameters"] == DEFAULT
+    assert (config["protocol"], config["copies"]) == ("loso", 20)
+
+
+def make_arguments(tmp_path, **changes):
+    values = {name: [] for name in run.KEPT_ARGUMENTS}
+    values |= {"evaluate": "loso", "max_evals": 0, "preset": "default", "epochs": 3}
+    values |= {"seed": 1, "seeds": 2, "adapt": ["2"], "data": ["berlin"]}
+    return Namespace(**values | {"output": tmp_path / "w.h5"} | changes)
+
+
+def test_settings_round_trip(tmp_path):
+    hyperparameters = replace(DEFAULT, epochs=3, augmentations=("speed", "hall"))
+    config = run.make_config(make_arguments(tmp_path), hyperparameters, 12)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    back = run.read_config(tmp_path)
+    assert back["hyperparameters"] == hyperparameters
+    assert back["arguments"]["adapt"] == ["2"]
+    run.check_resumed(tmp_path, hyperparameters, 12)
+    facts = run.describe_config(back)
+    assert facts["changed"] == {"epochs": 3, "augmentations": "speed,hall"}
+    assert (facts["protocol"], facts["data"], facts["copies"]) == ("loso", ["berlin"], 12)
+    for other, copies in ((DEFAULT, 12), (hyperparameters, 0)):
+        with pytest.raises(DataError, match=r"started with different \w+; start a new run"):
+            run.check_resumed(tmp_path, other, copies)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda config: config.clear(),
+        lambda config: config["arguments"].pop("seeds"),
+        lambda config: config["hyperparameters"].update(unknown=1),
+        lambda config: config["hyperparameters"].update(dropout="high"),
+        lambda config: config.pop("copies"),
+    ],
+)
+def test_settings_of_something_else_are_refused(change, tmp_path):
+    config = run.make_config(make_arguments(tmp_path), DEFAULT, 20)
+    config["hyperparameters"] = asdict(DEFAULT)
+    change(config)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DataError, match=r"config\.json: not written by this train\.py"):
+        run.read_config(tmp_path)
+
+
+# What a run will do
+
+
+@pytest.fixture
+def plan(data, tmp_path):
+    """Return the plan of a run on the small EmoDB, with two augmented copies."""
+    corpus = read_corpus(data)
+    return Plan(Material(corpus, [corpus.frames] * 2, {}), DEFAULT, 0, [], tmp_path)
+
+
+def describe(plan, protocol=loso, final=False, processes=2):
+    tasks = [Task(0, fold) for fold in protocol(plan.material.corpus)]
+    return run.describe_plan(tasks, plan, processes, final)
+
+
+def test_a_plan_counts_folds_and_networks(plan):
+    # Three members, and three networks for the temperature.
+    text = describe(plan)
+    assert re.fullmatch(
+        r"training 4 of 4 folds: 24 networks, 2 at a time with \d\.\d GB of memory each; "
+        r"about \d+ min",
+        text,
+    )
+    assert "training 1 of 1 fold, then the weights to save: 12 networks" in describe(
+        plan, holdout, final=True
+    )
+    searched = plan._replace(max_evals=8)
+    assert "1 of 1 fold: 14 networks" in describe(searched, holdout)
+    single = replace(DEFAULT, members=1, temperature_scaling=False)
+    assert "1 of 1 fold: 1 network," in describe(plan._replace(hyperparameters=single), holdout)
+    # One more to choose the number of epochs.
+    stopped = plan._replace(hyperparameters=PRESETS["seed2018"])
+    assert "1 of 1 fold: 2 networks," in describe(stopped, holdout)
+
+
+def test_a_plan_leaves_out_the_folds_that_are_finished(plan):
+    for fold in loso(plan.material.corpus)[:3]:
+        run.result_path(Task(0, fold), plan).write_text("{}")
+    assert describe(plan).startswith("training 1 of 4 folds: 6 networks")
+
+
+def read_minutes(text):
+    return int(re.search(r"about (\d+) min", text)[1])
+
+
+def test_more_work_takes_more_minutes_and_more_processes_fewer(plan):
+    longer = plan._replace(hyperparameters=replace(DEFAULT, epochs=2000))
+    assert read_minutes(describe(longer)) > read_minutes(describe(plan))
+    assert read_minutes(describe(longer, processes=1)) == pytest.approx(
+        2 * read_minutes(describe(longer, processes=2)), abs=1
+    )
+
+
+def test_copies_and_shorter_steps_take_more_memory(plan):
+    needed = run.estimate_memory(plan)
+    assert needed > run.TENSORFLOW_BYTES
+    copies = [plan.material.corpus.frames] * 20
+    augmented = plan._replace(material=Material(plan.material.corpus, copies, {}))
+    assert run.estimate_memory(augmented) > needed
+    single = replace(DEFAULT, frames_per_step=1)
+    assert run.estimate_memory(plan._replace(hyperparameters=single)) > needed
+
+
+def test_as_many_networks_are_trained_at_a_time_as_fit_into_memory(plan, monkeypatch):
+    needed = run.estimate_memory(plan)
+    monkeypatch.setattr(run, "core_count", lambda: 8)
+    for available, expected in ((0, 1), (1.5, 1), (3.5, 3), (100, 8)):
+        monkeypatch.setattr(run, "available_memory", lambda: available * needed)  # noqa: B023
+        assert run.choose_processes(None, plan) == expected
+    assert run.choose_processes(5, plan) == 5
+
+
+# The weights to save
+
+
+def scored(weights, recall, copies=20, **changes):
+    """Return weights whose score of a run is a recall in percent."""
+    measures = {run.UAR: {"mean": recall / 100, "deviation": None}}
+    score = {"protocol": "holdout", "data": ["berlin"], "copies": copies, "measures": measures}
+    return replace(weights, scores=[score | changes])
+
+
+@pytest.mark.parametrize(
+    ("kept", "new", "reason"),
+    [
+        ({"recall": 90}, {"recall": 80}, "its holdout UAR of 90.0 % is above 80.0 %"),
+        ({"recall": 50}, {"recall": 80, "copies": 0}, "were trained without data augmentation"),
+    ],
+)
+def test_better_weights_in_place_are_kept(kept, new, reason, weights, tmp_path, capsys):
+    output = tmp_path / "w.h5"
+    run.write_weights(output, scored(weights, **kept))
+    before = output.read_bytes()
+    path = run.save_weights(scored(weights, **new), output, tmp_path)
+    assert path == tmp_path / "weights.h5"
+    assert output.read_bytes() == before
+    printed, message = capsys.readouterr()
+    assert printed == ""
+    assert message.startswith(f"train.py: note: {output} is kept, since ")
+    assert reason in message
+    assert f"python predict.py --weights {path} clip.wav" in message
+    assert f"cp {path} {output}" in message
+    # The new weights predict from the folder of the run.
+    assert predict(DEMO, read_weights(path)).label == "neutral"
+
+
+@pytest.mark.parametrize(
+    ("kept", "new"),
+    [
+        ({"recall": 80}, {"recall": 80}),
+        ({"recall": 80}, {"recall": 90}),
+        ({"recall": 80, "copies": 0}, {"recall": 90, "copies": 0}),
+        ({"recall": 90, "data": ["other"]}, {"recall": 80}),
+        ({"recall": 90, "protocol": "loso"}, {"recall": 80}),
+        ({"recall": 90, "measures": {}}, {"recall": 80}),
+        (None, {"recall": 80}),
+        (b"not weights", {"recall": 80}),
+    ],
+)
+def test_other_files_in_place_are_replaced(kept, new, weights, tmp_path, capsys):
+    output = tmp_path / "w.h5"
+    if isinstance(kept, bytes):
+        output.write_bytes(kept)
+    elif kept:
+        run.write_weights(output, scored(weights, **kept))
+    assert run.save_weights(scored(weights, **new), output, tmp_path) == output
+    assert read_weights(output).scores[0]["measures"][run.UAR]["mean"] == new["recall"] / 100
+    assert [path.name for path in tmp_path.iterdir()] == ["w.h5"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_shipped_weights_carry_the_score_of_their_recipe():
+    (score,) = run.read_recipe_scores(DEFAULT, 20)
+    assert score["protocol"] == "loso"
+    assert run.read_recipe_scores(replace(DEFAULT, epochs=3), 20) == []
+    assert run.read_recipe_scores(DEFAULT, 0) == []
