@@ -1,7 +1,8 @@
-"""Run command lines of the project in this folder one after the other, in this one process.
+"""Run command lines of copies of the project one after the other, in this one process.
 
 Reads lines of JSON, each a command's words and the file that is its standard input, or null;
-answers each with a line: exit code, stdout and stderr. See test_document_commands.py.
+answers each with a line: exit code, stdout and stderr. The words `cd FOLDER` change to a copy of
+the project. So TensorFlow is imported once. See `start_session` in conftest.py.
 """
 
 import contextlib
@@ -11,23 +12,29 @@ import json
 import os
 import sys
 
-sys.path.insert(0, os.getcwd())  # noqa: PTH109, not pathlib's resolved form
 
-import tensorflow
+def change_to(folder):
+    """Work in a copy of the project, and forget the modules of the one before."""
+    os.chdir(folder)
+    sys.path[0] = folder
+    own = ("utility", "predict", "train", "dataset")
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
+        del sys.modules[name]
+    from utility import parallel
+    from utility.corpora import protocols
 
-from utility import parallel
-from utility.command_line import run
-from utility.corpora import protocols
-
-# Networks are trained one by one in this process, so that TensorFlow is imported once.
-parallel.core_count = lambda: 1
-# Tracing a network takes longer than an epoch of little data.
-tensorflow.config.run_functions_eagerly(True)
-protocols.FOLD_COUNT = 2
+    # Networks are trained one by one in this process.
+    parallel.core_count = lambda: 1
+    protocols.FOLD_COUNT = 2
 
 
 def carry_out(words, source):
     """Run one command line and return its exit code, stdout and stderr."""
+    if words[0] == "cd":
+        change_to(words[1])
+        return 0, "", ""
+    from utility.command_line import run
+
     module = importlib.import_module(words[0].removesuffix(".py"))
     if hasattr(module, "DEFAULT_MAX_EVALS"):
         module.DEFAULT_MAX_EVALS = 2
@@ -46,6 +53,10 @@ def carry_out(words, source):
 
 
 if __name__ == "__main__":
+    import tensorflow
+
+    # Tracing a network takes longer than an epoch of little data.
+    tensorflow.config.run_functions_eagerly(True)
     requests, answers = sys.stdin, sys.stdout
     for line in requests:
         print(json.dumps(carry_out(*json.loads(line))), file=answers, flush=True)

@@ -3,7 +3,9 @@
 import contextlib
 import importlib
 import io
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +26,7 @@ from utility.command_line import run as run_main
 from utility.corpora.corpus import read_corpus
 from utility.corpora.emodb import find_recordings_folder
 from utility.corpora.extraction import extract_emodb
-from utility.globalvars import ROOT
+from utility.globalvars import ROOT, WEIGHTS_PATH
 from utility.prediction.clip import load
 
 # A generous time for a command on a busy machine, in seconds.
@@ -115,6 +117,55 @@ def list_workers():
         raise AssertionError(command.communicate())
 
     return list_them
+
+
+@pytest.fixture(scope="module")
+def start_session(tmp_path_factory):
+    """Return a function that starts a process for command lines; see command_session.py.
+
+    It returns a function that takes the words of a command line and the file that is its
+    standard input, and returns its exit code, stdout and stderr.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def start(**environment):
+            log = tmp_path_factory.mktemp("session") / "log"
+            session = subprocess.Popen(
+                [sys.executable, Path(__file__).with_name("command_session.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stack.enter_context(log.open("w")),
+                env=os.environ | environment,
+                text=True,
+            )
+            stack.callback(session.wait, PATIENCE)
+            stack.callback(session.stdin.close)
+
+            def carry_out(*words, source=None):
+                request = json.dumps([[*map(str, words)], source])
+                print(request, file=session.stdin, flush=True)
+                answer = session.stdout.readline()
+                assert answer, log.read_text()
+                return json.loads(answer)
+
+            return carry_out
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def copy_project():
+    """Return a function that copies the project without its corpus and recordings."""
+
+    def copy(folder):
+        for name in ("utility", "data"):
+            ignored = shutil.ignore_patterns("wav", "__*__")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        for path in (*ROOT.glob("*.py"), WEIGHTS_PATH):
+            shutil.copy(path, folder)
+        return folder
+
+    return copy
 
 
 @pytest.fixture(scope="module")

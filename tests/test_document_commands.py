@@ -4,24 +4,20 @@ In a copy of the project with small data and networks that train in no time. The
 after the other in a single process, which imports TensorFlow once; pipes run in a shell.
 """
 
-import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from utility.globalvars import DATA_DIRECTORY, EMOTIONS, ROOT
+from made import DEMO, speak, write_emodb
+from utility.globalvars import EMOTIONS, ROOT
 
-DEMO = DATA_DIRECTORY / "demo.wav"
-RATE = 16_000
-SESSION = Path(__file__).with_name("command_session.py")
 # These need the internet, openSMILE, or the real recordings. Other tests download, from a
 # server of their own.
 ELSEWHERE = {
@@ -60,15 +56,6 @@ def shown_commands():
     return list(dict.fromkeys(line for line in lines if re.search(r"(^|\| )python ", line)))
 
 
-def speak(path, number):
-    """Write a buzz whose pitch tells the emotion."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng(list(path.name.encode()))
-    times = np.arange(random.integers(5000, 8000)) / RATE
-    signal = np.sin(2 * np.pi * (110 + 60 * number) * times) ** 5
-    soundfile.write(path, 0.3 * signal + 0.03 * random.normal(size=len(times)), RATE)
-
-
 def write_recordings(project):
     """Put everything where the documented commands look for it."""
     for name in ("path", "clip", "a", "b", "recordings/c", "my_voice/d", "my_voice/e"):
@@ -79,11 +66,9 @@ def write_recordings(project):
         soundfile.write(project / name, np.tile(samples, 6 if name[0] == "i" else 1), rate)
     soundfile.write(project / "demo.raw", samples, rate, "PCM_16", "LITTLE", "RAW")
     shutil.copy(project / "weights_blstm_hyperas_1.h5", project / "mine.h5")
+    write_emodb(project / "data/wav", ("03", "08", "09"), ("a01a", "a01b", "a02a", "a02b"))
     rows = ["file,emotion,speaker,split"]
     for number, (letter, emotion) in enumerate(EMOTIONS):
-        for speaker in ("03", "08", "09"):
-            for text in ("a01a", "a01b", "a02a", "a02b"):
-                speak(project / "data/wav" / f"{speaker}{text[:3]}{letter}{text[3]}.wav", number)
         for speaker in ("ann", "bob", "cid"):
             speak(project / "home/sounds" / f"{speaker} {letter}.wav", number)
             rows.append(f"{speaker} {letter}.wav,{emotion},{speaker},{'test' * (speaker == 'cid')}")
@@ -106,14 +91,9 @@ def write_stand_ins(project):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory, copy_project):
     """Return a copy of the project that trains on small data, in no time."""
-    project = tmp_path_factory.mktemp("project")
-    for name in ("utility", "data"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("wav", "__*"))
-    for pattern in ("*.py", "*.h5"):
-        for path in ROOT.glob(pattern):
-            shutil.copy(path, project)
+    project = copy_project(tmp_path_factory.mktemp("project"))
     with (project / "utility/network/hyperparameters.py").open("a") as file:
         file.write(
             f"\nSHORT = {SHORT}\nPRESETS = {{\n"
@@ -126,46 +106,31 @@ def project(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def carry_out(project):
+def carry_out(project, start_session):
     """Return a function that runs a documented line; its commands share one process."""
     environment = {
-        **os.environ,
         "HOME": str(project / "home"),
         "PATH": f"{project / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "TF_NUM_INTRAOP_THREADS": "1",
-        "TF_NUM_INTEROP_THREADS": "1",
     }
-    options = {"cwd": project, "env": environment, "text": True}
-    log = project / "session.log"
-    session = subprocess.Popen(
-        [sys.executable, SESSION],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log.open("w"),
-        **options,
-    )
+    run = start_session(**environment)
+    run("cd", project)
 
     def carry_out(line):
         if "|" in line:
+            options = {"cwd": project, "env": os.environ | environment, "text": True}
             done = subprocess.run(
-                line, shell=True, capture_output=True, timeout=60, check=False, **options
+                line, shell=True, capture_output=True, timeout=300, check=False, **options
             )
             return done.returncode, done.stdout, done.stderr
         for costly, cheap in CHEAPER:
             line = re.sub(costly, cheap, line)
         command, _, source = line.partition(" < ")
-        request = json.dumps([shlex.split(command)[1:], source or None])
-        print(request, file=session.stdin, flush=True)
-        answer = session.stdout.readline()
-        assert answer, log.read_text()
-        return json.loads(answer)
+        return run(*shlex.split(command)[1:], source=source or None)
 
     for line in ("python dataset.py extract", "python train.py --evaluate holdout --run runs/DIR"):
         code, _, errors = carry_out(line)
         assert code == 0, errors
-    yield carry_out
-    session.stdin.close()
-    session.wait(timeout=60)
+    return carry_out
 
 
 @pytest.mark.parametrize("line", [line for line in shown_commands() if line not in ELSEWHERE])
