@@ -11,6 +11,7 @@ from utility.evaluation.measures import KEY_COLUMNS, Predictions
 from utility.furtherFeatures import ALL_NAMES
 from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, EMOTIONS, FRAMES
 from utility.network.hyperparameters import PRESETS
+from utility.network.training_set import TrainingSet
 from utility.network.voice import Statistics
 from utility.network.weights import Weights
 
@@ -158,3 +159,12 @@ def random_clips(lengths, seed=0):
     """Return clips of random frames with all features, one of each length."""
     random = np.random.default_rng(seed)
     return [random.normal(size=(n, len(ALL_NAMES))).astype(np.float32) for n in lengths]
+
+
+def random_training_set(variants):
+    """Return a training set of 50 utterances of two speakers."""
+    random = np.random.default_rng(0)
+    tables = [
+        [random.normal(size=(20, len(ALL_NAMES))) for _ in range(50)] for _ in range(variants)
+    ]
+    return TrainingSet(tables, np.arange(50) % 7, np.array(["03", "08"] * 25), EMOTION_LABELS)

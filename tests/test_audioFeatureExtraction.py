@@ -34,7 +34,7 @@ def assert_close_to_reference(computed, expected):
     assert np.abs((computed - expected) / scale).max() < 1e-6
 
 
-def test_there_are_36_names_and_none_twice():
+def test_there_are_36_different_names():
     assert len(FEATURE_NAMES) == len(set(FEATURE_NAMES)) == 36
 
 

@@ -46,7 +46,7 @@ def test_a_manifest_becomes_a_corpus(extraction, call_command):
     assert "split           utterances\ntest                     9" in info.stdout
 
 
-def test_a_corpus_without_its_names_says_so(tmp_path, call_command):
+def test_recordings_with_other_names_are_refused(tmp_path, call_command):
     soundfile.write(tmp_path / "hello.wav", np.ones(100), RATE)
     options = ("dataset.py", "extract", "--audio", tmp_path, "--output", tmp_path)
     done = call_command(*options, "--corpus", "ravdess")

@@ -92,7 +92,7 @@ def write_stand_ins(project):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, copy_project):
-    """Return a copy of the project that trains on small data, in no time."""
+    """Return a copy of the project that trains quickly on small data."""
     project = copy_project(tmp_path_factory.mktemp("project"))
     with (project / "utility/network/hyperparameters.py").open("a") as file:
         file.write(
@@ -134,7 +134,7 @@ def carry_out(project, start_session):
 
 
 @pytest.mark.parametrize("line", [line for line in shown_commands() if line not in ELSEWHERE])
-def test_it_does_its_work(line, carry_out):
+def test_it_works(line, carry_out):
     code, output, errors = carry_out(line)
     assert code == ("missing" in line), errors
     assert output or "--output emotions.csv" in line

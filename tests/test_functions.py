@@ -59,7 +59,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps([1, 2])])
-def test_what_is_no_pickle_of_ours_is_refused(tmp_path, content):
+def test_files_that_are_not_our_pickles_are_refused(tmp_path, content):
     path = tmp_path / "x.p"
     path.write_bytes(content)
     with pytest.raises(DataError, match="extract it again"):

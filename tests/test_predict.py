@@ -26,7 +26,7 @@ def test_the_demo_gives_two_lines_best_first(run_command):
     assert {emotion for _, emotion, _ in lines} < set(EMOTION_LABELS)
 
 
-def test_top_prints_as_many_as_asked_for(call_command):
+def test_top_prints_the_given_number_of_emotions(call_command):
     done = call_command("predict.py", "--top", 7, DEMO)
     lines = [LINE.fullmatch(line).groups() for line in done.stdout.splitlines()]
     assert {emotion for _, emotion, _ in lines} == set(EMOTION_LABELS)
@@ -42,7 +42,7 @@ def test_a_recording_of_emodb(emodb_audio, call_command):
     assert done.stdout.startswith("the top 2 emotion is: ('anger', ")
 
 
-def test_several_recordings_are_named_and_a_bad_one_stops_none(tmp_path, run_command):
+def test_several_recordings_are_named_and_a_bad_one_does_not_stop_the_others(tmp_path, run_command):
     done = run_command("predict.py", DEMO, tmp_path / "missing.wav", DEMO)
     assert done.returncode == 1
     assert done.stdout.count(f"{DEMO}:\n") == 2
@@ -72,7 +72,7 @@ def test_recordings_without_a_voice_say_why(samples, message, tmp_path, call_com
 
 
 @pytest.mark.parametrize("content", [b"not audio at all", b"RIFF\x10\0\0\0WAVEfmt "])
-def test_files_that_are_no_audio_say_so(content, tmp_path, call_command):
+def test_files_that_are_not_audio_are_named(content, tmp_path, call_command):
     path = tmp_path / "clip.wav"
     path.write_bytes(content)
     done = call_command("predict.py", path)
@@ -91,7 +91,7 @@ def test_files_that_are_no_audio_say_so(content, tmp_path, call_command):
     ],
     ids=["no bytes", "raw samples", "long name", "name that is no text"],
 )
-def test_odd_names_stop_no_other_recording(name, content, message, tmp_path, call_command):
+def test_odd_names_do_not_stop_the_others(name, content, message, tmp_path, call_command):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     done = call_command("predict.py", tmp_path / name, DEMO)
@@ -101,7 +101,7 @@ def test_odd_names_stop_no_other_recording(name, content, message, tmp_path, cal
     assert f"{DEMO}:" in done.stdout
 
 
-def test_a_name_that_is_no_text_can_be_predicted(tmp_path, run_command):
+def test_a_recording_whose_name_is_not_text_is_predicted(tmp_path, run_command):
     path = tmp_path / "clip\udcff.wav"
     shutil.copy(DEMO, path)
     done = run_command("predict.py", path, DEMO, errors="surrogateescape")
@@ -109,7 +109,7 @@ def test_a_name_that_is_no_text_can_be_predicted(tmp_path, run_command):
     assert f"{path}:" in done.stdout
 
 
-def test_a_recording_of_one_sample_stops_no_other(tmp_path, call_command):
+def test_a_recording_of_one_sample_does_not_stop_the_others(tmp_path, call_command):
     path = tmp_path / "clip.wav"
     soundfile.write(path, np.ones(1), 96_000)
     done = call_command("predict.py", path, DEMO)
@@ -166,7 +166,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path, run_command):
     assert peaks[1] < 1.1 * peaks[0]
 
 
-def test_what_is_written_to_is_no_recording(tmp_path, call_command):
+def test_a_recording_is_never_overwritten(tmp_path, call_command):
     path = tmp_path / "clip.wav"
     path.write_bytes(DEMO.read_bytes())
     for options in (["--output", path], ["--plot", tmp_path / "x.png", "--output", path]):
@@ -204,7 +204,7 @@ def test_wrong_usage_ends_with_2(options, call_command):
         (["--stream"], "--stream: give only -, standard input"),
     ],
 )
-def test_wrong_options_say_what_is_right(options, message, call_command):
+def test_wrong_options_are_explained(options, message, call_command):
     done = call_command("predict.py", *options, DEMO)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr

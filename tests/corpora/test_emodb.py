@@ -184,7 +184,7 @@ def test_ctrl_c_ends_a_download_without_a_trace(server, tmp_path, start_command)
     )
     assert server.sent.wait(60)
     command.send_signal(signal.SIGINT)
-    _, errors = command.communicate(timeout=60)
+    _, errors = command.communicate(timeout=300)
     server.resume.set()
     assert command.returncode == 130
     assert errors == "dataset.py: interrupted\n"

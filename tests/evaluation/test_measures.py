@@ -40,7 +40,7 @@ def test_right_answers_measure_one():
     assert set(map(float, measures.values())) == {1.0}
 
 
-def test_always_the_commonest_emotion_is_accurate_but_recalls_a_seventh():
+def test_predicting_only_the_commonest_emotion_is_accurate_but_recalls_a_seventh():
     measures = measures_of([0] * 94 + [1, 2, 3, 4, 5, 6], one_hot(np.zeros(100, int)))
     assert measures["weighted_accuracy"] == pytest.approx(0.94)
     assert measures["unweighted_average_recall"] == pytest.approx(1 / 7)
@@ -54,7 +54,7 @@ def test_top_2_counts_the_second_best():
     assert measures["expected_calibration_error"] == pytest.approx(0.5 - 1 / 3)
 
 
-def test_an_emotion_without_utterances_counts_in_no_mean():
+def test_an_emotion_without_utterances_is_left_out_of_the_mean():
     measures = measures_of([0, 0, 1, 1], one_hot([0, 0, 1, 0]))
     assert measures["unweighted_average_recall"] == pytest.approx(0.75)
 
@@ -73,7 +73,7 @@ def test_measures_are_those_of_scikit_learn():
         assert measures[name] == pytest.approx(expected)
 
 
-def test_probabilities_that_mean_what_they_say_have_no_calibration_error():
+def test_calibrated_probabilities_have_hardly_any_calibration_error():
     random = np.random.default_rng(0)
     probabilities = random.dirichlet(np.ones(7), 50_000)
     labels = (random.random((50_000, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
@@ -118,7 +118,7 @@ def test_recalls_of_classes_have_a_deviation_and_an_interval():
     assert summarise(absent)["class_recalls"][predictions.emotions[2]] is None
 
 
-def test_one_speaker_says_nothing_of_others():
+def test_a_single_speaker_has_no_interval():
     predictions = make_predictions()
     predictions = replace(predictions, speaker=np.full(len(predictions.speaker), "03"))
     measured = summarise(predictions)["measures"]["macro_f1"]
@@ -129,7 +129,7 @@ def test_one_speaker_says_nothing_of_others():
     assert "| +0.0 | one speaker only |" in describe_comparison(comparison, ("a", "b"))
 
 
-def test_one_seed_has_no_deviation():
+def test_a_single_seed_has_no_deviation():
     assert summarise(make_predictions(seeds=1))["measures"]["macro_f1"]["deviation"] is None
 
 
@@ -147,7 +147,7 @@ def test_predictions_round_trip(tmp_path):
     assert_equal(read_predictions(tmp_path / "predictions.csv"), predictions)
 
 
-def test_tests_are_found_by_their_names_the_clean_one_first(tmp_path):
+def test_the_tests_of_a_run_are_found_by_their_names_the_clean_one_first(tmp_path):
     names = ["calibrated_10", "calibrated_speaker", "clean", "noise"]
     tests = {name: make_predictions(count=9, seed=number) for number, name in enumerate(names)}
     for name, predictions in tests.items():
@@ -166,7 +166,7 @@ def test_names_of_adapted_tests_can_be_read_back():
 
 
 @pytest.mark.parametrize("content", ["", "file,speaker\n", "file,anger\na.wav,x\n", "\0"])
-def test_tables_of_another_kind_are_refused(content, tmp_path):
+def test_other_tables_are_refused(content, tmp_path):
     path = tmp_path / "predictions.csv"
     path.write_text(content)
     with pytest.raises(DataError, match="not a table of predictions"):
@@ -190,7 +190,7 @@ def test_a_run_does_not_differ_from_itself():
         assert measured["interval"] == [0, 0]
 
 
-def test_mcnemar_counts_what_one_run_alone_got_right():
+def test_mcnemar_counts_utterances_that_only_one_run_got_right():
     truth = make_predictions(100, seeds=1)
     wrong = truth.labels.copy()
     wrong[:10] = (wrong[:10] + 1) % 7
@@ -203,7 +203,7 @@ def test_mcnemar_counts_what_one_run_alone_got_right():
     assert 0 <= low < 0.1 < high < 0.3
 
 
-def test_runs_are_compared_on_what_both_have_tested_in_any_order():
+def test_runs_are_compared_on_the_utterances_that_both_tested_in_any_order():
     whole = make_predictions()
     order = np.random.default_rng(0).permutation(len(whole.file))
     part = whole.take(order[np.isin(whole.file[order], [f"{n}.wav" for n in range(50, 120)])])

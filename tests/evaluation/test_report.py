@@ -29,7 +29,7 @@ def rows_below(title, report):
     return [line.strip("| ").split(" | ") for line in lines[2:]]
 
 
-def test_the_report_lists_conditions_first_and_calibrations_by_their_number():
+def test_the_report_lists_conditions_first_and_adaptations_by_their_number():
     def measures(mean):
         return {name: {"mean": mean, "deviation": None} for name in MEASURES}
 

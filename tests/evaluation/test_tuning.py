@@ -18,7 +18,7 @@ KNOWN = PRESETS["default"]
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Return the list of what is trained, which a trial only seems to be."""
+    """Return the list of the hyperparameters that were tried; a trial does not really train."""
     trained = []
 
     def validate(experiment):
@@ -50,7 +50,7 @@ def test_a_stopped_search_goes_on_and_ends_as_if_it_had_not_been(trained, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["another.p", "trials.p"]
 
 
-def test_what_was_tried_before_an_interruption_is_kept(trained, tmp_path, monkeypatch):
+def test_trials_before_an_interruption_are_kept(trained, tmp_path, monkeypatch):
     whole = tune(experiment(), 3, tmp_path / "whole.p")
     validate, count = experiments.validate, len(trained)
 
@@ -67,7 +67,7 @@ def test_what_was_tried_before_an_interruption_is_kept(trained, tmp_path, monkey
     assert len(trained) == count + 3
 
 
-def test_a_search_begins_with_what_is_known_and_follows_its_seed(trained, tmp_path):
+def test_a_search_begins_with_the_known_hyperparameters_and_follows_its_seed(trained, tmp_path):
     trials = tune(experiment(), 12, tmp_path / "0.p")
     assert trials[0].hyperparameters == KNOWN
     rates = [trial.hyperparameters.learning_rate for trial in trials]
@@ -76,7 +76,7 @@ def test_a_search_begins_with_what_is_known_and_follows_its_seed(trained, tmp_pa
         ("original",),
         ("original", "further"),
     }
-    # What is not searched stays as it is.
+    # Others are not searched and stay as they are.
     searched = {"features", "augmented_copies", "learning_rate", "dense_units", "lstm_units"}
     searched |= {"attention_heads", "frames_per_step", "input_dropout", "dropout", "weight_decay"}
     for name, value in dataclasses.asdict(KNOWN).items():

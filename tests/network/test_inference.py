@@ -67,7 +67,7 @@ def test_members_are_averaged_and_then_sharpened():
         np.testing.assert_allclose(predict_frames(tempered, clips)[0], expected, atol=1e-6)
 
 
-def test_no_frame_of_a_signal_is_taken_for_padding():
+def test_silence_is_not_taken_for_padding():
     weights = random_weights(SMALL)
     silence = extract_all_features(np.zeros(4000), 16_000).astype(np.float32)
     assert (silence[:, :36] != 0).any(axis=1).all()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from made import NETWORKS, random_clips, random_weights
+from made import NETWORKS, random_clips, random_training_set, random_weights
 from utility.globalvars import EMOTION_LABELS
 from utility.network.hyperparameters import PRESETS
 from utility.network.model import cut_at_steps, load_members
@@ -17,7 +17,7 @@ from utility.network.voice import adapt
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_steps_made_beforehand_give_what_frames_give(name):
+def test_steps_made_beforehand_give_the_same_as_frames(name):
     weights = random_weights(NETWORKS[name])
     hyperparameters = dataclasses.replace(weights.hyperparameters, adapted_share=0.5)
     model = load_members(weights)[0]
@@ -61,27 +61,23 @@ def test_cross_entropy_of_a_coin_is_one_bit():
     assert cross_entropy(np.array([0, 1]), np.full((2, 2), 0.5)) == pytest.approx(np.log(2))
 
 
-def training_set(versions):
-    random = np.random.default_rng(0)
-    tables = [[random.normal(size=(20, 66)) for _ in range(50)] for _ in range(versions)]
-    return TrainingSet(tables, np.arange(50) % 7, np.array(["03", "08"] * 25), EMOTION_LABELS)
-
-
-def test_an_epoch_hears_each_recording_and_some_of_its_copies():
+def test_an_epoch_has_each_recording_and_some_of_its_copies():
     hyperparameters = replace(PRESETS["default"], augmented_copies=4, adapted_share=0.5)
     random = np.random.default_rng(0)
-    items = draw_epoch(training_set(versions=9), hyperparameters, random)
+    items = draw_epoch(random_training_set(variants=9), hyperparameters, random)
     for utterance in range(50):
-        drawn = [version for number, version, _ in items if number == utterance]
+        drawn = [variant for number, variant, _ in items if number == utterance]
         assert drawn.count(0) == 1
         assert len(set(drawn)) == len(drawn) == 5
-    assert {version for _, version, _ in items} == set(range(9))
-    assert 0.4 < np.mean([calibrated for _, _, calibrated in items]) < 0.6
-    assert draw_epoch(training_set(versions=9), hyperparameters, random) != items
+    assert {variant for _, variant, _ in items} == set(range(9))
+    assert 0.4 < np.mean([adapted for _, _, adapted in items]) < 0.6
+    assert draw_epoch(random_training_set(variants=9), hyperparameters, random) != items
     # Without copies the recordings take their place, so that an epoch is as long.
-    alone = draw_epoch(training_set(versions=1), hyperparameters, random)
-    assert [(number, version) for number, version, _ in alone] == [
+    alone = draw_epoch(random_training_set(variants=1), hyperparameters, random)
+    assert [(number, variant) for number, variant, _ in alone] == [
         (number, 0) for number in range(50) for _ in range(5)
     ]
     never = replace(hyperparameters, augmented_copies=0, adapted_share=0.0)
-    assert draw_epoch(training_set(versions=9), never, random) == [(n, 0, False) for n in range(50)]
+    assert draw_epoch(random_training_set(variants=9), never, random) == [
+        (n, 0, False) for n in range(50)
+    ]

@@ -18,7 +18,7 @@ TRAINING = Statistics(np.array([0.0, 5.0, -300.0]), np.array([1.0, 0.1, 20.0]))
 
 
 def clips_of(lengths, shift=0.5, scale=0.7, seed=0):
-    """Clips of a voice that lies beside the training frames, by so many of their deviations."""
+    """Return clips of a voice whose frames are shifted and scaled training frames."""
     random = np.random.default_rng(seed)
     return [
         TRAINING.mean + TRAINING.deviation * (shift + scale * random.uniform(-2, 2, (length, 3)))
@@ -26,10 +26,10 @@ def clips_of(lengths, shift=0.5, scale=0.7, seed=0):
     ]
 
 
-def distance(calibrated):
-    """How far frames are from the training mean and deviation, in training deviations."""
-    mean = (calibrated.mean(axis=0) - TRAINING.mean) / TRAINING.deviation
-    deviation = calibrated.std(axis=0) / TRAINING.deviation - 1
+def distance(frames):
+    """Return how far frames are from the training mean and deviation, in training deviations."""
+    mean = (frames.mean(axis=0) - TRAINING.mean) / TRAINING.deviation
+    deviation = frames.std(axis=0) / TRAINING.deviation - 1
     return np.abs([mean, deviation]).max()
 
 
@@ -38,14 +38,14 @@ def test_statistics_are_those_of_all_frames():
     mean, deviation = measure_statistics(tables)
     np.testing.assert_allclose(mean, [3, 7])
     np.testing.assert_allclose(deviation[0], np.sqrt(14 / 3))
-    # What never moves can still be divided by.
+    # The deviation of a constant feature can still be divided by.
     assert 0 < deviation[1] < 1e-6
     half = [table.astype(np.float16) for table in tables] * 40_000
     np.testing.assert_allclose(measure_statistics(half).mean, [3, 7])
 
 
 @pytest.mark.parametrize("lengths", [[40], [300], [100, 800], [5000] * 4])
-def test_a_baseline_leans_on_the_training_frames_as_if_it_had_seen_300_of_them(lengths):
+def test_a_baseline_includes_300_of_the_training_frames(lengths):
     clips = clips_of(lengths)
     frames, count = np.concatenate(clips), sum(lengths)
     voice = measure_baseline(clips, TRAINING)
@@ -56,29 +56,29 @@ def test_a_baseline_leans_on_the_training_frames_as_if_it_had_seen_300_of_them(l
     assert PRIOR_FRAMES == 300
 
 
-def test_calibrated_frames_of_a_voice_well_known_have_training_mean_and_deviation():
+def test_adapted_frames_of_a_well_known_voice_have_training_mean_and_deviation():
     clips = clips_of([100_000, 200_000])
-    calibrated = adapt(np.concatenate(clips), measure_baseline(clips, TRAINING), TRAINING)
-    assert calibrated.dtype == np.float32
-    assert distance(calibrated.astype(np.float64)) < 0.005
+    adapted = adapt(np.concatenate(clips), measure_baseline(clips, TRAINING), TRAINING)
+    assert adapted.dtype == np.float32
+    assert distance(adapted.astype(np.float64)) < 0.005
 
 
-def test_the_more_is_known_of_a_voice_the_closer_it_gets():
-    heard = np.concatenate(clips_of([50_000], seed=1))
+def test_more_frames_of_a_voice_bring_it_closer_to_the_training_frames():
+    frames = np.concatenate(clips_of([50_000], seed=1))
     distances = [
-        distance(adapt(heard, measure_baseline(clips_of([count]), TRAINING), TRAINING))
+        distance(adapt(frames, measure_baseline(clips_of([count]), TRAINING), TRAINING))
         for count in (30, 300, 3000, 30_000)
     ]
     assert distances == sorted(distances, reverse=True)
-    assert distances[-1] < 0.02 < 0.2 < distances[0] < distance(heard)
+    assert distances[-1] < 0.02 < 0.2 < distances[0] < distance(frames)
 
 
 @pytest.mark.parametrize(("shift", "scale"), [(0, 1.0), (1, 1.0), (0, 0.5), (-1.5, 1.5)])
-def test_whose_voice_it_is_does_not_matter_once_it_is_well_known(shift, scale):
-    def calibrated(clips):
+def test_the_speaker_does_not_matter_once_the_voice_is_well_known(shift, scale):
+    def adapted(clips):
         return adapt(clips[0][:500], measure_baseline(clips, TRAINING), TRAINING)
 
-    difference = calibrated(clips_of([300_000], shift, scale)) - calibrated(clips_of([300_000]))
+    difference = adapted(clips_of([300_000], shift, scale)) - adapted(clips_of([300_000]))
     assert np.abs(difference / TRAINING.deviation).max() < 0.01
 
 
@@ -87,7 +87,7 @@ def test_a_voice_like_the_training_frames_stays_as_it_is():
     np.testing.assert_allclose(adapt(frames, TRAINING, TRAINING), frames, rtol=1e-6, atol=1e-6)
 
 
-def test_frames_far_out_shape_no_baseline():
+def test_outliers_do_not_shape_a_baseline():
     (clip,) = clips_of([1000])
     wild, limited = clip.copy(), clip.copy()
     wild[:10] = TRAINING.mean + 1e6 * TRAINING.deviation
@@ -98,11 +98,11 @@ def test_frames_far_out_shape_no_baseline():
         np.testing.assert_allclose(values, expected)
 
 
-def test_a_feature_that_does_not_move_is_not_blown_up():
+def test_a_constant_feature_is_not_magnified():
     voice = measure_baseline([np.tile(TRAINING.mean, (10**6, 1))], TRAINING)
     np.testing.assert_allclose(voice.deviation, SMALLEST_DEVIATION_RATIO * TRAINING.deviation)
 
 
-def test_a_baseline_of_nothing_is_refused():
+def test_a_baseline_needs_a_clip():
     with pytest.raises(DataError, match="no clips of the voice"):
         measure_baseline([], TRAINING)

@@ -8,18 +8,26 @@ import numpy as np
 import pytest
 
 from made import SMALL, random_clips, random_weights
+from utility import furtherFeatures
 from utility.errors import WeightsError
-from utility.furtherFeatures import feature_names
+from utility.furtherFeatures import ALL_NAMES, FEATURE_SETS, feature_names
 from utility.globalvars import EMOTION_LABELS, WEIGHTS_PATH
+from utility.network import weights as weights_file
 from utility.network.hyperparameters import read_hyperparameters
 from utility.network.inference import predict_frames
 from utility.network.model import load_members, model_arrays
 from utility.network.weights import read_weights, write_weights
 
 
-def test_weights_round_trip(tmp_path):
+@pytest.fixture(scope="module")
+def small():
+    """Return weights of a small network with random arrays."""
+    return random_weights(SMALL)
+
+
+def test_weights_round_trip(small, tmp_path):
     scores = [{"protocol": "loso", "measures": {"weighted_accuracy": 0.5}}]
-    weights = dataclasses.replace(random_weights(SMALL), scores=scores)
+    weights = dataclasses.replace(small, scores=scores)
     write_weights(tmp_path / "w.h5", weights)
     back = read_weights(tmp_path / "w.h5")
     for name in ("hyperparameters", "temperature", "emotions", "scores"):
@@ -33,6 +41,54 @@ def test_weights_round_trip(tmp_path):
         for name, array in member.items():
             np.testing.assert_array_equal(arrays[name], array)
             np.testing.assert_array_equal(again[name], array)
+
+
+def test_weights_are_described_in_one_line(weights):
+    assert repr(weights) == (
+        "Weights(attention, 3 members, 66 features, emotions: " + ", ".join(EMOTION_LABELS) + ")"
+    )
+
+
+def test_a_feature_that_was_added_since_does_not_matter(small, tmp_path, monkeypatch):
+    path, clips = tmp_path / "w.h5", random_clips([20, 30])
+    write_weights(path, small)
+    expected, _ = predict_frames(small, clips)
+    # A new name in the middle, as if it were the first of the further features.
+    names = (*ALL_NAMES[:36], "new", *ALL_NAMES[36:])
+    further = FEATURE_SETS["further"]
+    monkeypatch.setitem(FEATURE_SETS, "further", further._replace(names=names[36:]))
+    for module in (furtherFeatures, weights_file):
+        monkeypatch.setattr(module, "ALL_NAMES", names)
+    weights = read_weights(path)
+    assert weights.columns == [*range(36), *range(37, 67)]
+    longer = [np.insert(clip, 36, 1e3, axis=1).take(weights.columns, axis=1) for clip in clips]
+    np.testing.assert_array_equal(predict_frames(weights, longer)[0], expected)
+
+
+def test_weights_of_version_1_0_0_are_read(small, tmp_path):
+    path, clips = tmp_path / "w.h5", random_clips([20])
+    write_weights(path, small)
+    with h5py.File(path, "r+") as file:
+        file.attrs["format_version"] = 2
+        del file.attrs["feature_versions"]
+        file.attrs["feature_version"] = 1
+        values = json.loads(file.attrs["hyperparameters"])
+        for old, new in (
+            ("copies", "augmented_copies"),
+            ("copy_kinds", "augmentations"),
+            ("calibrated_share", "adapted_share"),
+            ("scaled", "temperature_scaling"),
+        ):
+            values[old] = values.pop(new)
+        values |= {"features": 66, "copy_kinds": 20}
+        file.attrs["hyperparameters"] = json.dumps(values)
+    back = read_weights(path)
+    assert back.hyperparameters == SMALL
+    np.testing.assert_array_equal(predict_frames(back, clips)[0], predict_frames(small, clips)[0])
+    with h5py.File(path, "r+") as file:
+        file.attrs["feature_version"] = 0
+    with pytest.raises(WeightsError, match="made for other features"):
+        read_weights(path)
 
 
 def edit_attribute(name, value):
@@ -85,9 +141,9 @@ def not_finite(file):
         (edit_attribute("temperature", "warm"), "not a weights file"),
     ],
 )
-def test_weights_that_cannot_be_used_are_refused(tmp_path, edit, message):
+def test_weights_that_cannot_be_used_are_refused(small, tmp_path, edit, message):
     path = tmp_path / "w.h5"
-    write_weights(path, random_weights(SMALL))
+    write_weights(path, small)
     with h5py.File(path, "r+") as file:
         edit(file)
     with pytest.raises(WeightsError, match=message):
@@ -95,10 +151,10 @@ def test_weights_that_cannot_be_used_are_refused(tmp_path, edit, message):
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + bytes(500), "cut"])
-def test_other_files_are_refused_as_weights(tmp_path, content):
+def test_other_files_are_refused_as_weights(small, tmp_path, content):
     path = tmp_path / "w.h5"
     if content == "cut":
-        write_weights(path, random_weights(SMALL))
+        write_weights(path, small)
         content = path.read_bytes()[:20_000]
     path.write_bytes(content)
     with pytest.raises(WeightsError, match="not a weights file"):

@@ -55,12 +55,12 @@ def test_a_path_a_file_and_an_array_are_the_same(weights):
         (io.BytesIO(b"nothing"), None, "cannot be read as audio"),
     ],
 )
-def test_what_cannot_be_predicted_raises(sound, rate, message, weights):
+def test_a_sound_that_cannot_be_predicted_raises(sound, rate, message, weights):
     with pytest.raises(SignalError, match=message):
         predict(sound, weights, sample_rate=rate)
 
 
-def test_the_library_prints_nothing_and_needs_no_tensorflow():
+def test_the_library_prints_nothing_and_does_not_import_tensorflow():
     code = (
         "import sys; from predict import load, predict\n"
         "predict(sys.argv[1], load())\n"

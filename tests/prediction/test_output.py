@@ -14,7 +14,7 @@ from utility.prediction.output import SUBTITLES, format_clock, format_timestamp
 from utility.prediction.timeline import Segment, Timeline
 
 
-def test_a_table_holds_what_the_objects_hold(tmp_path, call_command):
+def test_csv_holds_the_same_as_json(tmp_path, call_command):
     missing = tmp_path / 'a "quoted", name.wav'
     as_json = call_command("predict.py", "--json", DEMO, missing).stdout.splitlines()
     done = call_command("predict.py", "--csv", DEMO, missing)

@@ -28,18 +28,18 @@ def power(*parts):
     return np.concatenate([np.full(round(100 * seconds), level) for level, seconds in parts])
 
 
-def test_stretches_of_voice_have_pauses_round_them():
+def test_stretches_of_voice_have_pauses_around_them():
     levels = power((QUIET, 1), (LOUD, 2), (QUIET, 1), (LOUD, 3), (QUIET, 1))
     assert find_voice(levels) == [(90, 310), (390, 710)]
 
 
-def test_short_pauses_are_none_and_clicks_are_no_voice():
+def test_short_pauses_and_clicks_are_ignored():
     levels = power((LOUD, 2), (QUIET, 0.25), (LOUD, 2), (QUIET, 1), (LOUD, 0.05), (QUIET, 1))
     assert find_voice(levels) == [(0, 435)]
 
 
 @pytest.mark.parametrize("level", [1e-12, 1e-3, 1e6])
-def test_what_is_loud_depends_on_the_recording(level):
+def test_loudness_is_relative_to_the_recording(level):
     levels = power((QUIET, 1), (LOUD, 2), (QUIET, 1))
     assert find_voice(level * levels) == find_voice(levels)
 
