@@ -32,7 +32,7 @@ WHOLE_VOICE = "speaker"
 
 
 class Task(NamedTuple):
-    """A fold to evaluate: the seed, and the `utility.corpora.protocols.Fold`."""
+    """The seed and the `Fold` of an evaluation."""
 
     seed: int
     fold: tuple
