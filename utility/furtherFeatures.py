@@ -141,7 +141,7 @@ def compute_further_features(signal: np.ndarray) -> np.ndarray:
 
 
 def analyse(windows: np.ndarray) -> Analysis:
-    """Compute what the further features of windows, (windows, samples), have in common."""
+    """Compute the `Analysis` of a block of windows, shape (windows, samples)."""
     shape = hann_window()
     spectrum = np.fft.rfft(windows * shape, FFT_LENGTH)
     power = (spectrum.real**2 + spectrum.imag**2) / shape.sum() ** 2
