@@ -95,9 +95,11 @@ def corpus_path(name: str | os.PathLike) -> Path:
     a name; or by a folder, which stands for the EmoDB in it.
     """
     path = Path(name)
-    if path.is_dir():
+    named = ROOT / path if path.name == str(name) else path
+    # A folder of recordings may have the name of the corpus that was made of them.
+    if path.is_dir() and not pickle_paths(named)[0].exists():
         return path / BERLIN.name
-    return ROOT / path if path.name == str(name) else path
+    return named
 
 
 def pickle_paths(path: Path) -> list[Path]:

@@ -66,7 +66,7 @@ def extract_emodb(audio, output=ROOT, processes=None, note=lambda message: None)
         row["sex"] = "female" if row["speaker"] in FEMALE_SPEAKERS else "male"
         row["recognition"] = float(judged.get("recognition_percent", "nan")) / 100
         row["naturalness"] = float(judged.get("naturalness_percent", "nan")) / 100
-    return extract_corpus(rows, audio, Path(output) / BERLIN.name, note, processes)
+    return extract_corpus(rows, audio, Path(output).resolve() / BERLIN.name, note, processes)
 
 
 def extract_corpus(rows, audio: Path, path: Path, note, processes=None, kept_audio="") -> Corpus:
