@@ -24,19 +24,10 @@ def check_definitions_agree(
 ) -> None:
     """Compare the probabilities of a trained model in Keras and in NumPy.
 
-    Parameters
-    ----------
-    model : keras.Model
-    weights : Weights
-        The hyperparameters, statistics and emotions of the model. Its members and
-        temperature are not used.
-    clips : sequence of np.ndarray, shape (frames, features)
-        A few real ones, with the columns that the network reads.
-
-    Raises
-    ------
-    WeightsError
-        If the probabilities differ, or an array is not used by both.
+    `weights` has the hyperparameters, statistics and emotions of the model; its members and
+    temperature are not used. A clip is an array (frames, features) of the columns that the
+    network reads. Raises `WeightsError` if the probabilities differ, or if not both
+    definitions use all arrays.
     """
     weights = dataclasses.replace(weights, members=[model_arrays(model)], temperature=1.0)
     in_keras = predict_with_keras(model, clips, weights.hyperparameters)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from utility.errors import UsageError
 from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names
 
+# Seed s of a run gives its networks the seeds from MOST_MEMBERS * s on.
 MOST_MEMBERS = 100
 
 
@@ -25,9 +26,10 @@ class Range(NamedTuple):
     text: str
 
 
-def whole(least) -> Range:
-    """Whole numbers from the least one up."""
-    return Range(lambda v: type(v) is int and v >= least, f"a whole number from {least} up")
+def whole(least, most=float("inf")) -> Range:
+    """Whole numbers from the least one up, or to the greatest one."""
+    text = f"a whole number from {least} " + (f"to {most}" if most < float("inf") else "up")
+    return Range(lambda v: type(v) is int and least <= v <= most, text)
 
 
 def real(test, text) -> Range:
@@ -42,7 +44,7 @@ def one_of(*values) -> Range:
 
 
 def some_of(names) -> Range:
-    """A tuple of one or more of the given names."""
+    """One or more of the given names, as a tuple."""
     text = f"some of {', '.join(names)}, separated by commas"
     return Range(lambda v: are_names(v) and v and set(v) <= {*names}, text)
 
@@ -64,10 +66,6 @@ POSITIVE = real(lambda v: v > 0, "a number above 0")
 NOT_NEGATIVE = real(lambda v: v >= 0, "a number from 0 up")
 # Which names there are is checked where copies are made: prediction does not need them.
 ANY_NAMES = Range(are_names, "names from utility/corpora/augmentation.py, separated by commas")
-# Seed s of a run gives its networks the seeds from MOST_MEMBERS * s on.
-MEMBERS = Range(
-    lambda v: type(v) is int and 1 <= v <= MOST_MEMBERS, f"a whole number from 1 to {MOST_MEMBERS}"
-)
 
 
 def setting(default, allowed):
@@ -79,10 +77,7 @@ def setting(default, allowed):
 class Hyperparameters:
     """How a network is built and trained; stored with its weights.
 
-    Raises
-    ------
-    ValueError
-        If a value is out of its range.
+    Raises `ValueError` if a value is out of its range.
     """
 
     # The architecture, see utility/network/model.py.
@@ -90,7 +85,7 @@ class Hyperparameters:
     # The feature sets that the network reads: the 36 of 2018, and 30 further ones.
     features: tuple = setting(("original", "further"), some_of(FEATURE_SETS))
     # Networks in the ensemble: trained with different seeds, their probabilities averaged.
-    members: int = setting(3, MEMBERS)
+    members: int = setting(3, whole(1, MOST_MEMBERS))
     # Augmented copies of each utterance that an epoch adds, redrawn every epoch.
     augmented_copies: int = setting(4, whole(0))
     # The kinds of data augmentation that these copies are drawn from.
@@ -184,32 +179,16 @@ OLD_NAMES = {
     "scaled": "temperature_scaling",
 }
 OLD_COUNTS = {
-    "features": {36: ("original",), 66: ("original", "further")},
-    "augmentations": {
-        0: (),
-        4: ("speed",),
-        12: ("speed", "channel"),
-        20: ("speed", "channel", "hall"),
-    },
+    "features": {36: "original", 66: "original,further"},
+    "augmentations": {0: "", 4: "speed", 12: "speed,channel", 20: "speed,channel,hall"},
 }
 
 
 def read_hyperparameters(values, base=PRESETS["default"]) -> Hyperparameters:
     """Return hyperparameters from a dictionary, as JSON gives it, in today's or the old form.
 
-    Parameters
-    ----------
-    values : dict
-        By name. Lists and texts separated by commas stand for tuples of names.
-    base : Hyperparameters
-        Where values that are not given come from.
-
-    Raises
-    ------
-    KeyError
-        If there is no hyperparameter of a name, which is the error's argument.
-    ValueError
-        If a value is out of its range.
+    Names may be in a list or in a text with commas; `base` has the values that are not given.
+    Raises `KeyError` with the name of an unknown hyperparameter, `ValueError` for a bad value.
     """
     known = {item.name for item in fields(Hyperparameters)}
     changes = {}
@@ -222,7 +201,8 @@ def read_hyperparameters(values, base=PRESETS["default"]) -> Hyperparameters:
         if name in OLD_COUNTS:
             if isinstance(value, str):
                 value = [part.strip() for part in value.split(",") if part.strip()]
-            value = tuple(value) if isinstance(value, list) else value
+            if isinstance(value, list):
+                value = tuple(value)
         changes[name] = value
     return replace(base, **changes)
 
@@ -230,16 +210,8 @@ def read_hyperparameters(values, base=PRESETS["default"]) -> Hyperparameters:
 def override(hyperparameters, settings) -> Hyperparameters:
     """Return hyperparameters with some of them set by a command line.
 
-    Parameters
-    ----------
-    hyperparameters : Hyperparameters
-    settings : sequence of str
-        NAME=VALUE, the value as in JSON; anything that is not JSON is text.
-
-    Raises
-    ------
-    UsageError
-        If there is no such hyperparameter, or it cannot have that value.
+    A setting is NAME=VALUE, the value as in JSON; anything that is not JSON is text. Raises
+    `UsageError` if there is no such hyperparameter, or it cannot have that value.
     """
     values = {}
     for text in settings:

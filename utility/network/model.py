@@ -24,9 +24,7 @@ from utility.network.weights import Weights
 def build_model(
     hyperparameters: Hyperparameters, feature_count: int, class_count: int
 ) -> keras.Model:
-    """Build an untrained network.
-
-    Its `network` chooses between `attention_network` and `seed2018_network`.
+    """Build an untrained network, `attention_network` or `seed2018_network`.
 
     Returns
     -------
@@ -37,16 +35,16 @@ def build_model(
     make_steps, make_network = NETWORKS[hyperparameters.network]
     frames = keras.Input((None, feature_count), name="frames")
     steps = make_steps(frames, mask_padding(frames), hyperparameters)
+    steps = layers.Identity(name="steps")(steps)
     pooled = make_network(steps, mask_padding(steps), hyperparameters)
     probabilities = layers.Dense(class_count, "softmax", name="emotion")(pooled)
     return keras.Model(frames, probabilities, name=hyperparameters.network)
 
 
 def cut_at_steps(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Cut a model in two: frames to steps, and steps to probabilities.
+    """Cut a model in two that share its layers: frames to steps, and steps to probabilities.
 
-    The first part learns nothing, so training runs it only once. Both parts share the
-    layers of the model.
+    The first part learns nothing, so training runs it only once.
     """
     steps = model.get_layer("steps").output
     return keras.Model(model.input, steps), keras.Model(steps, model.output)
@@ -72,19 +70,12 @@ def model_arrays(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def load_members(weights: Weights) -> list[keras.Model]:
-    """Build the Keras models of some weights, to train them further.
-
-    Raises
-    ------
-    WeightsError
-        If the arrays are not those of the network.
-    """
+    """Build the Keras models of some weights; raise `WeightsError` if arrays do not fit them."""
+    feature_count, class_count = len(weights.statistics.mean), len(weights.emotions)
     models = []
     try:
         for arrays in weights.members:
-            model = build_model(
-                weights.hyperparameters, len(weights.statistics.mean), len(weights.emotions)
-            )
+            model = build_model(weights.hyperparameters, feature_count, class_count)
             paths = {weight.path for weight in model.trainable_weights}
             if missing := sorted(paths - arrays.keys()):
                 raise ValueError(f"they lack {', '.join(missing)}")
@@ -109,10 +100,12 @@ def attention_steps(frames, mask, hyperparameters):
     # `set_statistics` sets the mean and deviation.
     standard = layers.Normalization(name="standardise")(frames)
     standard = ops.clip(standard, -LARGEST_DEVIATION, LARGEST_DEVIATION)
-    own = ClipStandardise(name="clip_standardise")(standard, frame_mask=mask)
-    slopes = Slope(name="slope")(standard)
-    x = layers.Concatenate(name="inputs")([standard, own, slopes])
-    return FrameSteps(hyperparameters.frames_per_step, name="steps")(x, frame_mask=mask)
+    mean, deviation = masked_statistics(standard, mask[..., None])
+    own = (standard - mean[:, None]) / deviation[:, None]
+    slopes = standard[:, 1:] - standard[:, :-1]
+    slopes = ops.concatenate([ops.zeros_like(standard[:, :1]), slopes], axis=1)
+    joined = ops.concatenate([standard, own, slopes], axis=-1)
+    return FrameSteps(hyperparameters.frames_per_step)(joined, frame_mask=mask)
 
 
 def attention_network(steps, mask, hyperparameters):
@@ -127,13 +120,20 @@ def attention_network(steps, mask, hyperparameters):
     x = layers.Dropout(hyperparameters.dropout, name="dense_dropout")(x)
     x = bidirectional_lstm(x, mask, hyperparameters)
     scores = layers.Dense(hyperparameters.attention_heads, use_bias=False, name="attention")(x)
-    pooled = AttentionPool(deviation=True, name="pool")(x, scores=scores, step_mask=mask)
+    weights = attention_weights(scores, mask)
+    mean = ops.einsum("bth,btd->bhd", weights, x)
+    # E[x²] - E[x]² needs no array of shape (clips, steps, heads, d).
+    variance = ops.einsum("bth,btd->bhd", weights, ops.square(x)) - ops.square(mean)
+    pooled = ops.concatenate([mean, ops.sqrt(ops.relu(variance) + VARIANCE_FLOOR)], axis=-1)
+    pooled = layers.Flatten(name="pool")(pooled)
     return layers.Dropout(hyperparameters.dropout, name="pool_dropout")(pooled)
 
 
 def seed2018_steps(frames, mask, hyperparameters):
     """Standardise each frame across its features; every frame is a step."""
-    return FrameStandardise(name="steps")(frames)
+    mean = ops.mean(frames, axis=-1, keepdims=True)
+    deviation = ops.std(frames, axis=-1, keepdims=True)
+    return (frames - mean) / ops.maximum(deviation, keras.config.epsilon())
 
 
 def seed2018_network(steps, mask, hyperparameters):
@@ -151,7 +151,7 @@ def seed2018_network(steps, mask, hyperparameters):
     constant = ops.full_like(x[:, 0], 1 / width)
     u = layers.Dense(width, "softmax", name="attention")(constant)
     scores = ops.expand_dims(ops.einsum("btd,bd->bt", x, u), -1)
-    return AttentionPool(deviation=False, name="pool")(x, scores=scores, step_mask=mask)
+    return ops.einsum("bth,btd->bd", attention_weights(scores, mask), x)
 
 
 NETWORKS = {
@@ -215,35 +215,6 @@ def reorder_gates(gates):
     return tf.concat([update, cell, forget, output], axis=-1)
 
 
-class ClipStandardise(layers.Layer):
-    """Standardise every feature by its mean and deviation over the clip."""
-
-    def call(self, frames, frame_mask):
-        """Map (clips, frames, features) to the same shape."""
-        mean, deviation = masked_statistics(frames, frame_mask[..., None])
-        return (frames - mean[:, None]) / deviation[:, None]
-
-
-class FrameStandardise(layers.Layer):
-    """Standardise every frame by the mean and deviation of its own features."""
-
-    def call(self, frames):
-        """Map (clips, frames, features) to the same shape."""
-        mean = ops.mean(frames, axis=-1, keepdims=True)
-        deviation = ops.std(frames, axis=-1, keepdims=True)
-        return (frames - mean) / ops.maximum(deviation, keras.config.epsilon())
-
-
-class Slope(layers.Layer):
-    """The difference of every frame from the frame before; 0 for the first."""
-
-    def call(self, frames):
-        """Map (clips, frames, features) to the same shape."""
-        return ops.concatenate(
-            [ops.zeros_like(frames[:, :1]), frames[:, 1:] - frames[:, :-1]], axis=1
-        )
-
-
 class FrameSteps(layers.Layer):
     """Summarise blocks of consecutive frames by their mean and deviation.
 
@@ -275,65 +246,16 @@ class FrameSteps(layers.Layer):
         return keras.KerasTensor((clips, steps, 2 * features), dtype=frames.dtype)
 
 
-class AttentionPool(layers.Layer):
-    """Average steps over time with softmax attention, one head per score.
-
-    Parameters
-    ----------
-    deviation : bool
-        Whether to append the attention-weighted deviation to the mean.
-    """
-
-    def __init__(self, deviation, **options):
-        super().__init__(**options)
-        self.deviation = deviation
-        # Keras passes a mask on with the LSTM's output. It equals the one given to `call`.
-        self.supports_masking = True
-
-    def compute_mask(self, *arguments, **options):
-        """Return None: pooling removes the time axis."""
-
-    def call(self, steps, scores, step_mask):
-        """Map (clips, steps, d) and (clips, steps, heads) to (clips, heads d), or twice as wide."""
-        weights = attention_weights(scores, step_mask)
-        mean = ops.einsum("bth,btd->bhd", weights, steps)
-        pooled = [mean]
-        if self.deviation:
-            # E[x²] - E[x]² needs no array of shape (clips, steps, heads, d).
-            variance = ops.einsum("bth,btd->bhd", weights, ops.square(steps)) - ops.square(mean)
-            pooled.append(ops.sqrt(ops.relu(variance) + VARIANCE_FLOOR))
-        pooled = ops.concatenate(pooled, axis=-1)
-        return ops.reshape(pooled, (-1, pooled.shape[1] * pooled.shape[2]))
-
-
 def attention_weights(scores, step_mask):
-    """Softmax over the unpadded steps; padding gets exactly 0.
-
-    Parameters
-    ----------
-    scores : tensor, shape (clips, steps, heads)
-    step_mask : tensor of bool, shape (clips, steps)
-
-    Returns
-    -------
-    tensor, shape (clips, steps, heads)
-    """
-    scores = ops.where(step_mask[..., None], scores, -1e9)
-    return ops.softmax(scores, axis=1)
+    """Softmax over the steps, (clips, steps, heads); padding gets exactly 0."""
+    return ops.softmax(ops.where(step_mask[..., None], scores, -1e9), axis=1)
 
 
 def masked_statistics(values, mask):
     """Mean and deviation of the unmasked values along the second-to-last axis.
 
-    Parameters
-    ----------
-    values : tensor, shape (..., n, features)
-    mask : tensor of bool, shape (..., n, 1)
-
-    Returns
-    -------
-    mean, deviation : tensor, shape (..., features)
-        The deviation is that of the population, with `VARIANCE_FLOOR` added to the variance.
+    Maps (..., n, features) with a mask (..., n, 1) to two of (..., features). The deviation is
+    that of the population, with `VARIANCE_FLOOR` added to the variance.
     """
     mask = ops.cast(mask, values.dtype)
     count = ops.maximum(ops.sum(mask, axis=-2), 1)
