@@ -229,9 +229,9 @@ def bidirectional_lstm(clips, arrays) -> list[np.ndarray]:
         hidden, cell = hidden[:, :running], cell[:, :running]
         # One product per direction. Keras's order of gates: input, forget, cell, output.
         gates = from_input[:, :running] + hidden @ recurrent
-        update, forget, candidate, output = np.split(gates, 4, axis=-1)
-        cell = sigmoid(forget) * cell + sigmoid(update) * np.tanh(candidate)
-        hidden = sigmoid(output) * np.tanh(cell)
+        update, forget = sigmoid(gates[..., :units]), sigmoid(gates[..., units : 2 * units])
+        cell = forget * cell + update * np.tanh(gates[..., 2 * units : 3 * units])
+        hidden = sigmoid(gates[..., 3 * units :]) * np.tanh(cell)
         outputs[step, :, :running] = hidden
     # Back to the order of the clips, and the backward outputs to the order of time.
     joined = [None] * len(clips)
