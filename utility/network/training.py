@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from utility.network.hyperparameters import Hyperparameters
 from utility.network.model import build_model, cut_at_steps, set_statistics
+from utility.network.training_set import TrainingSet
 from utility.network.voice import adapt
 
 WARM_UP_SHARE = 0.2
@@ -28,18 +30,9 @@ def make_deterministic(seed) -> None:
 
 
 def pad(tables, length=None) -> np.ndarray:
-    """Stack clips, each followed by rows of zeros.
+    """Pad clips of frames or steps with zeros to a common length: (clips, length, values), float32.
 
-    Parameters
-    ----------
-    tables : sequence of np.ndarray, shape (rows, values)
-        Frames or steps of each clip.
-    length : int, optional
-        Rows of the result; a longer clip keeps its last ones. Default: the longest clip.
-
-    Returns
-    -------
-    np.ndarray, shape (clips, length, values), float32
+    A longer clip keeps its last rows. Without a length, that of the longest clip is taken.
     """
     length = length or max(map(len, tables))
     padded = np.zeros((len(tables), length, tables[0].shape[1]), np.float32)
@@ -49,41 +42,22 @@ def pad(tables, length=None) -> np.ndarray:
 
 
 def make_batches(lengths, batch_size, random) -> list[np.ndarray]:
-    """Divide clips into batches of similar length, in random order.
+    """Divide clips, of which the lengths are given, into batches of similar length.
 
-    Parameters
-    ----------
-    lengths : np.ndarray, shape (clips,)
-        Of each clip. Where all are equal, batches are drawn at random.
-    batch_size : int
-    random : np.random.Generator
-
-    Returns
-    -------
-    list of np.ndarray
-        Clip numbers; each is in exactly one batch.
+    Returns the clip numbers of each batch; the batches are in random order.
     """
     # Jitter the lengths, so that an epoch does not have the same batches as the one before.
     order = np.argsort(lengths * random.uniform(0.85, 1.15, len(lengths)))
-    division = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    random.shuffle(division)
-    return division
+    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    random.shuffle(batches)
+    return batches
 
 
 def run_model(model, tables, hyperparameters):
-    """Run a model over clips, those of similar length together.
+    """Run a network, or the part of one that makes steps, over the frames of clips.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Reads frames: a network, or the part of one that makes steps.
-    tables : sequence of np.ndarray, shape (frames, features)
-    hyperparameters : Hyperparameters
-
-    Yields
-    ------
-    int, np.ndarray
-        The number of a clip and the model's output for it, padding included, in any order.
+    Clips of similar length go together. Yields, in any order, the number of a clip and the
+    model's output for it, padding included.
     """
     order = np.argsort([len(table) for table in tables], kind="stable")
     for start in range(0, len(order), hyperparameters.batch_size):
@@ -93,35 +67,16 @@ def run_model(model, tables, hyperparameters):
 
 
 def predict_with_keras(model, tables, hyperparameters) -> np.ndarray:
-    """Return the probabilities of the emotions for each clip, shape (clips, emotions).
-
-    Parameters
-    ----------
-    model : keras.Model
-    tables : sequence of np.ndarray, shape (frames, features)
-        The features that the network reads.
-    hyperparameters : Hyperparameters
-    """
+    """Predict clips, each (frames, features that the network reads): (clips, emotions)."""
     rows = dict(run_model(model, tables, hyperparameters))
     return np.array([rows[number] for number in range(len(tables))])
 
 
 def make_steps(model, training_set, columns, hyperparameters) -> dict:
-    """Compute the steps that the trained layers read, once for all epochs.
+    """Compute the steps of each `Item`, once for all epochs: (steps, values), float16.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Makes steps of frames, see `utility.network.model.cut_at_steps`.
-    training_set : TrainingSet
-    columns : list of int
-        The features that the network reads.
-    hyperparameters : Hyperparameters
-
-    Returns
-    -------
-    dict of Item to np.ndarray, shape (steps, values), float16
-        Adapted items are included if they can be drawn.
+    The model is the first part of `cut_at_steps`, and reads the given columns of the frames.
+    Adapted items are included if they can be drawn.
     """
     reference = training_set.measure_statistics()
     baselines = training_set.measure_baselines(reference)
@@ -199,16 +154,6 @@ def draw_epoch(training_set, hyperparameters, random) -> list[Item]:
     """Draw the items of an epoch: each recording once, and some of its augmented copies.
 
     Without copies the recordings are repeated, so that an epoch has the same length.
-
-    Parameters
-    ----------
-    training_set : TrainingSet
-    hyperparameters : Hyperparameters
-    random : np.random.Generator
-
-    Returns
-    -------
-    list of Item
     """
     items, count = [], hyperparameters.augmented_copies
     for utterance in range(len(training_set)):
@@ -230,13 +175,13 @@ def measure_class_shares(targets, balanced) -> np.ndarray:
 
 
 def fit(
-    training_set,
-    hyperparameters,
+    training_set: TrainingSet,
+    hyperparameters: Hyperparameters,
     *,
-    seed,
-    epochs=None,
-    validation=None,
-    progress="training",
+    seed: int,
+    epochs: int | None = None,
+    validation: TrainingSet | None = None,
+    progress: str | None = "training",
 ) -> tuple[keras.Model, list[dict]]:
     """Train a network.
 
@@ -267,8 +212,7 @@ def fit(
     random = np.random.default_rng(seed)
     columns = hyperparameters.columns
     model = build_model(hyperparameters, len(columns), len(training_set.emotions))
-    statistics = training_set.measure_statistics()
-    set_statistics(model, statistics.take(columns))
+    set_statistics(model, training_set.measure_statistics().take(columns))
     step_maker, network = cut_at_steps(model)
     steps = make_steps(step_maker, training_set, columns, hyperparameters)
 
@@ -292,9 +236,9 @@ def fit(
                 clips = [steps[items[number]] for number in numbers]
                 padded = pad(clips, hyperparameters.padded_frames)
                 loss, probabilities = update(padded, targets[utterances])
-                answers = np.argmax(probabilities, axis=1)
+                labels = np.argmax(probabilities, axis=1)
                 loss_sum += len(numbers) * float(loss)
-                right_count += np.sum(answers == training_set.labels[utterances])
+                right_count += np.sum(labels == training_set.labels[utterances])
             row = {"epoch": epoch, "loss": loss_sum / count, "accuracy": float(right_count / count)}
             if validation is not None:
                 row |= measure_validation(model, validation, columns, hyperparameters)
@@ -307,14 +251,12 @@ def fit(
 
 
 def measure_validation(model, validation, columns, hyperparameters) -> dict:
-    """Predict the recordings of a training set, and return its part of the history."""
+    """Predict the recordings of a training set, and return their measures for the history."""
     tables = [table.take(columns, axis=1) for table in validation.variants[0]]
     probabilities = predict_with_keras(model, tables, hyperparameters)
+    loss = cross_entropy(validation.labels, probabilities)
     accuracy = np.mean(probabilities.argmax(axis=1) == validation.labels)
-    return {
-        "validation_loss": cross_entropy(validation.labels, probabilities),
-        "validation_accuracy": float(accuracy),
-    }
+    return {"validation_loss": loss, "validation_accuracy": float(accuracy)}
 
 
 def best_epoch(history) -> int:
