@@ -38,13 +38,8 @@ def build_parser() -> Parser:
         ),
     )
     add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}
-    add(
-        "audio",
-        nargs="+",
-        metavar="AUDIO",
-        help="recordings (WAV, FLAC, OGG, MP3) of any sample rate, folders of them, "
-        f"or {STANDARD_INPUT} for standard input",
-    )
+    text = "recordings (WAV, FLAC, OGG, MP3) of any sample rate, folders of them, or - for stdin"
+    add("audio", nargs="+", metavar="AUDIO", help=text)
     add("--top", type=int, default=2, metavar="N", help="number of emotions to print as text")
     form = parser.add_mutually_exclusive_group()
     text = "print one object per line: path, seconds, label and all probabilities, or error"
@@ -65,15 +60,9 @@ def build_parser() -> Parser:
     add("--stream", action="store_true", help=text)
     text = f"sample rate of a raw stream (default: {FRAMES.sample_rate_hz})"
     add("--rate", type=int, metavar="HZ", help=text)
-    add(
-        "--adapt",
-        "--calibrate",
-        action="append",
-        metavar="PATH",
-        dest="adapt",
-        help="adapt to the speaker with another recording of the same voice, or a folder of them; "
-        "ten clips of mixed mood are enough; may be repeated",
-    )
+    text = "adapt to the speaker with another recording of the same voice, or a folder of them; "
+    text += "ten clips of mixed mood are enough; may be repeated"
+    add("--adapt", "--calibrate", action="append", metavar="PATH", help=text)
     add("--weights", **file, default=WEIGHTS_PATH, help="weights file written by train.py")
     add("--processes", type=int, metavar="N", help="processes (default: as many as are worth it)")
     add("--version", action="version", version=f"speech_emotion {VERSION}")
@@ -138,14 +127,8 @@ def predict_stdin(arguments, weights, voice) -> None:
     """Print the emotions of standard input while it arrives."""
     from utility.prediction.stream import predict_stream, print_stream
 
-    segments = predict_stream(
-        sys.stdin.buffer,
-        weights,
-        sample_rate=arguments.rate,
-        window_seconds=arguments.window,
-        hop_seconds=arguments.hop,
-        voice=voice,
-    )
+    settings = arguments.rate, arguments.window, arguments.hop
+    segments = predict_stream(sys.stdin.buffer, weights, *settings, voice)
     print_stream(segments, arguments.top, as_json=arguments.json)
 
 
@@ -170,13 +153,14 @@ def predict_names(arguments, names, weights, voice) -> list:
     options = {name: getattr(arguments, name) for name in ("output", "processes", "debug")}
     results = predict_recordings(names, sounds, predict_group, writers, **options)
     if arguments.plot and results:
-        from utility.prediction.picture import draw_attention, draw_timeline, save
+        from utility.prediction.picture import draw_attention, draw_timeline
 
         if arguments.timeline:
             figure = draw_timeline(results[0], weights.emotions)
         else:
             figure = draw_attention(sounds[0], weights, voice)
-        save(figure, Path(names[0]).name, arguments.plot)
+        figure.suptitle(Path(names[0]).name)
+        figure.savefig(arguments.plot, dpi=150)
     return results
 
 

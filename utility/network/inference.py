@@ -106,9 +106,11 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def predict_member(arrays, clips, make_inputs, pool) -> tuple[np.ndarray, tuple]:
+def predict_member(arrays, clips, dense_names, pool) -> tuple[np.ndarray, tuple]:
     """Return the probabilities of one member for clips of steps, and its attention to them."""
-    outputs = bidirectional_lstm([make_inputs(steps, arrays) for steps in clips], arrays)
+    for name in dense_names:
+        clips = [np.maximum(dense(x, arrays, name), 0) for x in clips]
+    outputs = bidirectional_lstm(clips, arrays)
     pooled, attention = zip(*(pool(x, arrays) for x in outputs), strict=True)
     return softmax(dense(np.array(pooled), arrays, "emotion"), axis=1), attention
 
@@ -141,11 +143,6 @@ def attention_steps(frames, weights):
     return np.concatenate([mean, np.sqrt(variance + VARIANCE_FLOOR)], axis=1)
 
 
-def attention_inputs(steps, arrays):
-    """Compute the layers before the LSTM for the steps of a clip."""
-    return relu(dense(steps, arrays, "dense"))
-
-
 def attention_pool(x, arrays):
     """Compute the layers after the LSTM, and the attention to each step."""
     weights = softmax(x @ arrays["attention/kernel"], axis=0)
@@ -163,11 +160,6 @@ def seed2018_steps(frames, weights):
     return (kept - kept.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-7)
 
 
-def seed2018_inputs(steps, arrays):
-    """Compute the layers before the LSTM for the steps of a clip."""
-    return relu(dense(relu(dense(steps, arrays, "dense_1")), arrays, "dense_2"))
-
-
 def seed2018_pool(x, arrays):
     """Compute the layers after the LSTM, and the attention to each step."""
     width = x.shape[1]
@@ -176,20 +168,16 @@ def seed2018_pool(x, arrays):
     return weights @ x, weights
 
 
+# Of each network: the steps of frames, the dense layers before the LSTM, the layers after it.
 NETWORKS = {
-    "attention": (attention_steps, attention_inputs, attention_pool),
-    "seed2018": (seed2018_steps, seed2018_inputs, seed2018_pool),
+    "attention": (attention_steps, ("dense",), attention_pool),
+    "seed2018": (seed2018_steps, ("dense_1", "dense_2"), seed2018_pool),
 }
 
 
 def dense(x, arrays, name):
     """Multiply by the kernel of a layer and add its bias."""
     return x @ arrays[f"{name}/kernel"] + arrays[f"{name}/bias"]
-
-
-def relu(x):
-    """max(x, 0)."""
-    return np.maximum(x, 0)
 
 
 def softmax(scores, axis):

@@ -23,12 +23,6 @@ class Item(NamedTuple):
     adapted: bool
 
 
-def make_deterministic(seed) -> None:
-    """Seed Python, NumPy and TensorFlow, and have TensorFlow repeat itself exactly."""
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-
-
 def pad(tables, length=None) -> np.ndarray:
     """Pad clips of frames or steps with zeros to a common length: (clips, length, values), float32.
 
@@ -166,14 +160,6 @@ def draw_epoch(training_set, hyperparameters, random) -> list[Item]:
     return items
 
 
-def measure_class_shares(targets, balanced) -> np.ndarray:
-    """Return the factors of the classes in the loss, see `make_update`; shape (emotions,)."""
-    if not balanced:
-        return np.ones_like(targets[0])
-    # A class without training utterances still gets a share, since it has to be unlearned.
-    return np.maximum(targets.mean(axis=0), 0.5 / len(targets))
-
-
 def fit(
     training_set: TrainingSet,
     hyperparameters: Hyperparameters,
@@ -208,7 +194,8 @@ def fit(
         (cross-entropy, without label smoothing) and validation_accuracy.
     """
     keras.utils.clear_session()  # forget the graphs of earlier trainings
-    make_deterministic(seed)
+    keras.utils.set_random_seed(seed)  # of Python, NumPy and TensorFlow
+    tf.config.experimental.enable_op_determinism()
     random = np.random.default_rng(seed)
     columns = hyperparameters.columns
     model = build_model(hyperparameters, len(columns), len(training_set.emotions))
@@ -220,7 +207,10 @@ def fit(
     batch_count = -(-count // hyperparameters.batch_size)
     optimizer = make_optimizer(hyperparameters, hyperparameters.epochs * batch_count)
     targets = np.eye(len(training_set.emotions), dtype=np.float32)[training_set.labels]
-    shares = measure_class_shares(targets, hyperparameters.balanced)
+    shares = np.ones_like(targets[0])
+    if hyperparameters.balanced:
+        # A class without training utterances still gets a share, since it has to be unlearned.
+        shares = np.maximum(targets.mean(axis=0), 0.5 / len(targets))
     update = make_update(network, optimizer, hyperparameters.label_smoothing, shares)
 
     history = []

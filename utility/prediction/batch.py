@@ -36,19 +36,13 @@ def predict_recordings(
 ) -> list:
     """Predict recordings, write each result or error in their order, and return the results.
 
-    Parameters
-    ----------
-    names, sounds : list
-        What the recordings are called, and what `utility.audio.read_windows` reads.
-    predict_group : callable
-        Takes a list of sounds, returns a result or `SignalError` for each.
-    writers
-        From `utility.prediction.output.choose_writers`.
-    output : Path, optional
-        Written at the end, instead of standard output, unless the only recording failed.
+    The names of the recordings are for messages; the sounds are as for
+    `utility.audio.read_windows`. `predict_group` maps a list of them to a result or
+    `SignalError` for each. The writers are from `utility.prediction.output.choose_writers`.
+    The output file is written at the end, unless the only recording failed.
     """
     header, write, write_error = writers
-    few = are_few(sounds)
+    few = sum(map(measure_bytes, sounds)) < GROUP_BYTES and len(sounds) <= 4 * GROUP_FILES
     if debug or (processes is None and few):
         processes = 1  # keeps the traceback; a few recordings take less time than a start
     file, results = io.StringIO() if output else sys.stdout, []
@@ -101,11 +95,6 @@ def group_sounds(sounds) -> list[list]:
             total = measure_bytes(sound)
         groups[-1].append(sound)
     return groups
-
-
-def are_few(sounds) -> bool:
-    """Tell whether one process is done before others would have started."""
-    return sum(map(measure_bytes, sounds)) < GROUP_BYTES and len(sounds) <= 4 * GROUP_FILES
 
 
 def measure_bytes(sound) -> int:

@@ -15,15 +15,12 @@ def find_recordings(paths) -> list[str | os.PathLike]:
     """
     recordings = []
     for path in paths:
-        if not os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises if a name is too long
-            recordings.append(path)
-            continue
-        found = [
-            file
-            for file in sorted(Path(path).rglob("*"))
-            if file.is_file()
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        ]
+        found = []
+        if os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises if a name is too long
+            for file in sorted(Path(path).rglob("*")):
+                hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+                if file.is_file() and not hidden:
+                    found.append(file)
         recordings += found or [path]
     return recordings
 
