@@ -123,15 +123,6 @@ def check_plot_length(sound) -> None:
             raise UsageError(f"--plot: {seconds:.0f} s are too long; also give --timeline")
 
 
-def predict_stdin(arguments, weights, voice) -> None:
-    """Print the emotions of standard input while it arrives."""
-    from utility.prediction.stream import predict_stream, print_stream
-
-    settings = arguments.rate, arguments.window, arguments.hop
-    segments = predict_stream(sys.stdin.buffer, weights, *settings, voice)
-    print_stream(segments, arguments.top, as_json=arguments.json)
-
-
 def predict_names(arguments, names, weights, voice) -> list:
     """Write and draw the emotions of recordings; return the results of those that are usable."""
     from utility.prediction.batch import predict_recordings
@@ -183,7 +174,11 @@ def main(arguments) -> int:
                 raise UsageError(f"--adapt: {arguments.weights} was not trained for it; omit it")
             voice, unusable = learn_voice_of(arguments.adapt, weights)
         if arguments.stream:
-            predict_stdin(arguments, weights, voice)
+            from utility.prediction.stream import predict_stream, print_stream
+
+            settings = arguments.rate, arguments.window, arguments.hop
+            segments = predict_stream(sys.stdin.buffer, weights, *settings, voice)
+            print_stream(segments, arguments.top, as_json=arguments.json)
         else:
             unusable += len(names) - len(predict_names(arguments, names, weights, voice))
     except WeightsError as error:

@@ -206,7 +206,4 @@ def override(hyperparameters, settings) -> Hyperparameters:
 
 def write_names(values: dict) -> dict:
     """Return hyperparameters with tuples of names as text, for tables and reports."""
-    return {
-        name: show(value) if isinstance(value, tuple | list) else value
-        for name, value in values.items()
-    }
+    return {name: show(v) if isinstance(v, tuple | list) else v for name, v in values.items()}

@@ -102,18 +102,12 @@ def make_optimizer(hyperparameters, planned_updates) -> keras.optimizers.Optimiz
     """Return AdamW with its learning-rate schedule laid over the planned updates."""
     rate = hyperparameters.learning_rate
     if hyperparameters.schedule == "cosine":
-        warm_up_updates = round(WARM_UP_SHARE * planned_updates)
+        warm_up = round(WARM_UP_SHARE * planned_updates)
         rate = keras.optimizers.schedules.CosineDecay(
-            0.1 * rate,
-            planned_updates - warm_up_updates,
-            warmup_target=rate,
-            warmup_steps=warm_up_updates,
+            0.1 * rate, planned_updates - warm_up, warmup_target=rate, warmup_steps=warm_up
         )
-    return keras.optimizers.AdamW(
-        rate,
-        weight_decay=hyperparameters.weight_decay,
-        clipnorm=hyperparameters.gradient_norm,
-    )
+    decay, norm = hyperparameters.weight_decay, hyperparameters.gradient_norm
+    return keras.optimizers.AdamW(rate, weight_decay=decay, clipnorm=norm)
 
 
 def make_update(model, optimizer, label_smoothing, class_shares):
@@ -129,9 +123,7 @@ def make_update(model, optimizer, label_smoothing, class_shares):
 
     # The signature leaves the lengths open, so that TensorFlow traces the function once. XLA
     # would compile for longer than all epochs take.
-    @tf.function(
-        input_signature=[tf.TensorSpec(model.input.shape), tf.TensorSpec(model.output.shape)]
-    )
+    @tf.function(input_signature=[tf.TensorSpec(x.shape) for x in (model.input, model.output)])
     def update(clips, targets):
         with tf.GradientTape() as tape:
             probabilities = model(clips, training=True)

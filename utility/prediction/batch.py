@@ -65,11 +65,9 @@ def predict_recordings(
                 results.append(outcome)
             file.flush()
             if getattr(outcome, "windows", 1) > 1:
-                print_message(
-                    PROGRAM,
-                    f"note: {name}: the mean of {outcome.windows} windows, since it lasts "
-                    f"{outcome.seconds:.0f} s; --timeline shows its parts",
-                )
+                reason = f"{outcome.windows} windows, since it lasts {outcome.seconds:.0f} s"
+                text = f"note: {name}: the mean of {reason}; --timeline shows its parts"
+                print_message(PROGRAM, text)
     if output and (results or len(names) > 1):
         write_file(output, file.getvalue())
     return results
@@ -80,9 +78,9 @@ def write_file(path, text) -> None:
     content = text.encode("utf-8", "surrogateescape")
     if path.exists() and not path.is_file():
         path.write_bytes(content)
-        return
-    with replaced_when_done(path) as temporary:
-        temporary.write_bytes(content)
+    else:
+        with replaced_when_done(path) as temporary:
+            temporary.write_bytes(content)
 
 
 def group_sounds(sounds) -> list[list]:

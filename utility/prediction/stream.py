@@ -59,7 +59,7 @@ def predict_stream(
         frames = extract_frames(resample(window, rate), weights, voice)
         if frames is not None:
             ranking = rank(weights.emotions, predict_frames(weights, [frames])[0][0])
-        yield Segment((position - len(window)) / rate, position / rate, ranking)
+        yield Segment(position / rate - len(window) / rate, position / rate, ranking)
     if not predicted:
         raise SignalError("-: ended before there was enough to predict; send more sound")
 

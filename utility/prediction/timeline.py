@@ -144,16 +144,13 @@ def find_segments(power, window, hop) -> list[tuple[int, int, bool]]:
     # A recording too short for a stretch of voice is one window.
     whole = [(0, len(power))] if 0 < len(power) <= window else []
     for start, end in find_voice(power) or whole:
-        if start > place:
-            segments.append((place, start, False))
-        count = max(1, 1 + round((end - start - window) / hop))
-        starts = [start + number * hop for number in range(count)]
-        segments += [(first, first + window, True) for first in starts[:-1]]
-        segments.append((starts[-1], end, True))
+        last = start + hop * max(0, round((end - start - window) / hop))
+        segments.append((place, start, False))
+        segments += [(first, first + window, True) for first in range(start, last, hop)]
+        segments.append((last, end, True))
         place = end
-    if place < len(power):
-        segments.append((place, len(power), False))
-    return segments
+    segments.append((place, len(power), False))
+    return [(start, end, is_voice) for start, end, is_voice in segments if start < end]
 
 
 def find_voice(power) -> list[tuple[int, int]]:
