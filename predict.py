@@ -4,6 +4,7 @@ As a library: `weights = load(); predict("clip.wav", weights).label`.
 """
 
 import contextlib
+import io
 import os
 import sys
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from utility.command_line import Parser, add_debug_option, run
 from utility.errors import SignalError, UsageError, WeightsError
 from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
-from utility.prediction.recordings import STANDARD_INPUT, find_recordings, get_sound
+from utility.prediction.recordings import STANDARD_INPUT, find_recordings
 
 if __name__ != "__main__":  # imported as a library; the command line prints its help without NumPy
     from utility.prediction.clip import learn_voice, load, predict
@@ -129,7 +130,7 @@ def predict_names(arguments, names, weights, voice) -> list:
     from utility.prediction.clip import predict_all
     from utility.prediction.output import choose_writers
 
-    sounds = [get_sound(name) for name in names]
+    sounds = [io.BytesIO(sys.stdin.buffer.read()) if n == STANDARD_INPUT else n for n in names]
     predict_group = partial(predict_all, weights=weights, voice=voice)
     if arguments.timeline:
         from utility.prediction.timeline import predict_timelines

@@ -24,10 +24,9 @@ def check_definitions_agree(
 ) -> None:
     """Compare the probabilities of a trained model in Keras and in NumPy.
 
-    `weights` has the hyperparameters, statistics and emotions of the model; its members and
-    temperature are not used. A clip is an array (frames, features) of the columns that the
-    network reads. Raises `WeightsError` if the probabilities differ, or if not both
-    definitions use all arrays.
+    Of `weights`, only hyperparameters, statistics and emotions are used. Clips have the columns
+    that the network reads: (frames, features). Raises `WeightsError` if the probabilities
+    differ, or an array is not used by both.
     """
     weights = dataclasses.replace(weights, members=[model_arrays(model)], temperature=1.0)
     in_keras = predict_with_keras(model, clips, weights.hyperparameters)

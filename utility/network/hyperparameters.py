@@ -141,13 +141,8 @@ class Hyperparameters:
         return columns_of(feature_names(self.features))
 
 
-PRESETS = {
-    "default": Hyperparameters(),
-    # The network of the 2018 project and its training.
-    "seed2018": Hyperparameters(
-        **{item.name: item.metadata["in_2018"] for item in fields(Hyperparameters)}
-    ),
-}
+IN_2018 = {item.name: item.metadata["in_2018"] for item in fields(Hyperparameters)}
+PRESETS = {"default": Hyperparameters(), "seed2018": Hyperparameters(**IN_2018)}
 
 # Up to 1.0.0, hyperparameters had these names, and features and augmentations were counted.
 OLD_NAMES = {

@@ -85,9 +85,8 @@ def predict_frames(
 def predict_batch(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
     """Predict clips that go through each layer together; see `predict_frames`."""
     make_steps, *layers = NETWORKS[weights.hyperparameters.network]
-    feature_count = len(weights.statistics.mean)
     with np.errstate(all="ignore"):
-        steps = [make_steps(frames[:, :feature_count], weights) for frames in clips]
+        steps = [make_steps(x[:, : len(weights.statistics.mean)], weights) for x in clips]
         outputs = [predict_member(arrays, steps, *layers) for arrays in weights.members]
         members, attentions = zip(*outputs, strict=True)
         probabilities = apply_temperature(np.mean(members, axis=0), weights.temperature)

@@ -4,9 +4,8 @@ Clips are padded with rows of zeros to a common length. No frame of a signal is 
 zeros (even silence has an MFCC 1 of -50), so the mask is computed from the input.
 Padding gets no attention and changes no result.
 
-`utility.network.inference` computes the same in NumPy, for prediction. Whoever changes a
-network here changes the functions of the same name there; `utility.network.agreement`
-compares the two.
+`utility.network.inference` computes the same in NumPy, for prediction. Change functions of
+the same name in both; `utility.network.agreement` compares them.
 """
 
 import keras
@@ -93,9 +92,8 @@ def load_members(weights: Weights) -> list[keras.Model]:
 def attention_steps(frames, mask, hyperparameters):
     """Standardise frames, add their slopes, and summarise them in steps.
 
-    Features are standardised twice, by the statistics of the training frames and by
-    those of the clip itself. A step is the mean and deviation of `frames_per_step`
-    frames.
+    Features are standardised twice, by the statistics of the training frames and by those of
+    the clip itself. A step is the mean and deviation of `frames_per_step` frames.
     """
     # `set_statistics` sets the mean and deviation.
     standard = layers.Normalization(name="standardise")(frames)
@@ -112,8 +110,7 @@ def attention_network(steps, mask, hyperparameters):
     """Read the steps with a Bi-LSTM and pool its outputs with several attention heads.
 
     After Mirsamadi et al. (ICASSP 2017), with more than one head, and with the
-    attention-weighted deviation in addition to the mean, as in Okabe et al.
-    (Interspeech 2018).
+    attention-weighted deviation in addition to the mean, as in Okabe et al. (Interspeech 2018).
     """
     x = layers.Dropout(hyperparameters.input_dropout, name="input_dropout")(steps)
     x = layers.Dense(hyperparameters.dense_units, "relu", name="dense")(x)
@@ -183,7 +180,6 @@ class BlockLSTM(layers.LSTM):
             # Only the steps of each clip, so that its padding stays behind it.
             sequences = tf.reverse_sequence(sequences, count, seq_axis=1)
         hidden, cell = initial_state
-        no_peephole = tf.zeros(self.units)
         # Not BlockLSTMV2: it takes the gates in Keras's order, but as of TensorFlow 2.21 its
         # gradient assumes another order.
         outputs = tf.raw_ops.BlockLSTM(
@@ -193,16 +189,13 @@ class BlockLSTM(layers.LSTM):
             h_prev=hidden,
             w=reorder_gates(tf.concat([self.cell.kernel, self.cell.recurrent_kernel], axis=0)),
             b=reorder_gates(self.cell.bias),
-            wci=no_peephole,
-            wcf=no_peephole,
-            wco=no_peephole,
+            **dict.fromkeys(("wci", "wcf", "wco"), tf.zeros(self.units)),  # no peepholes
             forget_bias=0.0,
             cell_clip=-1.0,
         )
         # The kernel has the steps first, Keras the clips.
         hidden, cell = (tf.transpose(values, (1, 0, 2)) for values in (outputs.h, outputs.cs))
-        last = count - 1
-        states = [tf.gather(values, last, axis=1, batch_dims=1) for values in (hidden, cell)]
+        states = [tf.gather(values, count - 1, axis=1, batch_dims=1) for values in (hidden, cell)]
         if self.go_backwards:
             # Keras expects outputs in the order of reading: padding first, then the clip reversed.
             hidden = tf.reverse(tf.reverse_sequence(hidden, count, seq_axis=1), [1])
@@ -252,10 +245,9 @@ def attention_weights(scores, step_mask):
 
 
 def masked_statistics(values, mask):
-    """Mean and deviation of the unmasked values along the second-to-last axis.
+    """Mean and deviation over the unmasked of n rows: (..., n, features) to twice (..., features).
 
-    Maps (..., n, features) with a mask (..., n, 1) to two of (..., features). The deviation is
-    that of the population, with `VARIANCE_FLOOR` added to the variance.
+    The mask is (..., n, 1). `VARIANCE_FLOOR` is added to the variance, that of the population.
     """
     mask = ops.cast(mask, values.dtype)
     count = ops.maximum(ops.sum(mask, axis=-2), 1)

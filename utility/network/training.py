@@ -26,7 +26,7 @@ class Item(NamedTuple):
 def pad(tables, length=None) -> np.ndarray:
     """Pad clips of frames or steps with zeros to a common length: (clips, length, values), float32.
 
-    A longer clip keeps its last rows. Without a length, that of the longest clip is taken.
+    A longer clip keeps its last rows. The default length is that of the longest clip.
     """
     length = length or max(map(len, tables))
     padded = np.zeros((len(tables), length, tables[0].shape[1]), np.float32)
@@ -36,10 +36,7 @@ def pad(tables, length=None) -> np.ndarray:
 
 
 def make_batches(lengths, batch_size, random) -> list[np.ndarray]:
-    """Divide clips, of which the lengths are given, into batches of similar length.
-
-    Returns the clip numbers of each batch; the batches are in random order.
-    """
+    """Divide clips into batches of similar length, in random order: arrays of clip numbers."""
     # Jitter the lengths, so that an epoch does not have the same batches as the one before.
     order = np.argsort(lengths * random.uniform(0.85, 1.15, len(lengths)))
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]

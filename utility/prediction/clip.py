@@ -109,18 +109,16 @@ def predict_all(
     ----------
     sounds : sequence
         Each as for `utility.audio.read_windows`.
-    weights : Weights
-    voice : Statistics, optional
-        The baseline of the voice in them, from `learn_voice`.
+    weights, voice
+        As for `predict`.
 
     Returns
     -------
     list of Prediction or SignalError
         For each sound the mean over its windows that are not silent, or what is wrong with it.
     """
-    errors, seconds = {}, np.zeros(len(sounds))
-    # Sum of the probabilities, and number of windows, of each sound.
-    totals, counts = np.zeros((len(sounds), len(weights.emotions))), np.zeros(len(sounds), int)
+    errors, seconds = {}, [0.0] * len(sounds)
+    rows = [[] for _ in sounds]  # for each sound, the probabilities of its windows
 
     def extract_all():
         for number, sound in enumerate(sounds):
@@ -135,13 +133,12 @@ def predict_all(
     windows = extract_all()
     while batch := list(islice(windows, BATCH_CLIPS)):
         numbers, frames = zip(*batch, strict=True)
-        probabilities, _ = predict_frames(weights, frames)
-        np.add.at(totals, list(numbers), probabilities)
-        np.add.at(counts, list(numbers), 1)
+        for number, row in zip(numbers, predict_frames(weights, frames)[0], strict=True):
+            rows[number].append(row)
     return [
         errors.get(number)
-        or Prediction(float(length), rank(weights.emotions, total / count), int(count))
-        for number, (length, total, count) in enumerate(zip(seconds, totals, counts, strict=True))
+        or Prediction(seconds[number], rank(weights.emotions, np.mean(group, 0, float)), len(group))
+        for number, group in enumerate(rows)
     ]
 
 
@@ -157,10 +154,7 @@ def extract_windows(sound, weights, voice=None) -> Iterator[tuple[float, np.ndar
 
 
 def extract_frames(signal, weights, voice=None) -> np.ndarray | None:
-    """Extract the frames that a network reads from a 16 kHz signal; None if it is silent.
-
-    Silence at both ends is cut off.
-    """
+    """Return the frames of a 16 kHz signal without silence at its ends, or None if it is silent."""
     if is_silent(signal):
         return None
     frames = compute_all_features(trim_silence(signal)).take(weights.columns, axis=1)

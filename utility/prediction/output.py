@@ -14,10 +14,9 @@ from utility.prediction.clip import Prediction
 def choose_writers(form, emotions, top, *, timeline=False, several=False):
     """Choose the functions that turn results into text.
 
-    `form` is "text", "json", "csv" or a key of `SUBTITLES`. With `timeline`, each result is
-    a `Timeline` instead of a `Prediction`; with `several`, text to read names the recording.
-    Returns the header, a function of a recording's name and result, and one of its name and
-    `SignalError`; all as text.
+    `form` is "text", "json", "csv" or a key of `SUBTITLES`. With `timeline`, each result is a
+    `Timeline` instead of a `Prediction`; with `several`, text to read names the recording.
+    Returns a header, and functions of a recording's name and its result or `SignalError`.
     """
     if form in SUBTITLES:
         header, format_subtitles = SUBTITLES[form]

@@ -92,7 +92,7 @@ def measure_attention(signals, weights, voice) -> tuple[np.ndarray, np.ndarray, 
     """Predict the windows of a recording, with the attention to each frame.
 
     Returns the middle of each frame in seconds and its attention in percent, 100 in all, both
-    (frames,) without those of silence that is cut off, and the probabilities, (emotions,).
+    (frames,), and the probabilities, (emotions,). Frames of silence that is cut off are missing.
     """
     times, attention, rows, place = [], [], [], 0.0
     for signal in signals:
@@ -104,8 +104,7 @@ def measure_attention(signals, weights, voice) -> tuple[np.ndarray, np.ndarray, 
             attention.append(100 * shares)
             rows.append(row)
         place += len(signal) / RATE_HZ
-    attention = np.concatenate(attention) / len(rows)
-    return np.concatenate(times), attention, np.mean(rows, axis=0)
+    return np.concatenate(times), np.concatenate(attention) / len(rows), np.mean(rows, axis=0)
 
 
 def draw_timeline(result, emotions) -> Figure:
@@ -120,9 +119,8 @@ def draw_timeline(result, emotions) -> Figure:
         options = {"align": "edge", "linewidth": 0, "color": colour, "label": emotion}
         axes.bar(starts, 100 * heights, ends - starts, below, **options)
         below += 100 * heights
-    means = f", means of {seconds} s" if seconds else ""
-    axes.set(xlim=(0, length), ylim=(0, 100), xlabel="time (min:s)")
-    axes.set_ylabel(f"probability (%){means}")
+    label = "probability (%)" + (f", means of {seconds} s" if seconds else "")
+    axes.set(xlim=(0, length), ylim=(0, 100), xlabel="time (min:s)", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(9, steps=(1, 1.5, 3, 6, 10), integer=True))
     axes.xaxis.set_major_formatter(lambda time, _: f"{time // 60:.0f}:{time % 60:02.0f}")
     figure.legend(loc="outside right center", frameon=False, reverse=True)

@@ -1,8 +1,6 @@
 """The recordings that a command line names: files, folders, standard input."""
 
-import io
 import os
-import sys
 from pathlib import Path
 
 STANDARD_INPUT = "-"
@@ -23,8 +21,3 @@ def find_recordings(paths) -> list[str | os.PathLike]:
                     found.append(file)
         recordings += found or [path]
     return recordings
-
-
-def get_sound(recording):
-    """Return the path of a recording, or the content of standard input as a file."""
-    return io.BytesIO(sys.stdin.buffer.read()) if recording == STANDARD_INPUT else recording

@@ -82,10 +82,7 @@ def open_stream(source, rate, hop_seconds) -> tuple[int, Iterator[np.ndarray]]:
 
 
 def read_hops(read, channels, rate, hop_seconds) -> Iterator[np.ndarray]:
-    """Read hops to the end of a stream: the mean of the channels, full scale from -1 to 1.
-
-    The last hop may be shorter.
-    """
+    """Yield hops, of which the last may be shorter: the mean of all channels, from -1 to 1."""
     while content := read(max(1, round(hop_seconds * rate))):
         whole = len(content) - len(content) % (2 * channels)
         if whole < 2 * channels * SHORTEST_HOP_SECONDS * rate:  # the rest at the end

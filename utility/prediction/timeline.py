@@ -76,13 +76,11 @@ def find_emotions(
 
     Parameters
     ----------
-    sound : Sound
-    weights : Weights
+    sound, weights, voice
+        As for `predict_all` and `predict`.
     window_seconds, hop_seconds : float
         Length of a window, and time from its start to that of the next. The last window of
         a stretch of voice ends with it, and may be up to half a hop shorter or longer.
-    voice : Statistics, optional
-        The baseline of the voice, from `learn_voice`.
 
     Yields
     ------
