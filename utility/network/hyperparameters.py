@@ -160,8 +160,8 @@ OLD_COUNTS = {
 def read_hyperparameters(values, base=PRESETS["default"]) -> Hyperparameters:
     """Return hyperparameters from a dictionary, as JSON gives it, in today's or the old form.
 
-    Names may be in a list or in a text with commas; `base` has the values that are not given.
-    Raises `KeyError` with the name of an unknown hyperparameter, `ValueError` for a bad value.
+    Names may be a list or a text with commas; `base` has the values that are not given. Raises
+    `KeyError` with the name of an unknown hyperparameter, `ValueError` if a value is out of range.
     """
     known = {item.name for item in fields(Hyperparameters)}
     changes = {}

@@ -1,9 +1,9 @@
 """The forward pass of the two networks in NumPy, so that prediction starts at once.
 
-Importing TensorFlow takes seconds, a clip through the network milliseconds. What each
-function computes is described at the one of the same name in `utility.network.model`; here
-clips have no padding. A changed layer has to be changed in both files, see
-`utility.network.agreement`.
+Importing TensorFlow takes seconds, a clip through the network milliseconds. Functions
+compute the same as those of the same name in `utility.network.model`, which describes them,
+but for clips without padding. Change both files together; `utility.network.agreement`
+compares them.
 """
 
 import dataclasses
@@ -97,7 +97,7 @@ def predict_batch(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Sharpen (below 1) or soften (above 1) probabilities, (clips, emotions), in the same order.
+    """Sharpen (below 1) or soften (above 1) probabilities, (clips, emotions), keeping their order.
 
     After C. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
@@ -167,7 +167,7 @@ def seed2018_pool(x, arrays):
     return weights @ x, weights
 
 
-# Of each network: the steps of frames, the dense layers before the LSTM, the layers after it.
+# How frames become steps, the dense layers before the LSTM, and the layers after it.
 NETWORKS = {
     "attention": (attention_steps, ("dense",), attention_pool),
     "seed2018": (seed2018_steps, ("dense_1", "dense_2"), seed2018_pool),

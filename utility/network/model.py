@@ -4,8 +4,8 @@ Clips are padded with rows of zeros to a common length. No frame of a signal is 
 zeros (even silence has an MFCC 1 of -50), so the mask is computed from the input.
 Padding gets no attention and changes no result.
 
-`utility.network.inference` computes the same in NumPy, for prediction. Change functions of
-the same name in both; `utility.network.agreement` compares them.
+`utility.network.inference` computes the same in NumPy, for prediction. Change both
+files together; `utility.network.agreement` compares them.
 """
 
 import keras

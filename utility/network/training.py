@@ -58,7 +58,7 @@ def run_model(model, tables, hyperparameters):
 
 
 def predict_with_keras(model, tables, hyperparameters) -> np.ndarray:
-    """Predict clips, each (frames, features that the network reads): (clips, emotions)."""
+    """Return the probabilities, (clips, emotions), for frames of the columns the network reads."""
     rows = dict(run_model(model, tables, hyperparameters))
     return np.array([rows[number] for number in range(len(tables))])
 
