@@ -201,15 +201,13 @@ def train(arguments, folder) -> None:
     if arguments.adapt and not hyperparameters.adapted_share:
         raise UsageError("--adapt: this network is not trained for it; omit it")
     augmented = hyperparameters.augmented_copies or arguments.max_evals
-    options = {name: getattr(arguments, name) for name in ("audio", "processes", "quiet")}
-    material = load_material(
-        arguments.data,
-        arguments.test_data,
-        kinds=hyperparameters.augmentations if augmented else (),
-        conditions=arguments.conditions,
-        note=runs.tell,
-        **options,
-    )
+    kinds = hyperparameters.augmentations if augmented else ()
+    if not arguments.quiet:
+        made = "; the first time, augmented copies are made, in a minute or so" if kinds else ""
+        runs.tell(f"reading {' and '.join(map(str, arguments.data))}{made}")
+    names = ("conditions", "audio", "processes", "quiet")
+    options = {name: getattr(arguments, name) for name in names} | {"note": runs.tell}
+    material = load_material(arguments.data, arguments.test_data, kinds=kinds, **options)
     for clips in arguments.adapt:
         check_adaptation(material.corpus, clips)
     if arguments.resume:
