@@ -29,22 +29,20 @@ def build_parser() -> Parser:
     """Return the parser of the command line."""
     parser = Parser(
         prog="dataset.py",
-        description="Download the Berlin EmoDB, extract the features of it or other corpora, "
-        "describe them.",
+        description="Download EmoDB, extract the features of a corpus, or describe a corpus.",
         examples=(
             "python dataset.py download",
             "python dataset.py extract --corpus ravdess --audio ~/ravdess",
         ),
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    add_download(commands)
-    add_extract(commands)
-    add_info(commands)
+    for add_command in (add_download, add_extract, add_info):
+        add_debug_option(add_command(commands))
     return parser
 
 
-def add_download(commands) -> None:
-    """Add the command download."""
+def add_download(commands) -> Parser:
+    """Add and return the command download."""
     command = commands.add_parser(
         "download",
         help="download the 535 recordings of EmoDB and check each",
@@ -59,11 +57,11 @@ def add_download(commands) -> None:
     command.add_argument(
         "--source", metavar="URL", help="a zip archive of the recordings at another address"
     )
-    add_debug_option(command)
+    return command
 
 
-def add_extract(commands) -> None:
-    """Add the command extract."""
+def add_extract(commands) -> Parser:
+    """Add and return the command extract."""
     command = commands.add_parser(
         "extract",
         help="write NAME_db.p, NAME_features.p and NAME_further_features.p of a corpus",
@@ -73,7 +71,7 @@ def add_extract(commands) -> None:
             "python dataset.py extract --manifest my.csv --audio ~/recordings",
         ),
     )
-    kind = command.add_mutually_exclusive_group()
+    kind, add = command.add_mutually_exclusive_group(), command.add_argument
     kind.add_argument(
         "--corpus",
         choices=CORPORA,
@@ -87,89 +85,70 @@ def add_extract(commands) -> None:
         help="a table of any other corpus, in CSV: columns file and emotion and, if known, "
         "speaker, text and split (train or test)",
     )
-    command.add_argument(
+    add(
         "--audio",
         type=Path,
         metavar="DIR",
         help="folder of the recordings (default: that of the manifest; for EmoDB data/wav, or the "
         "folder in the environment variable SPEECH_EMOTION_AUDIO)",
     )
-    command.add_argument(
+    add(
         "--classes",
         nargs="+",
         default=[],
         metavar="EMOTION",
         help="emotions to keep beside the seven, such as surprise; all others are left out",
     )
-    command.add_argument(
-        "--name",
-        metavar="NAME",
-        help="the name of the pickles (default: that of the corpus or manifest)",
-    )
-    command.add_argument(
-        "--output", type=Path, default=ROOT, metavar="DIR", help="folder for the three pickles"
-    )
-    command.add_argument(
-        "--processes", type=int, metavar="N", help="recordings at a time (default: one per core)"
-    )
-    add_debug_option(command)
+    add("--name", help="the name of the pickles (default: that of the corpus or manifest)")
+    add("--output", type=Path, default=ROOT, metavar="DIR", help="folder for the three pickles")
+    add("--processes", type=int, metavar="N", help="recordings at a time (default: one per core)")
+    return command
 
 
-def add_info(commands) -> None:
-    """Add the command info."""
+def add_info(commands) -> Parser:
+    """Add and return the command info."""
     command = commands.add_parser(
         "info",
         help="describe the pickles of a corpus",
         examples=("python dataset.py info", "python dataset.py info --data my"),
     )
-    command.add_argument(
-        "--data",
-        default=BERLIN.name,
-        metavar="NAME",
-        help="a corpus: its name, a path that ends with it, or a folder with that of EmoDB",
-    )
-    add_debug_option(command)
+    text = "a corpus: its name, a path that ends with it, or a folder with that of EmoDB"
+    command.add_argument("--data", default=BERLIN.name, metavar="NAME", help=text)
+    return command
 
 
 def extract(arguments):
-    """Extract the corpus that the command line names, and return it.
-
-    Raises
-    ------
-    UsageError
-        If options contradict each other.
-    DataError
-        If recordings are missing or cannot be used.
-    """
+    """Extract the corpus that the command line names, and return it."""
     from utility.corpora.corpus import pickle_paths
     from utility.corpora.extraction import extract_corpus, extract_emodb, find_utterances
+
+    audio, manifest, output = arguments.audio, arguments.manifest, arguments.output
+    processes = arguments.processes
 
     def note(message):
         tell(f"note: {message}")
 
-    if not arguments.output.is_dir():
-        raise UsageError(f"--output {arguments.output}: give a folder that exists")
-    if arguments.processes is not None and arguments.processes < 1:
-        raise UsageError(f"--processes {arguments.processes}: give 1 or more")
-    if arguments.audio is not None and not arguments.audio.is_dir():
-        raise UsageError(f"--audio {arguments.audio}: give a folder that exists")
-    if arguments.corpus == BERLIN.name and not (arguments.manifest or arguments.name):
+    for option, folder in (("--output", output), ("--audio", audio)):
+        if folder is not None and not folder.is_dir():
+            raise UsageError(f"{option} {folder}: give a folder that exists")
+    if processes is not None and processes < 1:
+        raise UsageError(f"--processes {processes}: give 1 or more")
+    if arguments.corpus == BERLIN.name and not (manifest or arguments.name):
         if arguments.classes:
             raise UsageError("--classes: EmoDB has only the seven; omit it")
-        audio = arguments.audio or require_recordings_folder()
-        corpus = extract_emodb(audio, arguments.output, arguments.processes, note)
+        corpus = extract_emodb(audio or require_recordings_folder(), output, processes, note)
         if len(corpus) != len(read_manifest()):
             note(f"{len(corpus)} recordings, where EmoDB has {len(read_manifest())}")
         return corpus
-    if arguments.audio is None and not arguments.manifest:
+    if audio is None and not manifest:
         raise UsageError(f"--corpus {arguments.corpus}: name its recordings with --audio DIR")
-    audio = (arguments.audio or arguments.manifest.parent).resolve()
-    name = arguments.name or (arguments.manifest.stem if arguments.manifest else arguments.corpus)
+    audio = (audio or manifest.parent).resolve()
+    name = arguments.name or (manifest.stem if manifest else arguments.corpus)
     if name == BERLIN.name or "/" in name:
         raise UsageError(f"--name {name}: give another, without /; berlin is EmoDB")
-    rows = find_utterances(audio, arguments.corpus, arguments.manifest, arguments.classes, note)
-    path = arguments.output.resolve() / name
-    corpus = extract_corpus(rows, audio, path, arguments.processes, str(audio), note)
+    rows = find_utterances(audio, arguments.corpus, note, manifest, arguments.classes)
+    path = output.resolve() / name
+    corpus = extract_corpus(rows, audio, path, note, processes, kept_audio=str(audio))
     note(f"the corpus is in {', '.join(map(display_path, pickle_paths(path)))}")
     return corpus
 

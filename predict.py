@@ -4,6 +4,7 @@ As a library: `weights = load(); predict("clip.wav", weights).label`.
 """
 
 import contextlib
+import io
 import os
 import sys
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from utility.command_line import Parser, add_debug_option, run
 from utility.errors import SignalError, UsageError, WeightsError
 from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
-from utility.prediction.recordings import STANDARD_INPUT, find_recordings, get_sound
+from utility.prediction.recordings import STANDARD_INPUT, find_recordings
 
 if __name__ != "__main__":  # imported as a library; the command line prints its help without NumPy
     from utility.prediction.clip import learn_voice, load, predict
@@ -38,13 +39,8 @@ def build_parser() -> Parser:
         ),
     )
     add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}
-    add(
-        "audio",
-        nargs="+",
-        metavar="AUDIO",
-        help="recordings (WAV, FLAC, OGG, MP3) of any sample rate, folders of them, "
-        f"or {STANDARD_INPUT} for standard input",
-    )
+    text = "recordings (WAV, FLAC, OGG, MP3) of any sample rate, folders of them, or - for stdin"
+    add("audio", nargs="+", metavar="AUDIO", help=text)
     add("--top", type=int, default=2, metavar="N", help="number of emotions to print as text")
     form = parser.add_mutually_exclusive_group()
     text = "print one object per line: path, seconds, label and all probabilities, or error"
@@ -65,15 +61,9 @@ def build_parser() -> Parser:
     add("--stream", action="store_true", help=text)
     text = f"sample rate of a raw stream (default: {FRAMES.sample_rate_hz})"
     add("--rate", type=int, metavar="HZ", help=text)
-    add(
-        "--adapt",
-        "--calibrate",
-        action="append",
-        metavar="PATH",
-        dest="adapt",
-        help="adapt to the speaker with another recording of the same voice, or a folder of them; "
-        "ten clips of mixed mood are enough; may be repeated",
-    )
+    text = "adapt to the speaker with another recording of the same voice, or a folder of them; "
+    text += "ten clips of mixed mood are enough; may be repeated"
+    add("--adapt", "--calibrate", action="append", metavar="PATH", help=text)
     add("--weights", **file, default=WEIGHTS_PATH, help="weights file written by train.py")
     add("--processes", type=int, metavar="N", help="processes (default: as many as are worth it)")
     add("--version", action="version", version=f"speech_emotion {VERSION}")
@@ -134,28 +124,13 @@ def check_plot_length(sound) -> None:
             raise UsageError(f"--plot: {seconds:.0f} s are too long; also give --timeline")
 
 
-def predict_stdin(arguments, weights, voice) -> None:
-    """Print the emotions of standard input while it arrives."""
-    from utility.prediction.stream import predict_stream, print_stream
-
-    segments = predict_stream(
-        sys.stdin.buffer,
-        weights,
-        sample_rate=arguments.rate,
-        window_seconds=arguments.window,
-        hop_seconds=arguments.hop,
-        voice=voice,
-    )
-    print_stream(segments, arguments.top, as_json=arguments.json)
-
-
 def predict_names(arguments, names, weights, voice) -> list:
     """Write and draw the emotions of recordings; return the results of those that are usable."""
     from utility.prediction.batch import predict_recordings
     from utility.prediction.clip import predict_all
     from utility.prediction.output import choose_writers
 
-    sounds = [get_sound(name) for name in names]
+    sounds = [io.BytesIO(sys.stdin.buffer.read()) if n == STANDARD_INPUT else n for n in names]
     predict_group = partial(predict_all, weights=weights, voice=voice)
     if arguments.timeline:
         from utility.prediction.timeline import predict_timelines
@@ -170,13 +145,14 @@ def predict_names(arguments, names, weights, voice) -> list:
     options = {name: getattr(arguments, name) for name in ("output", "processes", "debug")}
     results = predict_recordings(names, sounds, predict_group, writers, **options)
     if arguments.plot and results:
-        from utility.prediction.picture import draw_attention, draw_timeline, save
+        from utility.prediction.picture import draw_attention, draw_timeline
 
         if arguments.timeline:
             figure = draw_timeline(results[0], weights.emotions)
         else:
             figure = draw_attention(sounds[0], weights, voice)
-        save(figure, Path(names[0]).name, arguments.plot)
+        figure.suptitle(Path(names[0]).name)
+        figure.savefig(arguments.plot, dpi=150)
     return results
 
 
@@ -199,7 +175,11 @@ def main(arguments) -> int:
                 raise UsageError(f"--adapt: {arguments.weights} was not trained for it; omit it")
             voice, unusable = learn_voice_of(arguments.adapt, weights)
         if arguments.stream:
-            predict_stdin(arguments, weights, voice)
+            from utility.prediction.stream import predict_stream, print_stream
+
+            settings = arguments.rate, arguments.window, arguments.hop
+            segments = predict_stream(sys.stdin.buffer, weights, *settings, voice)
+            print_stream(segments, arguments.top, as_json=arguments.json)
         else:
             unusable += len(names) - len(predict_names(arguments, names, weights, voice))
     except WeightsError as error:

@@ -36,7 +36,7 @@ def build_parser() -> Parser:
             "python train.py --data my --max-evals 0 --output my.h5",
         ),
     )
-    add = parser.add_argument
+    add, many = parser.add_argument, {"action": "extend", "nargs": "+", "default": []}
     add(
         "--evaluate",
         choices=PROTOCOLS,
@@ -52,25 +52,14 @@ def build_parser() -> Parser:
         help="trials of the hyperparameter search; 0 takes the best known hyperparameters "
         f"(default: {DEFAULT_MAX_EVALS}, and 0 with --evaluate or --preset seed2018)",
     )
-    add(
-        "--preset",
-        choices=PRESETS,
-        default="default",
-        help="the network: ours, or that of the 2018 project with its normalisation",
-    )
-    add(
-        "--epochs",
-        type=int,
-        metavar="N",
-        help="epochs of a training, the most where it stops early (default: "
-        + ", ".join(f"{preset.epochs} for {name}" for name, preset in PRESETS.items())
-        + ")",
-    )
+    network = "the network: ours, or that of the 2018 project with its normalisation"
+    add("--preset", choices=PRESETS, default="default", help=network)
+    epochs = ", ".join(f"{preset.epochs} for {name}" for name, preset in PRESETS.items())
+    most = f"epochs of a training, the most where it stops early (default: {epochs})"
+    add("--epochs", type=int, metavar="N", help=most)
     add(
         "--set",
-        action="extend",
-        nargs="+",
-        default=[],
+        **many,
         metavar="NAME=VALUE",
         help="change hyperparameters of the preset, such as members=1 or "
         "augmentations=speed,channel; utility/network/hyperparameters.py explains them",
@@ -78,25 +67,16 @@ def build_parser() -> Parser:
     add("--seed", type=int, default=0, metavar="N", help="seed of everything random")
     add("--seeds", type=int, default=1, metavar="N", help="number of seeds, from --seed on")
     add(
-        "--adapt",
-        "--calibrate",
+        *("--adapt", "--calibrate"),
+        **many,
         dest="adapt",
-        action="extend",
-        nargs="+",
-        default=[],
         metavar="N",
         help="with --evaluate, also test with adaptation to the speaker, by N other clips without "
         "their labels, or by all of the speaker's clips (speaker)",
     )
-    add(
-        "--conditions",
-        action="extend",
-        nargs="+",
-        default=[],
-        choices=CONDITIONS,
-        help="with --evaluate, also test on recordings altered as in these conditions: "
-        + "; ".join(f"{name}: {condition.text}" for name, condition in CONDITIONS.items()),
-    )
+    altered = "; ".join(f"{condition.text} ({name})" for name, condition in CONDITIONS.items())
+    altered = f"with --evaluate, also test on recordings altered like this: {altered}"
+    add("--conditions", **many, choices=CONDITIONS, help=altered)
     add(
         "--data",
         nargs="+",
@@ -104,13 +84,8 @@ def build_parser() -> Parser:
         help="corpora made by dataset.py: a name, a path that ends with it, or a folder with "
         f"EmoDB's pickles (default: {BERLIN.name})",
     )
-    add(
-        "--test-data",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="only evaluate: train on --data, test on these corpora",
-    )
+    test_data = "only evaluate: train on --data, test on these corpora"
+    add("--test-data", **many, metavar="NAME", help=test_data)
     add(
         "--audio",
         type=Path,
@@ -118,19 +93,10 @@ def build_parser() -> Parser:
         help="folder of the recordings, which are needed once, for data augmentation (default: "
         "data/wav, or the folder in the environment variable SPEECH_EMOTION_AUDIO)",
     )
-    add(
-        "--output",
-        type=Path,
-        default=WEIGHTS_PATH,
-        metavar="FILE",
-        help="weights file, replaced when the run has finished",
-    )
-    add(
-        "--run",
-        type=Path,
-        metavar="DIR",
-        help="new folder for the report of the run (default: runs/ and the time)",
-    )
+    output = "weights file, replaced when the run has finished"
+    add("--output", type=Path, default=WEIGHTS_PATH, metavar="FILE", help=output)
+    run_folder = "new folder for the report of the run (default: runs/ and the time)"
+    add("--run", type=Path, metavar="DIR", help=run_folder)
     add(
         "--resume",
         type=Path,
@@ -138,25 +104,12 @@ def build_parser() -> Parser:
         help="continue a run that was stopped, with its own options; finished folds are kept. Only "
         "for your own runs: the trials of a search are kept as pickles, which can run code",
     )
-    add(
-        "--report",
-        type=Path,
-        metavar="DIR",
-        help="only compute the metrics and the report of a run again from its predictions",
-    )
-    add(
-        "--compare",
-        nargs=2,
-        type=Path,
-        metavar="DIR",
-        help="only compare two runs on the recordings that both have tested",
-    )
-    add(
-        "--processes",
-        type=int,
-        metavar="N",
-        help="networks to train at a time (default: one per core, as far as memory allows)",
-    )
+    again = "only compute the metrics and the report of a run again from its predictions"
+    add("--report", type=Path, metavar="DIR", help=again)
+    compare = "only compare two runs on the recordings that both have tested"
+    add("--compare", nargs=2, type=Path, metavar="DIR", help=compare)
+    processes = "networks to train at a time (default: one per core, as far as memory allows)"
+    add("--processes", type=int, metavar="N", help=processes)
     add("--quiet", action="store_true", help="show no progress, only the result")
     add_debug_option(parser)
     return parser
@@ -248,16 +201,13 @@ def train(arguments, folder) -> None:
     if arguments.adapt and not hyperparameters.adapted_share:
         raise UsageError("--adapt: this network is not trained for it; omit it")
     augmented = hyperparameters.augmented_copies or arguments.max_evals
-    material = load_material(
-        arguments.data,
-        arguments.test_data,
-        kinds=hyperparameters.augmentations if augmented else (),
-        conditions=arguments.conditions,
-        audio=arguments.audio,
-        processes=arguments.processes,
-        quiet=arguments.quiet,
-        note=runs.tell,
-    )
+    kinds = hyperparameters.augmentations if augmented else ()
+    if not arguments.quiet:
+        made = "; the first time, augmented copies are made, in a minute or so" if kinds else ""
+        runs.tell(f"reading {' and '.join(map(str, arguments.data))}{made}")
+    names = ("conditions", "audio", "processes", "quiet")
+    options = {name: getattr(arguments, name) for name in names} | {"note": runs.tell}
+    material = load_material(arguments.data, arguments.test_data, kinds=kinds, **options)
     for clips in arguments.adapt:
         check_adaptation(material.corpus, clips)
     if arguments.resume:

@@ -189,7 +189,7 @@ def measure_training(audio) -> list[Row]:
     with tempfile.TemporaryDirectory() as scratch:
         output = ("--output", f"{scratch}/weights.h5", "--run", f"{scratch}/run", "--quiet")
         whole = measure_cost("train.py", "--max-evals", 0, *output).wall_seconds
-    preset, augmented = PRESETS["seed2018"], PRESETS["default"].copies
+    preset, augmented = PRESETS["seed2018"], PRESETS["default"].augmented_copies
     # A holdout run trains three times: on less than this part, on it, and on more than it.
     whole_2018 = 3 * preset.epochs * seconds["seed2018"]
     peer = f"2018 network at {preset.padded_frames} frames"

@@ -34,7 +34,7 @@ def load_audio(path: str | os.PathLike) -> np.ndarray:
     Returns
     -------
     np.ndarray, shape (samples,), float64
-        At 16 kHz, full scale from -1 to 1.
+        Full scale from -1 to 1.
 
     Raises
     ------
@@ -84,41 +84,28 @@ def read_windows(sound, longest_seconds):
 
 @contextlib.contextmanager
 def open_recording(sound):
-    """Open a sound, as `read_windows` takes it.
+    """Open a sound as for `read_windows`; yield a `soundfile.SoundFile` or `ArrayRecording`."""
+    if isinstance(sound, tuple):
+        yield ArrayRecording(*sound)
+        return
+    is_path = isinstance(sound, str | os.PathLike)
+    if not (is_path or hasattr(sound, "read")):
+        raise SignalError(f"is of type {type(sound).__name__}; give a path, a file or an array")
+    import soundfile
 
-    Yields
-    ------
-    soundfile.SoundFile or ArrayRecording
-    """
     with contextlib.ExitStack() as stack:
-        if isinstance(sound, tuple):
-            recording = ArrayRecording(*sound)
-        elif not (isinstance(sound, str | os.PathLike) or hasattr(sound, "read")):
-            raise SignalError(f"is of type {type(sound).__name__}; give a path, a file or an array")
-        else:
-            import soundfile
-
-            with explain_reading_errors():
-                if isinstance(sound, str | os.PathLike):
-                    file = stack.enter_context(Path(sound).open("rb"))
-                else:
-                    file = sound
-                    file.seek(0)
-                if not file.read(1):
-                    raise SignalError(EMPTY)
-                file.seek(0)
-                recording = stack.enter_context(soundfile.SoundFile(file))
+        with explain_reading_errors():
+            file = stack.enter_context(Path(sound).open("rb")) if is_path else sound
+            file.seek(0)
+            if not file.read(1):
+                raise SignalError(EMPTY)
+            file.seek(0)
+            recording = stack.enter_context(soundfile.SoundFile(file))
         yield recording
 
 
 def read_duration(sound) -> float:
-    """Return the duration of a recording in seconds, according to its header.
-
-    Raises
-    ------
-    SignalError
-        If the recording is missing or cannot be read.
-    """
+    """Return the duration of a recording in seconds, according to its header."""
     with open_recording(sound) as recording:
         return recording.frames / recording.samplerate
 
@@ -138,16 +125,15 @@ class ArrayRecording:
         if samples.ndim not in (1, 2) or samples.dtype.kind not in "if":
             raise SignalError(
                 f"is an array of {samples.dtype}, shape {samples.shape}; give floats or signed "
-                "integers, (samples,) or (samples, channels)"
+                "integers of shape (samples,) or (samples, channels)"
             )
         channels = samples.reshape(len(samples), samples[0].size if len(samples) else 1)
         if channels.shape[1] > max(len(channels), 1):
-            raise SignalError(
-                f"has {channels.shape[1]} channels of {len(channels)} samples; transpose it"
-            )
-        full_scale = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
-        self.channels, self.full_scale = channels, full_scale
-        self.samplerate, self.frames, self.position = samplerate, len(channels), 0
+            size = f"{channels.shape[1]} channels of {len(channels)} samples"
+            raise SignalError(f"has {size}; transpose it")
+        self.full_scale = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
+        self.channels, self.samplerate = channels, samplerate
+        self.frames, self.position = len(channels), 0
 
     def read(self, length, always_2d=True) -> np.ndarray:
         """Return the next samples, shape (samples, channels), full scale from -1 to 1."""
@@ -168,27 +154,18 @@ def explain_reading_errors():
     except IsADirectoryError as error:
         raise SignalError("is a folder without files; name one that holds recordings") from error
     except OSError as error:
-        raise SignalError(
-            f"cannot be opened ({error.strerror or error}); check the file"
-        ) from error
+        reason = error.strerror or error
+        raise SignalError(f"cannot be opened ({reason}); check the file") from error
     except MemoryError as error:
         raise SignalError("does not fit into memory; cut it into shorter recordings") from error
     except (RuntimeError, TypeError, ValueError) as error:
-        reason = getattr(error, "error_string", None) or str(error)
-        raise SignalError(
-            f"cannot be read as audio ({reason.strip().rstrip('.')}); "
-            "convert it to WAV, FLAC, OGG or MP3"
-        ) from error
+        reason = (getattr(error, "error_string", None) or str(error)).strip().rstrip(".")
+        remedy = "convert it to WAV, FLAC, OGG or MP3"
+        raise SignalError(f"cannot be read as audio ({reason}); {remedy}") from error
 
 
 def validate_signal(signal) -> np.ndarray:
-    """Return a signal as a float64 array, or say what is wrong with it.
-
-    Raises
-    ------
-    SignalError
-        If it is not one-dimensional, not numeric, empty or not finite.
-    """
+    """Return a signal as a float64 array; raise `SignalError` unless it is 1-D and finite."""
     try:
         signal = np.asarray(signal)
     except ValueError as error:
@@ -196,10 +173,8 @@ def validate_signal(signal) -> np.ndarray:
     if signal.dtype.kind not in "iuf":
         raise SignalError(f"has samples of type {signal.dtype}; give integers or floats")
     if signal.ndim != 1:
-        raise SignalError(
-            f"has shape {signal.shape}; give one channel as a 1-D array, "
-            "mixing several channels down first"
-        )
+        remedy = "give one channel as a 1-D array, mixing several channels down first"
+        raise SignalError(f"has shape {signal.shape}; {remedy}")
     if signal.size == 0:
         raise SignalError(EMPTY)
     signal = signal.astype(np.float64, copy=False)
@@ -209,13 +184,7 @@ def validate_signal(signal) -> np.ndarray:
 
 
 def resample(signal, sample_rate) -> np.ndarray:
-    """Resample a signal to 16 kHz (soxr, high quality, as `librosa.load` does).
-
-    Raises
-    ------
-    SignalError
-        If the sample rate is not a number of at least 4 kHz.
-    """
+    """Resample a signal to 16 kHz (soxr, high quality, as `librosa.load` does)."""
     check_sample_rate(sample_rate)
     if sample_rate == FRAMES.sample_rate_hz:
         return signal
@@ -236,7 +205,7 @@ def check_sample_rate(sample_rate) -> None:
 
 
 def largest_magnitude(signal) -> float:
-    """max|x|, without an array of |x|."""
+    """Return max|x|, without making an array of |x|."""
     return max(signal.max(), -signal.min())
 
 
@@ -246,27 +215,17 @@ def is_silent(signal) -> bool:
 
 
 def trim_silence(signal) -> np.ndarray:
-    """Cut long silence off both ends, see `find_sound`."""
+    """Cut long silence off both ends; see `find_sound`."""
     start, end = find_sound(signal)
     return signal[start:end]
 
 
 def find_sound(signal) -> tuple[int, int]:
-    """Find the part of a signal without leading and trailing silence, keeping 0.3 s of each.
+    """Find where a signal starts and ends, in samples, with at most 0.3 s of silence on each side.
 
-    EmoDB recordings have hardly more silence than that, and longer silence would shift
-    the statistics that a clip is standardised by. A step of 10 ms is silent if its power
-    is more than 40 dB below that of the loudest step.
-
-    Parameters
-    ----------
-    signal : np.ndarray, shape (samples,)
-        At 16 kHz, not silent.
-
-    Returns
-    -------
-    start, end : int
-        In samples.
+    EmoDB recordings have hardly more silence than that, and longer silence would shift the
+    statistics that a clip is standardised by. 10 ms are silent if their power is more than
+    40 dB below that of the loudest 10 ms. The signal is at 16 kHz and not silent as a whole.
     """
     step, margin = FRAMES.hop_length, round(KEPT_SILENCE_SECONDS * FRAMES.sample_rate_hz)
     power = measure_step_power(signal, step)
@@ -275,9 +234,6 @@ def find_sound(signal) -> tuple[int, int]:
 
 
 def measure_step_power(signal, length) -> np.ndarray:
-    """Sum the squares of steps of `length` samples, each without its offset.
-
-    The last step is padded with its last sample.
-    """
+    """Sum the squares of every `length` samples less their mean, padding with the last sample."""
     steps = np.pad(signal, (0, -len(signal) % length), "edge").reshape(-1, length)
     return np.square(steps - steps.mean(axis=1, keepdims=True)).sum(axis=1)

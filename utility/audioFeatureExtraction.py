@@ -1,17 +1,14 @@
 """36 features of every 25 ms frame of a signal, as the 2018 project computed them.
 
-This is the feature set "original": the 34 short-term features of
-pyAudioAnalysis [1]_, followed by harmonic ratio and pitch. Where the original
-departs from the textbook, its arithmetic is kept, so that features and weights
-stay comparable, and the docstring says so under "Quirk".
+This is the feature set "original": the 34 short-term features of pyAudioAnalysis [1]_,
+followed by harmonic ratio and pitch. Where the original departs from the textbook, its
+arithmetic is kept, so that features and weights stay comparable; the docstring says so
+under "Quirk".
 
-In all functions `frames` is a (frames, samples) array of signal values,
-`power` the (frames, samples + 1) array returned by `power_spectrum`, and
-`magnitudes` a (frames, bins) array of spectral magnitudes. A feature is an array of
-shape (frames,) unless its docstring says otherwise.
+In all functions `frames` has the shape (frames, samples), `power` is the result of
+`power_spectrum`, (frames, samples + 1), and `magnitudes` that of `magnitude`, (frames, bins).
+A feature has the shape (frames,) unless its docstring says otherwise.
 
-References
-----------
 .. [1] T. Giannakopoulos, "pyAudioAnalysis: An Open-Source Python Library for
        Audio Signal Analysis", PLoS ONE 10(12), 2015.
 """
@@ -66,13 +63,13 @@ def extract_features(signal: ArrayLike, sample_rate: float) -> np.ndarray:
     Returns
     -------
     np.ndarray, shape (frames, features), float64
-        One row every 10 ms, columns in the order of `FEATURE_NAMES`, always finite.
+        One row every 10 ms, columns in the order of `FEATURE_NAMES`; always finite.
 
     Raises
     ------
     SignalError
-        If the signal is not one-dimensional, not numeric, empty, not finite or
-        shorter than one frame, or the sample rate is below 4 kHz.
+        If the signal is not one-dimensional, numeric and finite, or is shorter than one
+        frame, or the sample rate is below 4 kHz.
 
     Examples
     --------
@@ -96,7 +93,7 @@ def compute_features(signal: np.ndarray) -> np.ndarray:
     frames = frame(normalise(signal), FRAMES.frame_length, FRAMES.hop_length)
     # For every array larger than the largest one freed so far, glibc asks the system for new
     # pages, which have to be cleared. Freeing one large array, whose memory is never touched,
-    # stops that: 60 recordings take 0.20 instead of 0.33 s.
+    # stops that: 60 recordings take 0.20 s instead of 0.33 s.
     np.empty(LARGEST_ARRAY_BYTES, np.uint8)
     # A block that fits into the cache is faster, and bounds the memory for a long recording.
     # Each starts one frame early, because the spectral flux needs the frame before.
@@ -137,8 +134,8 @@ def features_of_frames(frames: np.ndarray) -> np.ndarray:
 def normalise(signal: np.ndarray) -> np.ndarray:
     """Scale a signal as a whole: (x - mean(x)) / max|x|.
 
-    A constant signal gives zeros. Quirk: the maximum is taken before the mean
-    is removed, so a signal with an offset stays below 1.
+    A constant signal gives zeros. Quirk: the maximum is taken before the mean is removed,
+    so a signal with an offset stays below 1.
     """
     peak = largest_magnitude(signal)
     centred = signal - signal.mean()
@@ -150,12 +147,9 @@ def normalise(signal: np.ndarray) -> np.ndarray:
 
 
 def frame(signal: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
-    """Cut a signal into overlapping frames, without a window function.
+    """Cut a signal into overlapping frames, a read-only view of shape (frames, frame_length).
 
-    Returns
-    -------
-    np.ndarray, shape (frames, frame_length)
-        A read-only view. Samples after the last whole frame are dropped.
+    No window function is applied. Samples after the last whole frame are dropped.
     """
     return sliding_window_view(signal, frame_length)[::hop_length]
 
@@ -163,13 +157,9 @@ def frame(signal: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
 def power_spectrum(frames: np.ndarray) -> np.ndarray:
     """Compute |FFT|² of every frame, padded with zeros to twice its length.
 
-    One FFT serves two purposes. The even bins are the bins of the frame without
-    its zeros, see `magnitude`. All bins together are the Fourier transform of its
-    autocorrelation, which the zeros keep from wrapping round.
-
-    Returns
-    -------
-    np.ndarray, shape (frames, samples + 1)
+    One FFT serves two purposes. The even bins are those of the frame without the padding;
+    see `magnitude`. All bins together are the Fourier transform of its autocorrelation,
+    which the zeros keep from wrapping round.
     """
     count, length = frames.shape
     padded = np.zeros((count, 2 * length))
@@ -179,15 +169,10 @@ def power_spectrum(frames: np.ndarray) -> np.ndarray:
 
 
 def magnitude(power: np.ndarray) -> np.ndarray:
-    """Spectral magnitudes |FFT(x)| / bins of the frames before padding.
+    """Spectral magnitudes |FFT(x)| / bins of the frames before padding; bins = samples / 2.
 
-    Quirk: the bin at half the sample rate is dropped, and the FFT is divided by
-    the number of bins, not of samples.
-
-    Returns
-    -------
-    np.ndarray, shape (frames, bins)
-        Half as many bins as samples.
+    Quirk: the bin at half the sample rate is dropped, and the FFT is divided by the number
+    of bins, not of samples.
     """
     bins = power.shape[1] // 2
     return np.sqrt(power[:, : 2 * bins : 2]) / bins
@@ -228,7 +213,7 @@ def spectral_entropy(magnitudes: np.ndarray) -> np.ndarray:
 
 
 def block_entropy(values: np.ndarray) -> np.ndarray:
-    """-sum p log2(p + eps) over ten equal blocks, p = sum of x² in the block / (total + eps).
+    """-sum p log2(p + eps) over ten equal blocks; p = sum of x² in the block / (total + eps).
 
     Values after the last whole block count only towards the total.
     """
@@ -239,17 +224,11 @@ def block_entropy(values: np.ndarray) -> np.ndarray:
 
 
 def spectral_centroid_and_spread(magnitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre of gravity of the spectrum, and the deviation about it.
+    """Centre of gravity of the spectrum, and the deviation about it; 0 for a frame of zeros.
 
-    C = sum f X / sum X and S = sqrt(sum (f - C)² X / sum X), with X scaled to a
-    maximum of 1; both as a share of half the sample rate.
-
-    Quirk: bin k is placed at k + 1 bin widths, one too high.
-
-    Returns
-    -------
-    centroid, spread : np.ndarray, shape (frames,)
-        0 for a frame of zeros.
+    C = sum f X / sum X and S = sqrt(sum (f - C)² X / sum X), with X scaled to a maximum
+    of 1; both as a share of half the sample rate. Quirk: bin k is placed at k + 1 bin
+    widths, one too high.
     """
     bins = magnitudes.shape[1]
     frequencies = np.arange(1, bins + 1) / bins
@@ -275,7 +254,7 @@ def spectral_flux(magnitudes: np.ndarray) -> np.ndarray:
 def spectral_rolloff(magnitudes: np.ndarray, share: float = 0.90) -> np.ndarray:
     """Frequency below which 90 % of a frame's power lies, as a share of half the sample rate.
 
-    0 for a frame of zeros.
+    It is 0 for a frame of zeros.
     """
     cumulative = np.cumsum(magnitudes**2, axis=1)
     above = cumulative + EPSILON > share * cumulative[:, -1:]
@@ -283,13 +262,9 @@ def spectral_rolloff(magnitudes: np.ndarray, share: float = 0.90) -> np.ndarray:
 
 
 def mfcc(magnitudes: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Mel-frequency cepstral coefficients 1 to 13.
+    """Mel-frequency cepstral coefficients 1 to 13, shape (frames, 13).
 
-    The orthonormal DCT-II of log10(filter bank · X + eps).
-
-    Returns
-    -------
-    np.ndarray, shape (frames, 13)
+    They are the orthonormal DCT-II of log10(filter bank · X + eps).
     """
     filter_bank = mel_filter_bank(magnitudes.shape[1], sample_rate_hz)
     # The highest filter ends far below the last bin; a product without zeros is faster.
@@ -302,13 +277,9 @@ def mfcc(magnitudes: np.ndarray, sample_rate_hz: int) -> np.ndarray:
 def mel_filter_bank(bins: int, sample_rate_hz: int) -> np.ndarray:
     """40 triangular filters of equal area: 13 spaced linearly, then 27 by a constant ratio.
 
-    Source: M. Slaney, Auditory Toolbox (1998), as laid out by pyAudioAnalysis.
-    Quirk: the bins are taken to span 0 to the sample rate, not half of it, so
-    that every filter lies an octave below its nominal frequency.
-
-    Returns
-    -------
-    np.ndarray, shape (40, bins)
+    Shape (40, bins). Source: M. Slaney, Auditory Toolbox (1998), as laid out by
+    pyAudioAnalysis. Quirk: the bins are taken to span 0 to the sample rate, not half of it,
+    so that every filter lies an octave below its nominal frequency.
     """
     linear, logarithmic, lowest, step, ratio = 13, 27, 133.33, 200 / 3, 1.0711703
     edges = lowest + step * np.arange(linear)
@@ -322,14 +293,10 @@ def mel_filter_bank(bins: int, sample_rate_hz: int) -> np.ndarray:
 
 @lru_cache
 def cosine_transform(inputs: int, outputs: int) -> np.ndarray:
-    """The first rows of the orthonormal DCT-II matrix.
+    """The first rows of the orthonormal DCT-II matrix, shape (outputs, inputs).
 
-    Equal to `scipy.fft.dct(np.eye(inputs), norm="ortho").T[:outputs]`. Written
-    out because importing SciPy takes longer than a whole prediction.
-
-    Returns
-    -------
-    np.ndarray, shape (outputs, inputs)
+    Equal to `scipy.fft.dct(np.eye(inputs), norm="ortho").T[:outputs]`. Written out because
+    importing SciPy takes longer than a whole prediction.
     """
     k = np.arange(outputs)[:, np.newaxis]
     matrix = np.sqrt(2 / inputs) * np.cos(np.pi * k * (np.arange(inputs) + 0.5) / inputs)
@@ -340,10 +307,7 @@ def cosine_transform(inputs: int, outputs: int) -> np.ndarray:
 def chroma_vector(magnitudes: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Share of a frame's power on each of the twelve notes A to G#, over all octaves.
 
-    Returns
-    -------
-    np.ndarray, shape (frames, 12)
-        Zeros for a frame of zeros.
+    Shape (frames, 12); zeros for a frame of zeros.
     """
     power = magnitudes**2
     total = power.sum(axis=1, keepdims=True)
@@ -352,17 +316,12 @@ def chroma_vector(magnitudes: np.ndarray, sample_rate_hz: int) -> np.ndarray:
 
 @lru_cache
 def chroma_map(bins: int, sample_rate_hz: int) -> np.ndarray:
-    """The linear map from the power of each bin to the twelve notes.
+    """The linear map from the power of each bin to the twelve notes, shape (bins, 12).
 
     Bin k belongs to the note n_k = round(12 log2(f_k / 27.5 Hz)), in semitones above A0.
-
-    Quirk: of several bins on one note only the last counts, and note n is divided
-    not by the number of its own bins but by that of the note of bin n_n. Bins are
-    placed one bin width too high.
-
-    Returns
-    -------
-    np.ndarray, shape (bins, 12)
+    Quirk: of several bins on one note only the last counts, and note n is divided not by the
+    number of its own bins but by that of the note of bin n_n. Bins are placed one bin width
+    too high.
     """
     frequencies = np.arange(1, bins + 1) * sample_rate_hz / (2 * bins)
     note = np.round(12 * np.log2(frequencies / 27.5)).astype(int)
@@ -377,24 +336,17 @@ def chroma_map(bins: int, sample_rate_hz: int) -> np.ndarray:
 def harmonic_ratio_and_pitch(
     frames: np.ndarray, power: np.ndarray, sample_rate_hz: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Height and place of the highest peak of the normalised autocorrelation.
+    """Height of the highest peak of the normalised autocorrelation, and its frequency in hertz.
 
-    The normalised curve is R(lag) / sqrt(R(0) E), from the first sign change of
-    the autocorrelation R up to a lag of 16 ms. E is the energy of the first
-    samples of the frame: of `longest` + 1 for the first lag of the curve, and of
-    one less for each lag after it. Both results are 0 where the curve's zero
-    crossing rate exceeds 0.15. Pitch is also 0 above 5 kHz and where the ratio is
-    below 0.1.
+    The normalised curve is R(lag) / sqrt(R(0) E), from the first sign change of the
+    autocorrelation R up to a lag of 16 ms. E is the energy of the first samples of the frame:
+    of `longest` + 1 for the first lag of the curve, and of one less for each lag after it.
+    Both results are 0 where the curve's zero crossing rate exceeds 0.15. Pitch is also 0 above
+    5 kHz and where the ratio is below 0.1.
 
-    Quirk: the array that the original searches starts at a lag of 1, which it
-    counts as lag 0, so that pitch is sample_rate / (lag - 1). Because E shrinks as
-    the lag grows, a steady tone peaks at the last of its periods within 16 ms, not
-    at the first, and the ratio can exceed 1.
-
-    Returns
-    -------
-    harmonic_ratio, pitch : np.ndarray, shape (frames,)
-        The pitch in hertz.
+    Quirk: the array that the original searches starts at a lag of 1, which it counts as lag 0,
+    so that pitch is sample_rate / (lag - 1). Because E shrinks as the lag grows, a steady tone
+    peaks at the last of its periods within 16 ms, not at the first, and the ratio can exceed 1.
     """
     longest = min(round(0.016 * sample_rate_hz) - 1, frames.shape[1] - 3)
     correlation = autocorrelation(power)
@@ -428,9 +380,6 @@ def harmonic_ratio_and_pitch(
 def autocorrelation(power: np.ndarray) -> np.ndarray:
     """R(lag) = sum x[n] x[n + lag], the Fourier transform of the power spectrum.
 
-    Returns
-    -------
-    np.ndarray, shape (frames, 2 samples)
-        Lags from 0 up in the first half, negative lags in the second.
+    Shape (frames, 2 samples): lags from 0 up in the first half, negative lags in the second.
     """
     return np.fft.irfft(power)

@@ -11,7 +11,7 @@ from utility.globalvars import ROOT
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keep the line breaks of the examples, and show the defaults that say something."""
+    """Keep the line breaks of the examples, and show each default unless it is empty or off."""
 
     def _get_help_string(self, action):
         default = action.default
@@ -23,7 +23,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` that shows examples, and suggests the option that was misspelt."""
+    """An `ArgumentParser` that shows examples and suggests an option for a misspelt one."""
 
     def __init__(self, *, description="", examples=(), **options):
         if examples:
@@ -78,17 +78,9 @@ def native_stderr_silenced():
 def run(parser, main) -> int:
     """Parse the command line, call `main`, and turn errors into one line and an exit code.
 
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-    main : callable
-        Takes the parsed arguments; returns an exit code, or None for 0. A command that can
-        be continued raises `KeyboardInterrupt` with a text that says how.
-
-    Returns
-    -------
-    int
-        0: success; 1: an input failed; 2: wrong usage; 3: unusable weights; 130: interrupted.
+    `main` takes the parsed arguments and returns an exit code, or None for 0. A command that
+    can be continued raises `KeyboardInterrupt` with a text that says how. The exit codes are
+    0: success; 1: an input failed; 2: wrong usage; 3: unusable weights; 130: interrupted.
     """
     arguments = parser.parse_args()
     # Paths may hold bytes that are not text; print them unchanged.
@@ -101,7 +93,7 @@ def run(parser, main) -> int:
         print_message(parser.prog, "; ".join(["interrupted", *map(str, interruption.args)]))
         return 130
     except BrokenPipeError:
-        # The reader (head, less) has gone; Python's last flush needs somewhere to go.
+        # The reader (head, less) has gone, and Python flushes once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
@@ -119,8 +111,6 @@ def describe_error(error) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}; check the path and the disk"
     if isinstance(error, ModuleNotFoundError):
-        return (
-            f"the package {error.name} is not installed; "
-            "install all packages with: pip install -r requirements.txt"
-        )
+        remedy = "install all packages with: pip install -r requirements.txt"
+        return f"the package {error.name} is not installed; {remedy}"
     return f"defect: {type(error).__name__}: {error}; please report it with the output of --debug"

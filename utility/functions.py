@@ -13,16 +13,11 @@ from utility.errors import DataError
 
 @contextlib.contextmanager
 def replaced_when_done(path):
-    """Give a temporary path whose file replaces `path` in one step at the end.
+    """Yield a temporary path whose file replaces `path` in one step at the end.
 
-    An error or interruption inside the block leaves the file at `path` untouched
-    and nothing beside it.
-
-    Yields
-    ------
-    Path
-        In the same folder, so that the last step is a rename. A symbolic link
-        stays one; the file that it names is replaced.
+    It lies in the same folder, so that the last step is a rename. An error or interruption
+    inside the block leaves the file at `path` untouched and nothing beside it. A symbolic link
+    stays one; the file that it names is replaced.
     """
     path = Path(path).resolve()
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -42,7 +37,7 @@ def replaced_when_done(path):
 def write_pickle(path, content: dict) -> None:
     """Write a dictionary of built-in types and NumPy arrays, in one atomic step.
 
-    Protocol 4 writes equal content as equal bytes, and never an out-of-band buffer.
+    Protocol 4 writes equal content as equal bytes, without out-of-band buffers.
     """
     with replaced_when_done(path) as temporary:
         temporary.write_bytes(pickle.dumps(content, protocol=4))
@@ -51,17 +46,11 @@ def write_pickle(path, content: dict) -> None:
 class ArrayUnpickler(pickle.Unpickler):
     """Unpickle built-in types and NumPy arrays; refuse every other class.
 
-    A pickle may name any function of any module and have it called, so a file
-    from a stranger can run code. Arrays need no more than the names below.
+    A pickle may name any function of any module and have it called, so a file from a stranger
+    can run code. Arrays need only the names below.
     """
 
-    ALLOWED = frozenset(
-        {
-            ("numpy", "dtype"),
-            ("numpy", "ndarray"),
-            ("numpy._core.multiarray", "_reconstruct"),
-        }
-    )
+    ALLOWED = (("numpy", "dtype"), ("numpy", "ndarray"), ("numpy._core.multiarray", "_reconstruct"))
 
     def find_class(self, module, name):
         """Return an allowed class; raise `UnpicklingError` for any other."""
@@ -71,21 +60,10 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def read_pickle(path, format_version: int, remedy: str) -> dict:
-    """Read a dictionary that `write_pickle` wrote.
+    """Read a dictionary that `write_pickle` wrote, with this value of its "format_version".
 
-    Parameters
-    ----------
-    path : path-like
-    format_version : int
-        The value that its "format_version" must have.
-    remedy : str
-        Ends an error message: how to get a good file.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or damaged, has another format version, or asks for
-        any class other than NumPy arrays.
+    Raises a `DataError` that ends with the remedy, how to get a good file, if the file is
+    missing or damaged, has another format version, or asks for any class but NumPy arrays.
     """
     try:
         with Path(path).open("rb") as file:

@@ -1,14 +1,11 @@
 """Further features of every frame, and the feature sets by name.
 
-The 36 original features describe the range from 3.4 to 8 kHz only by the shape of
-the whole spectrum, take a multiple of the period for the pitch, and lack the
-logarithm of the energy. The further features are the textbook's: mel bands,
-energy, and pitch by autocorrelation [1]_.
+The 36 original features describe the range from 3.4 to 8 kHz only by the shape of the whole
+spectrum, derive the pitch from a multiple of the period, and lack the logarithm of the energy.
+The further features are the textbook's: mel bands, energy, and pitch by autocorrelation [1]_.
 
 To add one, append it to `FURTHER_FEATURES`.
 
-References
-----------
 .. [1] P. Boersma, "Accurate short-term analysis of the fundamental frequency and
        the harmonics-to-noise ratio of a sampled sound", IFA Proceedings 17, 1993.
 """
@@ -48,18 +45,10 @@ MEDIAN_FRAMES = 5
 
 
 class Analysis(NamedTuple):
-    """The quantities that the further features of a block of windows are computed from.
+    """The quantities that the further features of a block of windows are computed from."""
 
-    Attributes
-    ----------
-    power : np.ndarray, shape (windows, bins)
-        Power spectrum, relative to full scale.
-    period, correlation : np.ndarray, shape (windows,)
-        See `strongest_period`.
-    """
-
-    power: np.ndarray
-    period: np.ndarray
+    power: np.ndarray  # (windows, bins), relative to full scale
+    period: np.ndarray  # (windows,); see `strongest_period`
     correlation: np.ndarray
 
 
@@ -122,12 +111,7 @@ def extract_all_features(signal: ArrayLike, sample_rate: float) -> np.ndarray:
     Returns
     -------
     np.ndarray, shape (frames, features), float64
-        Columns in the order of `ALL_NAMES`.
-
-    Raises
-    ------
-    SignalError
-        As `extract_features` does.
+        Columns in the order of `ALL_NAMES`. Errors are those of `extract_features`.
     """
     return compute_all_features(resample(validate_signal(signal), sample_rate))
 
@@ -140,10 +124,7 @@ def compute_all_features(signal: np.ndarray) -> np.ndarray:
 def compute_further_features(signal: np.ndarray) -> np.ndarray:
     """Compute the further features of every frame of a valid signal at 16 kHz.
 
-    Returns
-    -------
-    np.ndarray, shape (frames, features), float64
-        Columns in the order of `FURTHER_NAMES`; see `FURTHER_FEATURES` for their units.
+    The columns are in the order of `FURTHER_NAMES`; see `FURTHER_FEATURES` for their units.
     """
     margin = (WINDOW_LENGTH - FRAMES.frame_length) // 2
     windows = frame(np.pad(normalise(signal), margin), WINDOW_LENGTH, FRAMES.hop_length)
@@ -160,7 +141,7 @@ def compute_further_features(signal: np.ndarray) -> np.ndarray:
 
 
 def analyse(windows: np.ndarray) -> Analysis:
-    """Compute what the further features share, of windows of shape (windows, samples)."""
+    """Compute the `Analysis` of a block of windows, shape (windows, samples)."""
     shape = hann_window()
     spectrum = np.fft.rfft(windows * shape, FFT_LENGTH)
     power = (spectrum.real**2 + spectrum.imag**2) / shape.sum() ** 2
@@ -174,8 +155,8 @@ def analyse(windows: np.ndarray) -> Analysis:
 def hann_window() -> np.ndarray:
     """Return the Hann window, sampled between its zeros; shape (samples,).
 
-    Equal to `scipy.signal.windows.hann(1281)[1::2]`. Written out because importing
-    SciPy takes longer than a whole prediction.
+    Equal to `scipy.signal.windows.hann(1281)[1::2]`. Written out because importing SciPy takes
+    longer than a whole prediction.
     """
     return 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(WINDOW_LENGTH) + 0.5) / WINDOW_LENGTH)
 
@@ -184,13 +165,9 @@ def hann_window() -> np.ndarray:
 def mel_filter_bank() -> np.ndarray:
     """Triangles of height 1, spaced evenly in mel = 2595 log10(1 + f / 700 Hz).
 
-    Equal to `librosa.filters.mel(sr=16000, n_fft=1024, n_mels=26, fmin=80,
-    fmax=7600, htk=True, norm=None)`. Written out because importing librosa takes
+    Shape (MEL_BANDS, bins). Equal to `librosa.filters.mel(sr=16000, n_fft=1024, n_mels=26,
+    fmin=80, fmax=7600, htk=True, norm=None)`. Written out because importing librosa takes
     longer than a whole prediction.
-
-    Returns
-    -------
-    np.ndarray, shape (MEL_BANDS, bins)
     """
     lowest, highest = (2595 * np.log10(1 + edge / 700) for edge in MEL_RANGE_HZ)
     edges = 700 * (10 ** (np.linspace(lowest, highest, MEL_BANDS + 2) / 2595) - 1)
@@ -201,18 +178,10 @@ def mel_filter_bank() -> np.ndarray:
 
 
 def strongest_period(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the highest peak of the autocorrelation of a windowed signal.
+    """Find the highest peak of the autocorrelation of windows, given their power spectrum.
 
-    Parameters
-    ----------
-    power : np.ndarray, shape (windows, bins)
-
-    Returns
-    -------
-    period : np.ndarray, shape (windows,)
-        In samples; the longest of a voice where there is no peak.
-    correlation : np.ndarray, shape (windows,)
-        At that period, limited to 0.01 to 0.999.
+    Returns the period in samples, the longest of a voice where there is no peak, and the
+    correlation at that period, limited to the range from 0.01 to 0.999; both (windows,).
     """
     high, low = (FRAMES.sample_rate_hz // pitch for pitch in PITCH_RANGE_HZ)
     lags = np.arange(low, high + 1)
@@ -240,7 +209,7 @@ def window_autocorrelation() -> np.ndarray:
 def smooth_contour(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Smooth the valid values by a median of five, and interpolate the others linearly.
 
-    Without a valid value, all are 0.
+    If none is valid, all become 0.
     """
     (there,) = np.nonzero(valid)
     if not len(there):

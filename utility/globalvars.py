@@ -1,9 +1,5 @@
-"""The constants that everything agrees on: the emotions, the frames, the paths.
+"""The constants that everything shares: emotions, frames and paths. Standard library only."""
 
-Standard library only, and nothing here changes at run time.
-"""
-
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,30 +26,12 @@ EMOTIONS = (
 EMOTION_LABELS = tuple(emotion.label for emotion in EMOTIONS)
 
 
-@dataclass(frozen=True)
-class FrameSettings:
-    """How a signal is cut into frames.
-
-    Parameters
-    ----------
-    sample_rate_hz : int
-        Every signal is resampled to this rate first.
-    frame_seconds, hop_seconds : float
-        Length of a frame, and distance between the starts of two frames.
-    """
+class FrameSettings(NamedTuple):
+    """How a signal is cut into frames, once it is resampled to `sample_rate_hz`."""
 
     sample_rate_hz: int = 16_000
     frame_seconds: float = 0.025
     hop_seconds: float = 0.010
-
-    def __post_init__(self):
-        if self.sample_rate_hz <= 0:
-            raise ValueError(f"sample_rate_hz must be positive, not {self.sample_rate_hz}")
-        if not 1 <= self.hop_length <= self.frame_length:
-            raise ValueError(
-                "hop_seconds must be at least one sample and at most frame_seconds, "
-                f"not {self.hop_seconds} with {self.frame_seconds}"
-            )
 
     @property
     def frame_length(self) -> int:
@@ -67,7 +45,7 @@ class FrameSettings:
 
 
 FRAMES = FrameSettings()
-# A longer recording is predicted in windows of at most this length. The longest of EmoDB has 9 s.
+# A longer recording is predicted in windows of at most this length. The longest of EmoDB lasts 9 s.
 WINDOW_SECONDS = 10.0
 
 # Standardised features are clipped here: a frame of digital silence can lie a million

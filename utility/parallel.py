@@ -24,29 +24,15 @@ def available_memory() -> float:
 
 @contextlib.contextmanager
 def in_processes(function, items, processes=None):
-    """Call `function(item)` for each item in worker processes.
+    """Call `function(item)` for each item in worker processes, by default one per core.
 
-    An error or Ctrl-C inside the `with` block ends the processes at once.
+    Yields an iterator over the results, in the order of the items. With a single process the
+    work is done in this one. An error or Ctrl-C inside the `with` block ends the processes at
+    once; if one is killed, a `SpeechEmotionError` says so.
 
-    Parameters
-    ----------
-    function : callable
-        Defined at the top level of a module, or a `functools.partial` of such a function.
-        Sent to each process once, so its arguments may be large.
-    items : sequence
-        Small, since all of them wait in a queue.
-    processes : int, optional
-        One per core unless given. With one, this process does the work itself.
-
-    Yields
-    ------
-    iterator
-        Over the results, in the order of the items, each as soon as it is ready.
-
-    Raises
-    ------
-    SpeechEmotionError
-        If a process was killed.
+    The function must be defined at the top level of a module, or be a `functools.partial` of
+    such a function. It is sent to each process once, so its arguments may be large; the items
+    should be small, since all of them wait in a queue.
     """
     processes = min(processes or core_count(), len(items))
     if processes <= 1:
@@ -72,7 +58,7 @@ def in_processes(function, items, processes=None):
         except BrokenProcessPool as error:
             raise SpeechEmotionError(
                 "a process was killed, perhaps because memory ran out; close other programs or "
-                "work on fewer items at a time"
+                "run fewer processes at a time"
             ) from error
         except BaseException:
             # Not cancelled: the pool of Python 3.10 and 3.11 does not recover from that.
@@ -99,7 +85,7 @@ def start_worker(function) -> None:
 
 
 def call_function(item):
-    """Call the function that this process was started for."""
+    """Call the function that this process was started with."""
     return the_function(item)
 
 

@@ -1,7 +1,7 @@
-"""Data augmentation: a recording as another voice, room or microphone would have changed it.
+"""Data augmentation: a recording as another voice, room or microphone would change it.
 
 A training draws augmented copies of the kinds in `AUGMENTATIONS`; `CONDITIONS` are
-alterations that a trained network can be tested on. Together they are called variants.
+alterations to test a trained network on. Together they are called variants.
 All functions work on one channel at 16 kHz.
 """
 
@@ -29,7 +29,7 @@ def change_speed_randomly(samples, random) -> np.ndarray:
 
 
 def change_channel(samples, random) -> np.ndarray:
-    """Change the speed and, each at random, equaliser, room, telephone, pauses and noise."""
+    """Change the speed; add at random an equaliser, a room, a telephone, pauses and noise."""
     samples = change_speed_randomly(samples, random)
     if random.random() < 0.5:
         samples = equalise_randomly(samples, random)
@@ -45,10 +45,10 @@ def change_channel(samples, random) -> np.ndarray:
 
 
 def add_hall(samples, random) -> np.ndarray:
-    """Change the speed, add long reverberation and, each at random, equaliser and noise.
+    """Change the speed and add long reverberation; add at random an equaliser and noise.
 
-    A kind of its own: the same reverberation in half of the copies of `change_channel`
-    would leave fewer clean ones to learn from, which cost accuracy.
+    It is a kind of its own, because the same reverberation in half of the copies of
+    `change_channel` would leave fewer clean ones to learn from, which cost accuracy.
     """
     samples = change_speed_randomly(samples, random)
     if random.random() < 0.5:
@@ -85,7 +85,7 @@ def add_room(samples, reverberation_seconds, loudness, random) -> np.ndarray:
 
 
 def pass_telephone(samples, low_hz, high_hz) -> np.ndarray:
-    """Pass through a sample rate of 8 kHz and a band-pass filter."""
+    """Reduce the sample rate to 8 kHz and back, and apply a band-pass filter."""
     import soxr
     from scipy.signal import butter, sosfilt
 
@@ -108,31 +108,22 @@ def attenuate(samples) -> np.ndarray:
 
 
 class Augmentation(NamedTuple):
-    """A kind of data augmentation.
+    """A kind of data augmentation."""
 
-    Attributes
-    ----------
-    alter : callable
-        (samples, detail, random) to samples.
-    details : iterable
-        One for each augmented copy of a recording that is made of this kind.
-    """
-
-    alter: Callable
-    details: Iterable
+    alter: Callable  # (samples, detail, random) to samples
+    details: Iterable  # one for each augmented copy of a recording
 
 
 class Condition(NamedTuple):
-    """An alteration to test on: its description, and (samples, random) to samples."""
+    """An alteration to test on."""
 
     text: str
-    alter: Callable
+    alter: Callable  # (samples, random) to samples
 
 
+SPEEDS = (0.86, 0.93, 1.07, 1.15)
 AUGMENTATIONS = {
-    "speed": Augmentation(
-        lambda s, factor, random: change_speed(s, factor), (0.86, 0.93, 1.07, 1.15)
-    ),
+    "speed": Augmentation(lambda s, factor, random: change_speed(s, factor), SPEEDS),
     "channel": Augmentation(lambda s, number, random: change_channel(s, random), range(1, 9)),
     "hall": Augmentation(lambda s, number, random: add_hall(s, random), range(1, 9)),
 }
@@ -149,13 +140,7 @@ CONDITIONS = {
 
 
 def name_copies(kinds) -> list[str]:
-    """List the names of the augmented copies of some kinds, such as "speed 0.86".
-
-    Raises
-    ------
-    UsageError
-        If there is no such kind.
-    """
+    """List the names of the augmented copies of some kinds, such as "speed 0.86"."""
     for kind in kinds:
         if kind not in AUGMENTATIONS:
             raise UsageError(f"--set augmentations={kind}: give some of {', '.join(AUGMENTATIONS)}")
@@ -165,19 +150,8 @@ def name_copies(kinds) -> list[str]:
 def make_variant(samples, name, seed) -> np.ndarray:
     """Make an augmented copy of a recording, or the recording in a condition.
 
-    Parameters
-    ----------
-    samples : np.ndarray, shape (samples,)
-        One channel at 16 kHz.
-    name : str
-        From `name_copies`, or one of `CONDITIONS`.
-    seed : int
-        Everything random follows from this and the name.
-
-    Returns
-    -------
-    np.ndarray
-        At 16 kHz; perhaps of another length.
+    The name is one of `name_copies` or `CONDITIONS`. Everything random follows from it and the
+    seed. The result may have another length.
     """
     random = np.random.default_rng([seed, *name.encode()])
     if name in CONDITIONS:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +29,9 @@ class Corpus:
     file, speaker, sex, text, emotion, version, split : np.ndarray of str, shape (utterances,)
         `emotion` holds labels such as "anger", `version` the letter of EmoDB's repetitions,
         `split` train or test where a manifest says so. Unknown values are empty.
-    seconds : np.ndarray, shape (utterances,)
-    recognition, naturalness : np.ndarray, shape (utterances,)
-        Fraction of 20 listeners who named the intended emotion, and who found it natural.
-        NaN where there are no judgements.
+    seconds, recognition, naturalness : np.ndarray, shape (utterances,)
+        The duration, and the fractions of 20 listeners who named the intended emotion and who
+        found it natural; NaN where there are no judgements.
     frames : list of np.ndarray, shape (frames, features), float32
         Columns in the order of `ALL_NAMES`.
     audio : str
@@ -80,38 +78,28 @@ COLUMNS = tuple(field.name for field in fields(Corpus) if field.name not in ("fr
 
 def join_corpora(corpora: dict[str, Corpus]) -> Corpus:
     """Join corpora, prefixing files, speakers and texts with the name of their corpus."""
-
-    def join_column(column):
+    columns = {}
+    for column in COLUMNS:
         parts = {name: getattr(corpus, column) for name, corpus in corpora.items()}
         if column in ("file", "speaker", "text"):
-            parts = {
-                name: np.array([f"{name}/{value}" for value in part])
-                for name, part in parts.items()
-            }
-        return np.concatenate(list(parts.values()))
-
-    frames = list(chain.from_iterable(corpus.frames for corpus in corpora.values()))
-    return Corpus(**{column: join_column(column) for column in COLUMNS}, frames=frames)
+            parts = {name: [f"{name}/{value}" for value in part] for name, part in parts.items()}
+        columns[column] = np.concatenate(list(parts.values()))
+    frames = [table for corpus in corpora.values() for table in corpus.frames]
+    return Corpus(**columns, frames=frames)
 
 
 def corpus_path(name: str | os.PathLike) -> Path:
     """Return the path that the paths of a corpus's pickles begin with.
 
-    Parameters
-    ----------
-    name : str or Path
-        A name, whose pickles lie beside dataset.py; a path that ends with a name; or a
-        folder, which stands for the EmoDB in it.
+    A corpus is given by a name, if its pickles lie beside dataset.py; by a path that ends with
+    a name; or by a folder, which stands for the EmoDB in it.
     """
     path = Path(name)
-    if path.is_dir():
+    named = ROOT / path if path.name == str(name) else path
+    # A folder of recordings may have the name of the corpus that was made of them.
+    if path.is_dir() and not pickle_paths(named)[0].exists():
         return path / BERLIN.name
-    return ROOT / path if path.name == str(name) else path
-
-
-def is_emodb(name) -> bool:
-    """Tell whether a corpus is EmoDB, by its name."""
-    return corpus_path(name).name == BERLIN.name
+    return named
 
 
 def pickle_paths(path: Path) -> list[Path]:
@@ -125,11 +113,11 @@ def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
     Raises
     ------
     DataError
-        If one is missing or damaged, or does not belong to the others or to this version of
+        If one is missing or damaged, or belongs to other utterances or to another version of
         the features.
     """
     path = corpus_path(name)
-    database_path, *_ = pickle_paths(path)
+    database_path = pickle_paths(path)[0]
     database = read_pickle(database_path, FORMAT_VERSION, REMEDY)
     frames = read_frames(path, database.get("file"), REMEDY)
     try:
@@ -164,15 +152,16 @@ def same_content(first: Corpus, second: Corpus) -> bool:
     The last digits of a frame depend on the processor, and half precision has few.
     """
     rounding = [1e-5 if name in FEATURE_NAMES else 2e-3 for name in ALL_NAMES]
-    columns = (
-        np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f")
-        for a, b in ((getattr(first, name), getattr(second, name)) for name in COLUMNS)
-    )
-    frames = (
+    if first.audio != second.audio:
+        return False
+    for name in COLUMNS:
+        a, b = getattr(first, name), getattr(second, name)
+        if not np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f"):
+            return False
+    return all(
         a.shape == b.shape and np.allclose(a, b, rounding, atol=1e-6)
-        for a, b in zip(first.frames, second.frames, strict=False)
+        for a, b in zip(first.frames, second.frames, strict=True)
     )
-    return first.audio == second.audio and all(columns) and all(frames)
 
 
 def find_audio(corpus: Corpus, given: Path | None = None) -> Path | None:
@@ -186,6 +175,6 @@ def find_audio(corpus: Corpus, given: Path | None = None) -> Path | None:
 
 def explain_missing_audio(name, corpus: Corpus) -> str:
     """Say how to get the recordings of a corpus that `find_audio` did not find."""
-    if is_emodb(name):
+    if corpus_path(name).name == BERLIN.name:
         return NO_RECORDINGS
     return f"{corpus.audio or name}: no recordings of {name}; name their folder with --audio DIR"

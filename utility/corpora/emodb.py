@@ -1,4 +1,4 @@
-"""The recordings of EmoDB: download, local folder and checksums."""
+"""The recordings of EmoDB: where they are published and kept, download and checksums."""
 
 import csv
 import hashlib
@@ -29,12 +29,10 @@ class Source(NamedTuple):
     checksum: str | None
 
 
+ZENODO = "https://zenodo.org/records/7447302/files/emodb.zip"
 SOURCES = (
     Source("http://emodb.bilderbar.info/download/download.zip", None),
-    Source(
-        "https://zenodo.org/records/7447302/files/emodb.zip",
-        "md5:9d21362dbc5676ef3ab4745d83ced0db",
-    ),
+    Source(ZENODO, "md5:9d21362dbc5676ef3ab4745d83ced0db"),
 )
 
 
@@ -63,21 +61,10 @@ def download(
     sources: Sequence[Source] = SOURCES,
     note: Callable[[str], None] = lambda message: None,
 ) -> None:
-    """Fetch the recordings, check each one, and put them into a folder.
+    """Fetch the recordings that a folder lacks or holds damaged, check each, and put them there.
 
-    Parameters
-    ----------
-    destination : path-like
-        Intact recordings in it are not fetched again.
-    sources : sequence of Source
-        Tried in turn.
-    note : callable
-        Receives a message for the user when a source fails.
-
-    Raises
-    ------
-    DataError
-        If no source has all of the recordings. The folder is then unchanged.
+    The sources are tried in turn; `note` takes a message for the user when one fails. If none
+    has all the recordings, a `DataError` is raised and the folder stays as it was.
     """
     destination = Path(destination)
     manifest = read_manifest()
@@ -114,29 +101,19 @@ def download(
 
 
 def fetch(source: Source, folder: Path) -> dict[str, Path]:
-    """Download and unpack an archive into a folder, and return its files by their names.
-
-    Raises
-    ------
-    DataError
-        If it cannot be fetched completely, has another checksum or is damaged.
-    """
+    """Download and unpack an archive into a folder, and return its files by their names."""
     import pooch
     import requests
 
     pooch.get_logger().setLevel("ERROR")
+    http = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     try:
         files = pooch.retrieve(
-            source.url,
-            source.checksum,
-            fname="archive.zip",
-            path=folder,
-            downloader=pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30),
-            processor=pooch.Unzip(),
+            *source, fname="archive.zip", path=folder, downloader=http, processor=pooch.Unzip()
         )
     except (requests.RequestException, OSError, ValueError) as error:
         raise DataError(f"cannot be fetched ({error})") from error
-    except Exception as error:  # a damaged archive can raise anything at all
+    except Exception as error:  # a damaged archive can raise anything
         raise DataError(f"the archive is damaged ({error})") from error
     return {Path(file).name: Path(file) for file in files}
 

@@ -23,17 +23,10 @@ def frame_paths(path) -> dict:
 
 
 def write_frames(path, files, tables, precisions) -> None:
-    """Write the frames of some utterances.
+    """Write the frames of utterances, each (frames, features), columns as in `ALL_NAMES`.
 
-    Parameters
-    ----------
-    path : path-like
-        The path that the pickles' paths begin with.
-    files : np.ndarray of str, shape (utterances,)
-    tables : list of np.ndarray, shape (frames, features)
-        Columns in the order of `ALL_NAMES`.
-    precisions : dict of str to dtype
-        By feature set.
+    `path` is the path that the pickles' paths begin with, `files` holds the names of the
+    utterances, and `precisions` the type of the values of each feature set.
     """
     frames = np.concatenate(tables)
     for name, feature_set in FEATURE_SETS.items():
@@ -49,41 +42,25 @@ def write_frames(path, files, tables, precisions) -> None:
 
 
 def read_frames(path, files, remedy) -> list:
-    """Read the frames of some utterances.
+    """Read the frames that `write_frames` wrote, in the higher of the stored precisions.
 
-    Parameters
-    ----------
-    path : path-like
-    files : np.ndarray of str, shape (utterances,)
-        The utterances that the pickles must hold.
-    remedy : str
-        Ends an error message.
-
-    Returns
-    -------
-    list of np.ndarray, shape (frames, features)
-        Columns in the order of `ALL_NAMES`, in the higher of the stored precisions.
-
-    Raises
-    ------
-    DataError
-        If a pickle is missing, damaged, of other utterances, or of another version of
-        the features.
+    Raises a `DataError`, which ends with the remedy, if a pickle is missing or damaged, or of
+    other utterances than `files`, or of another version of the features.
     """
-    parts, all_counts = [], []
-    for name, set_path in frame_paths(path).items():
-        frames, counts = read_frame_set(set_path, FEATURE_SETS[name], files, remedy)
-        parts.append(frames)
-        all_counts.append(counts)
-    if any(counts != all_counts[0] for counts in all_counts):
+    sets = [
+        read_frame_set(set_path, FEATURE_SETS[name], files, remedy)
+        for name, set_path in frame_paths(path).items()
+    ]
+    parts, counts = zip(*sets, strict=True)
+    if any(each != counts[0] for each in counts):
         raise DataError(f"{path}: its pickles of features do not belong together; {remedy}")
     # In row order wherever they come from: the last digit of a sum depends on it.
     frames = np.ascontiguousarray(np.hstack(parts))
-    return np.split(frames, np.cumsum(all_counts[0])[:-1])
+    return np.split(frames, np.cumsum(counts[0])[:-1])
 
 
 def read_frame_set(path, feature_set, files, remedy) -> tuple[np.ndarray, list[int]]:
-    """Read and check one pickle; return all its frames, and how many each utterance has."""
+    """Read and check one pickle; return all its frames, and their number in each utterance."""
     content = read_pickle(path, FORMAT_VERSION, remedy)
     try:
         frames, counts = content["frames"], np.asarray(content["frame_counts"]).tolist()

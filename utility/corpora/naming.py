@@ -7,7 +7,6 @@ Any other needs a manifest, a CSV table of its files.
 import csv
 import difflib
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,122 +15,75 @@ from utility.globalvars import EMOTION_LABELS, EMOTIONS
 
 MANIFEST_COLUMNS = ("file", "emotion", "speaker", "text", "split")
 SPLIT_NAMES = ("train", "test")
+
+
+def read_pairs(text: str) -> dict[str, str]:
+    """Read "angry=anger bored=boredom" as a dictionary."""
+    return dict(pair.split("=") for pair in text.split())
+
+
 # Other names of the seven emotions, as manifests use them.
-SYNONYMS = {
-    "angry": "anger",
-    "bored": "boredom",
-    "disgusted": "disgust",
-    "anxiety": "anxiety/fear",
-    "fear": "anxiety/fear",
-    "fearful": "anxiety/fear",
-    "happy": "happiness",
-    "joy": "happiness",
-    "sad": "sadness",
-}
+SYNONYMS = read_pairs(
+    "angry=anger bored=boredom disgusted=disgust anxiety=anxiety/fear fear=anxiety/fear "
+    "fearful=anxiety/fear happy=happiness joy=happiness sad=sadness"
+)
 
 
 class Naming(NamedTuple):
-    """How a corpus names its recordings.
+    """How a corpus names its recordings."""
 
-    Attributes
-    ----------
-    pattern : re.Pattern
-        Searched in the path below the folder; its groups are speaker, emotion and text.
-    emotions : dict of str to str
-        The emotion for each code in lower case. The seven are named as in EmoDB, others
-        as in the corpus itself.
-    empty : frozenset of str
-        File names of recordings that are known to hold no sound.
+    pattern: re.Pattern  # searched in the path; its groups are speaker, emotion and text
+    emotions: dict[str, str]  # the emotion for each code in lower case
+    empty: tuple[str, ...]  # file names of recordings that are known to hold no sound
+
+
+def make_naming(pattern: str, emotions: str, empty=()) -> Naming:
+    """Compile a pattern of file names without .wav, ignoring case.
+
+    The seven emotions are named as in EmoDB, others as in the corpus itself.
     """
-
-    pattern: re.Pattern
-    emotions: dict[str, str]
-    empty: frozenset[str] = frozenset()
+    regex = re.compile(rf"(?:^|/){pattern}\.wav$", re.IGNORECASE)
+    return Naming(regex, read_pairs(emotions), empty)
 
 
-def make_naming(pattern: str, **options) -> Naming:
-    """Compile a pattern of file names without .wav, ignoring case."""
-    return Naming(re.compile(rf"(?:^|/){pattern}\.wav$", re.IGNORECASE), **options)
-
-
-THREE_LETTERS = {
-    "ang": "anger",
-    "dis": "disgust",
-    "fea": "anxiety/fear",
-    "hap": "happiness",
-    "neu": "neutral",
-    "sad": "sadness",
-    "sur": "surprise",
-}
+THREE_LETTERS = (
+    "ang=anger dis=disgust fea=anxiety/fear hap=happiness neu=neutral sad=sadness sur=surprise"
+)
 CORPORA = {
     # Speaker, text, emotion, take: 03a01Fa.wav
     "berlin": make_naming(
         r"(?P<speaker>\d{2})(?P<text>[ab]\d{2})(?P<emotion>[WLEAFTN])(?P<version>[a-z])",
-        emotions={emotion.letter.lower(): emotion.label for emotion in EMOTIONS},
+        " ".join(f"{letter.lower()}={label}" for letter, label in EMOTIONS),
     ),
     # Only speech (03-01): emotion, intensity, text, repetition, actor.
     "ravdess": make_naming(
         r"03-01-(?P<emotion>0[1-8])-\d{2}-(?P<text>\d{2})-(?P<version>\d{2})-(?P<speaker>\d{2})",
-        emotions={
-            "01": "neutral",
-            "02": "calm",
-            "03": "happiness",
-            "04": "sadness",
-            "05": "anger",
-            "06": "anxiety/fear",
-            "07": "disgust",
-            "08": "surprise",
-        },
+        "01=neutral 02=calm 03=happiness 04=sadness "
+        "05=anger 06=anxiety/fear 07=disgust 08=surprise",
     ),
     "emovo": make_naming(
         r"(?P<emotion>neu|dis|gio|pau|rab|sor|tri)-(?P<speaker>[fm]\d)-(?P<text>[a-z]+\d)",
-        emotions={
-            "neu": "neutral",
-            "dis": "disgust",
-            "gio": "happiness",
-            "pau": "anxiety/fear",
-            "rab": "anger",
-            "sor": "surprise",
-            "tri": "sadness",
-        },
+        "neu=neutral dis=disgust gio=happiness pau=anxiety/fear rab=anger sor=surprise tri=sadness",
     ),
     # DC/a01.wav as published, DC_a01.wav in common copies. The texts are numbered per emotion.
     "savee": make_naming(
         r"(?P<speaker>DC|JE|JK|KL)[/_](?P<text>(?P<emotion>sa|su|[adfhn])\d{2})",
-        emotions={
-            "a": "anger",
-            "d": "disgust",
-            "f": "anxiety/fear",
-            "h": "happiness",
-            "n": "neutral",
-            "sa": "sadness",
-            "su": "surprise",
-        },
+        "a=anger d=disgust f=anxiety/fear h=happiness n=neutral sa=sadness su=surprise",
     ),
     # The F is missing in one name: OA_bite_neutral.wav.
     "tess": make_naming(
         r"(?P<speaker>OA|YA)F?_(?P<text>[^_/]+)_(?P<emotion>[^/]+)",
-        emotions={
-            "angry": "anger",
-            "disgust": "disgust",
-            "fear": "anxiety/fear",
-            "happy": "happiness",
-            "neutral": "neutral",
-            "sad": "sadness",
-            "ps": "surprise",
-            "pleasant_surprise": "surprise",
-            "pleasant_surprised": "surprise",
-        },
+        "angry=anger disgust=disgust fear=anxiety/fear happy=happiness neutral=neutral "
+        "sad=sadness ps=surprise pleasant_surprise=surprise pleasant_surprised=surprise",
     ),
     "cremad": make_naming(
         r"(?P<speaker>1\d{3})_(?P<text>[A-Z]{3})_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_[A-Z]{1,2}",
-        emotions=THREE_LETTERS,
-        empty=frozenset({"1076_MTI_SAD_XX.wav"}),
+        THREE_LETTERS,
+        empty=("1076_MTI_SAD_XX.wav",),
     ),
     # Published as videos; extract the sound first: act 1 - blk 4 - ang - HI.wav
     "dafex": make_naming(
-        r"act (?P<speaker>\d) - blk (?P<version>\d) - (?P<emotion>[a-z]{3}) - [^/]*",
-        emotions=THREE_LETTERS,
+        r"act (?P<speaker>\d) - blk (?P<version>\d) - (?P<emotion>[a-z]{3}) - [^/]*", THREE_LETTERS
     ),
 }
 
@@ -139,17 +91,8 @@ CORPORA = {
 def read_names(audio: Path, naming: Naming) -> tuple[list[dict], list[str]]:
     """Read emotion, speaker and text from the file names in a folder and its subfolders.
 
-    Parameters
-    ----------
-    audio : Path
-    naming : Naming
-
-    Returns
-    -------
-    rows : list of dict
-        With `MANIFEST_COLUMNS` and version, in the order of their paths.
-    foreign : list of str
-        Paths of WAV files that do not belong to the corpus.
+    Returns one row per recording, with `MANIFEST_COLUMNS` and version, in the order of the
+    paths; and the paths of WAV files that do not belong to the corpus.
     """
     rows, foreign = [], []
     for path in sorted(path for path in audio.rglob("*") if path.suffix.lower() == ".wav"):
@@ -160,39 +103,17 @@ def read_names(audio: Path, naming: Naming) -> tuple[list[dict], list[str]]:
         if emotion is None:
             foreign.append(file)
         elif path.name not in naming.empty:
-            rows.append(
-                {
-                    "file": file,
-                    "emotion": emotion,
-                    "speaker": parts["speaker"].upper(),
-                    "text": parts.get("text", "").lower(),
-                    "split": "",
-                    "version": parts.get("version", "").lower(),
-                }
-            )
+            text, version = parts.get("text", "").lower(), parts.get("version", "").lower()
+            row = {"file": file, "emotion": emotion, "speaker": parts["speaker"].upper()}
+            rows.append(row | {"text": text, "split": "", "version": version})
     return rows, foreign
 
 
 def read_manifest_rows(path: str | Path, audio: Path) -> list[dict]:
-    """Read and check a manifest.
+    """Read and check a manifest, whose files are relative to the folder `audio`.
 
-    Parameters
-    ----------
-    path : path-like
-        A CSV file with the columns file and emotion and optionally speaker, text and
-        split (train or test). Files are relative to `audio`.
-    audio : Path
-
-    Returns
-    -------
-    list of dict
-        With `MANIFEST_COLUMNS` and version. A recording without a speaker counts as a
-        speaker of its own.
-
-    Raises
-    ------
-    DataError
-        If the table cannot be read. If rows are wrong, the message names all of them.
+    Returns rows like those of `read_names`. A recording without a speaker counts as a speaker
+    of its own. If rows are wrong, the `DataError` names all of them.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
@@ -201,15 +122,13 @@ def read_manifest_rows(path: str | Path, audio: Path) -> list[dict]:
             delimiter = max(",;\t", key=header.count)
             file.seek(0)
             table = csv.DictReader(file, delimiter=delimiter, strict=True)
-            columns = [name.strip().lower() for name in table.fieldnames or []]
-            table.fieldnames = columns
+            table.fieldnames = [name.strip().lower() for name in table.fieldnames or []]
             rows = [(table.line_num, row) for row in table]
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a table in CSV ({error}); save it as CSV in UTF-8") from error
-    missing = [name for name in MANIFEST_COLUMNS[:2] if name not in columns]
-    if missing:
+    if missing := [name for name in ("file", "emotion") if name not in table.fieldnames]:
         raise DataError(f"{path}: has no column {' and '.join(missing)}; name it in the first line")
     if not rows:
         raise DataError(f"{path}: has no rows; list recordings below the first line")
@@ -244,29 +163,7 @@ def find_problem(cells: dict, audio: Path, seen: dict, surplus: bool) -> str:
     return ""
 
 
-def keep_classes(rows: list[dict], further: Sequence[str]) -> tuple[list[dict], dict[str, int]]:
-    """Keep the rows whose emotion is one of the seven or a further class.
-
-    Parameters
-    ----------
-    rows : list of dict
-    further : sequence of str
-
-    Returns
-    -------
-    rows : list of dict
-    left_out : dict of str to int
-        The number of dropped rows of each other emotion.
-    """
-    classes = {*EMOTION_LABELS, *further}
-    left_out = {}
-    for row in rows:
-        if row["emotion"] not in classes:
-            left_out[row["emotion"]] = left_out.get(row["emotion"], 0) + 1
-    return [row for row in rows if row["emotion"] in classes], left_out
-
-
 def suggest_emotion(name: str) -> str:
-    """Return "; did you mean ...?" if a name is almost that of a known emotion, else nothing."""
+    """Return "; did you mean ...?" if a name is almost that of a known emotion, or ""."""
     close = difflib.get_close_matches(name, [*EMOTION_LABELS, *SYNONYMS], n=1, cutoff=0.7)
     return f"; did you mean {close[0]}?" if close else ""

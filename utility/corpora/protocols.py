@@ -23,7 +23,7 @@ class Fold(NamedTuple):
 def holdout(corpus, seed: int = 0) -> list[Fold]:
     """Test on the same random 30 % as the 2018 project, whatever the seed.
 
-    Every speaker is in both parts, so the scores are too high; those of `loso` are not.
+    Every speaker is in both parts, so the scores are too high; use `loso` for honest ones.
     """
     from sklearn.model_selection import train_test_split
 
@@ -41,7 +41,7 @@ def loso(corpus, seed: int = 0) -> list[Fold]:
 
 
 def loto(corpus, seed: int = 0) -> list[Fold]:
-    """Leave one text out: one fold per sentence, because `loso` has each in both parts."""
+    """Leave one text out: one fold per sentence, tested on a sentence not trained on."""
     return leave_one_out("text", corpus.text)
 
 

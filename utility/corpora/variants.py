@@ -1,4 +1,4 @@
-"""The frames of every variant of the recordings, made once and kept.
+"""The frames of variants of the recordings, made once and kept on disk.
 
 A variant is an augmented copy to train on, or a condition to test on.
 """
@@ -20,7 +20,7 @@ PRECISIONS = dict.fromkeys(FEATURE_SETS, np.float16)
 
 
 class MissingAudioError(DataError):
-    """Variants have to be made, and the recordings are not there."""
+    """Variants have to be made from recordings that are missing."""
 
 
 def load_variants(
@@ -28,56 +28,26 @@ def load_variants(
 ) -> list[list]:
     """Read the frames of some variants of all utterances, making those that are missing.
 
-    Parameters
-    ----------
-    corpus : Corpus
-    names : sequence of str
-        See `utility.corpora.augmentation.make_variant`.
-    folder : path-like
-        Where variants are kept.
-    audio : path-like or None
-        Folder of the recordings, which are needed only if a variant is missing.
-    missing_audio : str
-        The message where they are not there.
-    processes : int, optional
-        Default: all cores.
-    quiet : bool
-        Whether to show no progress.
-
-    Returns
-    -------
-    list of list of np.ndarray, shape (frames, features), float16
-        For each variant, for each utterance.
-
-    Raises
-    ------
-    MissingAudioError
-        If a variant is missing and there are no recordings.
-    DataError
-        If a recording is missing or cannot be used.
+    Returns a list for each variant, with an array (frames, features), float16, for each
+    utterance. The names are those that `utility.corpora.augmentation.make_variant` takes, and
+    `folder` is where variants are kept. If one is missing and `audio`, the folder of the
+    recordings, is None, a `MissingAudioError` with the message `missing_audio` is raised.
     """
     folder, variants = Path(folder), {}
+
+    def read(name):
+        return read_frames(folder / name, corpus.file, f"remove {folder}")
+
     for name in names:
-        # A variant that is not kept, or of other utterances or features, is made again.
+        # A variant that is missing, damaged, or of other utterances or features, is made again.
         with contextlib.suppress(DataError):
-            variants[name] = read_variant(corpus, name, folder)
+            variants[name] = read(name)
     if missing := [name for name in names if name not in variants]:
         if audio is None:
             raise MissingAudioError(missing_audio)
         make_variants(corpus, missing, Path(audio), folder, processes, quiet)
-        variants |= {name: read_variant(corpus, name, folder) for name in missing}
+        variants |= {name: read(name) for name in missing}
     return [variants[name] for name in names]
-
-
-def read_variant(corpus, name, folder) -> list[np.ndarray]:
-    """Return the frames of each utterance in a kept variant.
-
-    Raises
-    ------
-    DataError
-        If they are missing, damaged, or of other utterances or features.
-    """
-    return read_frames(folder / name, corpus.file, f"remove {folder}")
 
 
 def make_variants(corpus, names, audio, folder, processes, quiet) -> None:
@@ -86,14 +56,11 @@ def make_variants(corpus, names, audio, folder, processes, quiet) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [(audio / file, number) for number, file in enumerate(corpus.file)]
-    work = partial(extract_variants, names=names)
-    disable = True if quiet else None
-    with in_processes(work, tasks, processes) as results:
-        bar = tqdm(results, "augmenting", len(tasks), unit="recording", disable=disable)
-        rows = list(bar)
-    for row in rows:
-        if isinstance(row, SignalError):
-            raise DataError(str(row))
+    progress = {"total": len(tasks), "unit": "recording", "disable": True if quiet else None}
+    with in_processes(partial(extract_variants, names=names), tasks, processes) as results:
+        rows = list(tqdm(results, "augmenting", **progress))
+    if problems := [row for row in rows if isinstance(row, SignalError)]:
+        raise DataError(str(problems[0]))
     for name, tables in zip(names, zip(*rows, strict=True), strict=True):
         write_frames(folder / name, corpus.file, tables, PRECISIONS)
 
@@ -110,10 +77,9 @@ def extract_variants(task, names) -> list[np.ndarray] | SignalError:
 
 
 def to_float16(frames) -> np.ndarray:
-    """Halve the memory of frames, which costs a thousandth of a deviation.
+    """Convert frames to half precision, which costs a thousandth of a feature's deviation.
 
-    Values beyond the range of the type are clipped: digital silence can have a harmonic
-    ratio that large.
+    Values beyond its range are clipped: digital silence can have a harmonic ratio that large.
     """
     largest = np.finfo(np.float16).max
     return frames.clip(-largest, largest).astype(np.float16)

@@ -83,13 +83,7 @@ class Trial:
 
 
 def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Experiment:
-    """Take some utterances of a `Material`, and draw the validation speakers among them.
-
-    Raises
-    ------
-    DataError
-        If there are fewer than two speakers.
-    """
+    """Take some utterances of a `Material`, and draw the validation speakers among them."""
     from sklearn.model_selection import GroupShuffleSplit
 
     corpus = material.corpus
@@ -121,10 +115,7 @@ def validate(experiment) -> Trial:
 def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
     """Train one network of the ensemble, by its number; return its arrays and its history.
 
-    Raises
-    ------
-    WeightsError
-        If the NumPy definition of the network does not compute the same as Keras.
+    Its two definitions must compute the same, see `utility.network.agreement`.
     """
     from utility.network.agreement import check_definitions_agree
     from utility.network.model import model_arrays

@@ -34,22 +34,15 @@ def draw_confusion(path, metrics) -> None:
 def draw_history(path, history) -> None:
     """Draw loss and accuracy of each epoch: one thin line per training, and their mean in bold.
 
-    Parameters
-    ----------
-    path : path-like
-    history : list of dict
-        Rows with fold, seed, epoch, loss and accuracy, and with validation_loss and
-        validation_accuracy if the training had validation speakers.
+    `history` are the rows of all trainings, with fold and seed; see `fit`.
     """
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    trainings = {}
+    figure, trainings = Figure(figsize=(9, 4), layout="constrained"), {}
     for row in history:
         trainings.setdefault((row["seed"], row["fold"]), []).append(row)
-    kinds = [("", "training", "#0072b2"), ("validation_", "validation speakers", "#d55e00")]
-    for axes, name, scale in zip(
-        figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True
-    ):
-        for prefix, label, colour in kinds:
+    parts = (("", "training", "#0072b2"), ("validation_", "validation speakers", "#d55e00"))
+    kinds = (("loss", "cross-entropy (nats)", 1), ("accuracy", "accuracy (%)", 100))
+    for axes, (name, unit, scale) in zip(figure.subplots(1, 2), kinds, strict=True):
+        for prefix, label, colour in parts:
             curves = [
                 [scale * row[prefix + name] for row in rows]
                 for rows in trainings.values()
@@ -58,12 +51,10 @@ def draw_history(path, history) -> None:
             for curve in curves:
                 axes.plot(range(1, len(curve) + 1), curve, color=colour, alpha=0.2, linewidth=0.8)
             if curves:
-                common = min(map(len, curves))
-                mean = np.mean([curve[:common] for curve in curves], axis=0)
-                axes.plot(range(1, common + 1), mean, color=colour, label=label)
-        axes.set_xlabel("epoch")
+                mean = np.mean([*zip(*curves, strict=False)], axis=1)
+                axes.plot(range(1, len(mean) + 1), mean, color=colour, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylabel("accuracy (%)" if name == "accuracy" else "cross-entropy (nats)")
+        axes.set(xlabel="epoch", ylabel=unit)
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=120)

@@ -13,12 +13,7 @@ import numpy as np
 
 from utility.command_line import native_stderr_silenced
 from utility.errors import UsageError
-from utility.evaluation.experiment import (
-    make_experiment,
-    predict_left_out,
-    train_member,
-    validate,
-)
+from utility.evaluation.experiment import make_experiment, predict_left_out, train_member, validate
 from utility.evaluation.material import Material
 from utility.evaluation.measures import CLEAN, adapted_test_name, prediction_rows
 from utility.network.hyperparameters import Hyperparameters, write_names
@@ -32,7 +27,7 @@ WHOLE_VOICE = "speaker"
 
 
 class Task(NamedTuple):
-    """A fold to evaluate: the seed, and the `utility.corpora.protocols.Fold`."""
+    """The seed and the `Fold` of an evaluation."""
 
     seed: int
     fold: tuple

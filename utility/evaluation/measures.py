@@ -36,13 +36,8 @@ ADAPTED_PREFIX = "calibrated_"
 class Predictions:
     """Out-of-fold predictions, one row per utterance and seed.
 
-    Attributes
-    ----------
-    file, speaker, emotion, fold, seed : np.ndarray of str, shape (rows,)
-        `emotion` is the true one.
-    probabilities : np.ndarray, shape (rows, emotions)
-    emotions : tuple of str
-        The classes, in the order of the probabilities.
+    `emotion` is the true one; `emotions` are the classes, in the order of the probabilities,
+    which have the shape (rows, emotions).
     """
 
     file: np.ndarray
@@ -80,13 +75,7 @@ def prediction_rows(corpus, fold, seed, probabilities) -> list[dict]:
 
 
 def read_predictions(path) -> Predictions:
-    """Read a table with the rows of `prediction_rows`.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or not a table of predictions.
-    """
+    """Read a table with the rows of `prediction_rows`; raise `DataError` if it is not one."""
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
@@ -129,13 +118,10 @@ def read_tests(folder) -> dict[str, Predictions]:
 
 
 def tally(labels, probabilities) -> dict:
-    """Count, for each utterance, what the measures are computed from.
+    """Count, for each utterance (first axis), what the measures are computed from.
 
-    Returns
-    -------
-    dict of np.ndarray, first axis utterances
-        confusion (rows: the true emotion), top_2 (hits), and the confidence and the correct
-        predictions ("right") in each bin of the confidence.
+    That is its confusion matrix (rows: the true emotion), whether it is a hit in the top 2, and
+    its confidence and whether it is right, in its bin of the confidence.
     """
     count, classes = probabilities.shape
     rows = np.arange(count)
@@ -155,19 +141,9 @@ def tally(labels, probabilities) -> dict:
 
 
 def measure(tallies) -> dict:
-    """Compute the measures from summed tallies; any leading axes are kept.
+    """Compute the `MEASURES` from tallies that are summed over utterances.
 
-    Means over classes omit a class without utterances.
-
-    Parameters
-    ----------
-    tallies : dict of np.ndarray
-        Those of `tally`, summed over utterances.
-
-    Returns
-    -------
-    dict of np.ndarray
-        By the names of `MEASURES`.
+    Leading axes are kept. Means over classes omit a class without utterances.
     """
     confusion = tallies["confusion"]
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
@@ -200,12 +176,9 @@ def compute_recalls(tallies) -> np.ndarray:
 
 
 def bootstrap(tallies, predictions) -> dict:
-    """Resample the speakers with replacement; equal speakers get equal draws in every run.
+    """Resample the speakers with replacement, and sum the tallies of each draw and seed.
 
-    Returns
-    -------
-    dict of np.ndarray, first axes draws and seeds
-        The tallies of each draw, summed over its utterances.
+    The first axes of the result are draws and seeds. Equal speakers are always drawn alike.
     """
     speakers, seeds = np.unique(predictions.speaker), np.unique(predictions.seed)
     draws = np.random.default_rng(0).multinomial(
@@ -269,22 +242,23 @@ def compare(first, second) -> dict:
     parts = [part.take(np.isin(part.file, common)) for part in (first, second)]
     means = [summarise(part)["measures"] for part in parts]
     draws = [measure(bootstrap(tally(part.labels, part.probabilities), part)) for part in parts]
+
+    def compare_measure(name):
+        values = [mean[name]["mean"] for mean in means]
+        differences = draws[1][name].mean(axis=1) - draws[0][name].mean(axis=1)
+        return {
+            "first": values[0],
+            "second": values[1],
+            "difference": values[1] - values[0],
+            "interval": bootstrap_interval(differences, parts[0]),
+        }
+
     right = [mark_correct(part) for part in parts]
     only_first, only_second = (int(np.sum(a & ~b)) for a, b in (right, right[::-1]))
     uneven = only_first + only_second
     return {
         "utterances": len(common),
-        "measures": {
-            name: {
-                "first": means[0][name]["mean"],
-                "second": means[1][name]["mean"],
-                "difference": means[1][name]["mean"] - means[0][name]["mean"],
-                "interval": bootstrap_interval(
-                    draws[1][name].mean(axis=1) - draws[0][name].mean(axis=1), parts[0]
-                ),
-            }
-            for name in MEASURES
-        },
+        "measures": {name: compare_measure(name) for name in MEASURES},
         "only_first": only_first,
         "only_second": only_second,
         "p_value": float(binomtest(only_first, uneven).pvalue) if uneven else 1.0,
@@ -349,12 +323,8 @@ def summarise_speaker(tallies, predictions, rows) -> dict:
 def summarise_run(folder, corpus) -> dict:
     """Compute the metrics of a run from the predictions in its folder.
 
-    Returns
-    -------
-    dict
-        As `summarise` for the clean test; tests: by name, the measures of the other tests;
-        listeners: by emotion, the mean share of listeners who recognised the tested utterances
-        that were judged.
+    These are `summarise` of the clean test; tests: the measures of the other tests; listeners:
+    by emotion, the mean share of listeners who recognised the tested utterances.
     """
     tests = read_tests(folder)
     clean = tests.pop(CLEAN)

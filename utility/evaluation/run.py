@@ -13,24 +13,11 @@ import numpy as np
 from utility.command_line import display_path, print_message
 from utility.corpora.corpus import corpus_path, join_corpora, read_corpus
 from utility.errors import DataError, WeightsError
+from utility.evaluation import measures, report
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
-from utility.evaluation.measures import (
-    CLEAN,
-    UAR,
-    WA,
-    compare,
-    predictions_name,
-    read_tests,
-    summarise_run,
-)
-from utility.evaluation.report import (
-    count_noun,
-    describe_comparison,
-    describe_run,
-    format_percent,
-    read_chosen,
-)
+from utility.evaluation.measures import CLEAN, UAR, WA
+from utility.evaluation.report import count_noun, format_percent
 from utility.functions import read_json, replaced_when_done, write_csv, write_json
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_hyperparameters, write_names
@@ -44,57 +31,39 @@ STARTING_SECONDS = 8
 TENSORFLOW_BYTES = 0.8e9
 # The arguments that the figures of a run depend on. A resumed run keeps them.
 KEPT_ARGUMENTS = (
-    "evaluate",
-    "max_evals",
-    "preset",
-    "epochs",
-    "set",
-    "seed",
-    "seeds",
-    "adapt",
-    "conditions",
-    "data",
-    "test_data",
-    "output",
+    *("evaluate", "max_evals", "preset", "epochs", "set", "seed", "seeds"),
+    *("adapt", "conditions", "data", "test_data", "output"),
 )
 
 
 def make_config(arguments, hyperparameters, copy_count) -> dict:
     """Collect the settings and package versions of a run, for `config.json`."""
     packages = ("tensorflow", "keras", "numpy", "hyperas", "hyperopt")
+    versions = {name: version(name) for name in packages} | {"python": platform.python_version()}
     kept = {name: getattr(arguments, name) for name in KEPT_ARGUMENTS}
+    kept["data"] = [str(name) for name in arguments.data]
+    kept["output"] = display_path(arguments.output.resolve())
     return {
         "protocol": arguments.evaluate or "holdout",
-        "arguments": kept
-        | {
-            "data": [str(name) for name in arguments.data],
-            "output": display_path(arguments.output.resolve()),
-        },
-        "versions": {name: version(name) for name in packages}
-        | {"python": platform.python_version()},
+        "arguments": kept,
+        "versions": versions,
         "hyperparameters": asdict(hyperparameters),
         "copies": copy_count,
     }
 
 
 def read_config(folder) -> dict:
-    """Read the settings of a run, in today's form.
-
-    Raises
-    ------
-    DataError
-        If the folder is not that of a run.
-    """
+    """Read the settings of a run, in today's form; raise `DataError` if the folder is not one."""
     path = Path(folder) / "config.json"
     try:
         config = read_json(path)
         arguments = config["arguments"]
         if "calibrate" in arguments:  # its name up to 1.0.0
             arguments["adapt"] = arguments.pop("calibrate")
-        for name in KEPT_ARGUMENTS:
-            arguments[name]
         config["hyperparameters"] = read_hyperparameters(config["hyperparameters"])
-        config["protocol"], config["copies"]
+        missing = {"protocol", "copies", *KEPT_ARGUMENTS} - {*config, *arguments}
+        if missing:
+            raise ValueError(f"{', '.join(sorted(missing))} is missing")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -103,12 +72,7 @@ def read_config(folder) -> dict:
 
 
 def check_resumed(folder, hyperparameters, copy_count) -> None:
-    """Check that a run goes on as it was started.
-
-    Raises
-    ------
-    DataError
-    """
+    """Raise `DataError` unless a run would continue as it was started."""
     config = read_config(folder)
     for name, value in (("hyperparameters", hyperparameters), ("copies", copy_count)):
         if config[name] != value:
@@ -150,16 +114,9 @@ def choose_processes(given, plan) -> int:
 def describe_plan(tasks, plan, processes, final) -> str:
     """Say what a run will do, and about how long and in how much memory.
 
-    Parameters
-    ----------
-    tasks : list of Task
-    plan : Plan
-    processes : int
-    final : bool
-        Whether the weights to save are trained after all folds.
+    `final` tells whether the weights to save are trained after all folds.
     """
-    hyperparameters = plan.hyperparameters
-    missing = find_missing(tasks, plan)
+    hyperparameters, missing = plan.hyperparameters, find_missing(tasks, plan)
     members = hyperparameters.members + SPEAKER_GROUPS * hyperparameters.temperature_scaling
     trials = plan.max_evals or int(hyperparameters.patience is not None)
     networks = [trials + members] * len(missing) + [members] * final
@@ -216,16 +173,17 @@ def write_results(folder, results, corpus) -> dict:
     """Write the tables, pictures and report of a run, and return its metrics."""
     from utility.evaluation.figures import draw_history
 
-    history = [row for result in results for row in result["history"]]
-    trials = [row for result in results for row in result["trials"]]
+    history, trials = (
+        [row for result in results for row in result[name]] for name in ("history", "trials")
+    )
     write_csv(folder / "history.csv", history)
+    draw_history(folder / "history.png", history)
     if trials:
         write_csv(folder / "trials.csv", trials)
     for test in results[0]["predictions"]:
         rows = [row for result in results for row in result["predictions"][test]]
         rows.sort(key=lambda row: (int(row["seed"]), row["file"]))
-        write_csv(folder / predictions_name(test), rows)
-    draw_history(folder / "history.png", history)
+        write_csv(folder / measures.predictions_name(test), rows)
     return write_report(folder, corpus)
 
 
@@ -233,11 +191,11 @@ def write_report(folder, corpus) -> dict:
     """Compute the metrics of a run from its predictions, and write them and its report."""
     from utility.evaluation.figures import draw_confusion
 
-    metrics = describe_config(read_config(folder)) | summarise_run(folder, corpus)
+    metrics = describe_config(read_config(folder)) | measures.summarise_run(folder, corpus)
     write_json(folder / "metrics.json", metrics)
     draw_confusion(folder / "confusion.png", metrics)
-    report = describe_run(metrics, read_chosen(folder))
-    (folder / "report.md").write_text(report, encoding="utf-8")
+    text = report.describe_run(metrics, report.read_chosen(folder))
+    (folder / "report.md").write_text(text, encoding="utf-8")
     return metrics
 
 
@@ -253,25 +211,20 @@ def rewrite_report(folder) -> dict:
 def compare_runs(folders) -> str:
     """Describe how two runs differ, test by test."""
     names = [display_path(folder) for folder in folders]
-    first, second = map(read_tests, folders)
+    first, second = map(measures.read_tests, folders)
     texts = []
     for test in (test for test in first if test in second):
         labels = [name if test == CLEAN else f"{name}, {test}" for name in names]
-        texts.append(describe_comparison(compare(first[test], second[test]), labels))
+        comparison = measures.compare(first[test], second[test])
+        texts.append(report.describe_comparison(comparison, labels))
     return "\n\n".join(texts)
 
 
 def train_final_weights(results, plan, metrics, arguments, processes):
-    """Train on every utterance as the folds did.
+    """Train on every utterance as the folds did; return weights, and how, for `config.json`.
 
     Of several folds, the one with the lowest validation loss gives its hyperparameters, and
     the median its number of epochs.
-
-    Returns
-    -------
-    weights : Weights
-    saved : dict
-        Its hyperparameters and number of epochs, for `config.json`.
     """
 
     def lowest_loss(result):
@@ -282,8 +235,10 @@ def train_final_weights(results, plan, metrics, arguments, processes):
         tell(f"training the weights to save with all {len(material.corpus)} utterances")
     hyperparameters = read_hyperparameters(min(results, key=lowest_loss)["hyperparameters"])
     epochs = round(median(result["epochs"] for result in results))
-    rows = np.arange(len(material.corpus))
-    experiment = make_experiment(material, rows, hyperparameters, arguments.seed, arguments.quiet)
+    everything = np.arange(len(material.corpus))
+    experiment = make_experiment(
+        material, everything, hyperparameters, arguments.seed, arguments.quiet
+    )
     weights, _ = train_weights(experiment, epochs, processes)
     scores = [summarise_for_weights(metrics)]
     if [corpus_path(name).resolve() for name in arguments.data] == [BERLIN]:
@@ -310,13 +265,7 @@ def read_recipe_scores(hyperparameters, copy_count) -> list[dict]:
 
 
 def save_weights(weights, output, folder) -> Path:
-    """Write weights to `output`, or into the run's folder if those in place are better.
-
-    Returns
-    -------
-    Path
-        Where they were written.
-    """
+    """Write weights to `output`, or to the run's folder if those in place are better."""
     if not (reason := find_reason_to_keep(output, weights.scores[0])):
         write_weights(output, weights)
         return output
@@ -349,10 +298,10 @@ def find_reason_to_keep(output, score) -> str:
 
 def describe_metrics(metrics) -> str:
     """Give the most important measures in a line."""
-    measures = metrics["measures"]
+    measured = metrics["measures"]
     return (
-        f"{metrics['protocol']}: WA {format_percent(measures[WA])}, "
-        f"UAR {format_percent(measures[UAR])}, "
-        f"top 2 {format_percent(measures['top_2_accuracy'])} "
+        f"{metrics['protocol']}: WA {format_percent(measured[WA])}, "
+        f"UAR {format_percent(measured[UAR])}, "
+        f"top 2 {format_percent(measured['top_2_accuracy'])} "
         f"of {metrics['utterances']} utterances, {count_noun(len(metrics['seeds']), 'seed')}"
     )

@@ -37,47 +37,21 @@ from hyperas.distributions import choice, loguniform, uniform
 def tune(experiment, max_evals, trials_path) -> list[Trial]:
     """Search for the hyperparameters with the lowest loss on the validation speakers.
 
-    Parameters
-    ----------
-    experiment : Experiment
-    max_evals : int
-        Number of trials, at least 1; each trains a network.
-    trials_path : Path
-        Where hyperopt keeps the trials, after each of them. A search that finds some there
-        continues from them.
-
-    Returns
-    -------
-    list of Trial
-        In the order in which they were made.
+    Each of the `max_evals` trials trains a network. They are kept at `trials_path` after each;
+    a search that finds some there continues from them.
     """
     trials_path = Path(trials_path).resolve()
     trials = read_trials(trials_path)
-    with (
-        temporary_directory(),
-        mock.patch.object(optim, "fmin", fmin_for(experiment, trials_path)),
-    ):
+    patched = mock.patch.object(optim, "fmin", fmin_for(experiment, trials_path))
+    options = {"max_evals": max_evals, "trials": trials, "rseed": experiment.seed}
+    with temporary_directory(), patched:
         Path("experiment.p").write_bytes(pickle.dumps(experiment))
-        optim.minimize(
-            model=model,
-            data=data,
-            algo=tpe.suggest,
-            max_evals=max_evals,
-            trials=trials,
-            rseed=experiment.seed,
-            verbose=False,
-        )
+        optim.minimize(model=model, data=data, algo=tpe.suggest, verbose=False, **options)
     return [trial["result"]["trial"] for trial in trials.trials]
 
 
 def read_trials(path) -> Trials:
-    """Read the trials of a search that was stopped; none if there was none.
-
-    Raises
-    ------
-    DataError
-        If the file is damaged.
-    """
+    """Read the trials of a search that was stopped, if there was one."""
     try:
         return pickle.loads(path.read_bytes())
     except FileNotFoundError:

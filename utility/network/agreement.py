@@ -24,19 +24,9 @@ def check_definitions_agree(
 ) -> None:
     """Compare the probabilities of a trained model in Keras and in NumPy.
 
-    Parameters
-    ----------
-    model : keras.Model
-    weights : Weights
-        The hyperparameters, statistics and emotions of the model. Its members and
-        temperature are not used.
-    clips : sequence of np.ndarray, shape (frames, features)
-        A few real ones, with the columns that the network reads.
-
-    Raises
-    ------
-    WeightsError
-        If the probabilities differ, or an array is not used by both.
+    Only the hyperparameters, statistics and emotions of `weights` are used. The clips, each
+    (frames, features), have the columns that the network reads. Raises `WeightsError` if the
+    probabilities differ, or only one of the two definitions uses an array.
     """
     weights = dataclasses.replace(weights, members=[model_arrays(model)], temperature=1.0)
     in_keras = predict_with_keras(model, clips, weights.hyperparameters)

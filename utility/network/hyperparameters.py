@@ -8,6 +8,7 @@ from typing import NamedTuple
 from utility.errors import UsageError
 from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names
 
+# Seed s of a run gives its networks the seeds from MOST_MEMBERS * s on.
 MOST_MEMBERS = 100
 
 
@@ -25,9 +26,10 @@ class Range(NamedTuple):
     text: str
 
 
-def whole(least) -> Range:
-    """Whole numbers from the least one up."""
-    return Range(lambda v: type(v) is int and v >= least, f"a whole number from {least} up")
+def whole(least, most=float("inf")) -> Range:
+    """Whole numbers from the least one up, or to the greatest one."""
+    text = f"a whole number from {least} " + (f"to {most}" if most < float("inf") else "up")
+    return Range(lambda v: type(v) is int and least <= v <= most, text)
 
 
 def real(test, text) -> Range:
@@ -42,7 +44,7 @@ def one_of(*values) -> Range:
 
 
 def some_of(names) -> Range:
-    """A tuple of one or more of the given names."""
+    """One or more of the given names, as a tuple."""
     text = f"some of {', '.join(names)}, separated by commas"
     return Range(lambda v: are_names(v) and v and set(v) <= {*names}, text)
 
@@ -64,71 +66,64 @@ POSITIVE = real(lambda v: v > 0, "a number above 0")
 NOT_NEGATIVE = real(lambda v: v >= 0, "a number from 0 up")
 # Which names there are is checked where copies are made: prediction does not need them.
 ANY_NAMES = Range(are_names, "names from utility/corpora/augmentation.py, separated by commas")
-# Seed s of a run gives its networks the seeds from MOST_MEMBERS * s on.
-MEMBERS = Range(
-    lambda v: type(v) is int and 1 <= v <= MOST_MEMBERS, f"a whole number from 1 to {MOST_MEMBERS}"
-)
 
 
-def setting(default, allowed):
-    """Declare a hyperparameter by its default and its range."""
-    return field(default=default, metadata={"allowed": allowed})
+def setting(default, allowed, *, in_2018):
+    """Declare a hyperparameter: its default, its range, and its value in the 2018 project."""
+    return field(default=default, metadata={"allowed": allowed, "in_2018": in_2018})
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
     """How a network is built and trained; stored with its weights.
 
-    Raises
-    ------
-    ValueError
-        If a value is out of its range.
+    Raises `ValueError` if a value is out of its range.
     """
 
     # The architecture, see utility/network/model.py.
-    network: str = setting("attention", one_of("attention", "seed2018"))
+    network: str = setting("attention", one_of("attention", "seed2018"), in_2018="seed2018")
     # The feature sets that the network reads: the 36 of 2018, and 30 further ones.
-    features: tuple = setting(("original", "further"), some_of(FEATURE_SETS))
+    features: tuple = setting(("original", "further"), some_of(FEATURE_SETS), in_2018=("original",))
     # Networks in the ensemble: trained with different seeds, their probabilities averaged.
-    members: int = setting(3, MEMBERS)
+    members: int = setting(3, whole(1, MOST_MEMBERS), in_2018=1)
     # Augmented copies of each utterance that an epoch adds, redrawn every epoch.
-    augmented_copies: int = setting(4, whole(0))
+    augmented_copies: int = setting(4, whole(0), in_2018=0)
     # The kinds of data augmentation that these copies are drawn from.
-    augmentations: tuple = setting(("speed", "channel", "hall"), ANY_NAMES)
+    augmentations: tuple = setting(("speed", "channel", "hall"), ANY_NAMES, in_2018=())
     # Fraction of the training items that are adapted to their speaker, see voice.py.
-    adapted_share: float = setting(0.5, SHARE)
+    adapted_share: float = setting(0.5, SHARE, in_2018=0.0)
     # Whether classes count as equally frequent, whatever their shares in the training part.
-    balanced: bool = setting(True, one_of(True, False))
+    balanced: bool = setting(True, one_of(True, False), in_2018=False)
     # Whether a temperature is fitted to training speakers that were left out in turn.
-    temperature_scaling: bool = setting(True, one_of(True, False))
+    temperature_scaling: bool = setting(True, one_of(True, False), in_2018=False)
     # Frames that make one step of the Bi-LSTM.
-    frames_per_step: int = setting(10, whole(1))
+    frames_per_step: int = setting(10, whole(1), in_2018=1)
     # Width of the dense layer, of the LSTM in each direction, and number of attention heads.
-    dense_units: int = setting(128, whole(1))
-    lstm_units: int = setting(64, whole(1))
-    attention_heads: int = setting(4, whole(1))
+    dense_units: int = setting(128, whole(1), in_2018=512)
+    lstm_units: int = setting(64, whole(1), in_2018=128)
+    attention_heads: int = setting(4, whole(1), in_2018=1)
     # Fraction of the inputs, and of the outputs of each layer, that training drops.
-    input_dropout: float = setting(0.05, PART)
-    dropout: float = setting(0.25, PART)
+    input_dropout: float = setting(0.05, PART, in_2018=0.0)
+    dropout: float = setting(0.25, PART, in_2018=0.5)
     # Of AdamW.
-    learning_rate: float = setting(0.002, POSITIVE)
-    weight_decay: float = setting(0.0016, NOT_NEGATIVE)
+    learning_rate: float = setting(0.002, POSITIVE, in_2018=0.001)
+    weight_decay: float = setting(0.0016, NOT_NEGATIVE, in_2018=0.0)
     # Of the cross-entropy.
-    label_smoothing: float = setting(0.1, PART)
+    label_smoothing: float = setting(0.1, PART, in_2018=0.0)
     # "cosine": warm up over the first fifth of the updates, then decay to 0 over all epochs.
-    schedule: str = setting("cosine", one_of("cosine", "constant"))
+    schedule: str = setting("cosine", one_of("cosine", "constant"), in_2018="constant")
     # Gradients are clipped to this norm; null clips none.
-    gradient_norm: float | None = setting(1.0, optional(POSITIVE))
+    gradient_norm: float | None = setting(1.0, optional(POSITIVE), in_2018=None)
     # Clips in a batch.
-    batch_size: int = setting(32, whole(1))
+    batch_size: int = setting(32, whole(1), in_2018=128)
     # Epochs of a training; the most where it stops early.
-    epochs: int = setting(20, whole(1))
+    epochs: int = setting(20, whole(1), in_2018=60)
     # Early stopping: epochs without a lower validation loss, after which the best number of
     # epochs is taken. null trains for all, as suits a learning rate that decays to 0.
-    patience: int | None = setting(None, optional(whole(1)))
+    patience: int | None = setting(None, optional(whole(1)), in_2018=15)
     # Length to which every clip is padded or, keeping its end, cut. null pads a batch to its
     # longest clip. A fixed length needs one frame per step.
-    padded_frames: int | None = setting(None, optional(whole(1)))
+    padded_frames: int | None = setting(None, optional(whole(1)), in_2018=1024)
 
     def __post_init__(self):
         for item in fields(self):
@@ -146,35 +141,8 @@ class Hyperparameters:
         return columns_of(feature_names(self.features))
 
 
-PRESETS = {
-    "default": Hyperparameters(),
-    # The network of the 2018 project and its training.
-    "seed2018": Hyperparameters(
-        network="seed2018",
-        features=("original",),
-        members=1,
-        augmented_copies=0,
-        augmentations=(),
-        adapted_share=0.0,
-        balanced=False,
-        temperature_scaling=False,
-        frames_per_step=1,
-        dense_units=512,
-        lstm_units=128,
-        attention_heads=1,
-        input_dropout=0.0,
-        dropout=0.5,
-        learning_rate=0.001,
-        weight_decay=0.0,
-        label_smoothing=0.0,
-        schedule="constant",
-        gradient_norm=None,
-        batch_size=128,
-        epochs=60,
-        patience=15,
-        padded_frames=1024,
-    ),
-}
+IN_2018 = {item.name: item.metadata["in_2018"] for item in fields(Hyperparameters)}
+PRESETS = {"default": Hyperparameters(), "seed2018": Hyperparameters(**IN_2018)}
 
 # Up to 1.0.0, hyperparameters had these names, and features and augmentations were counted.
 OLD_NAMES = {
@@ -184,32 +152,16 @@ OLD_NAMES = {
     "scaled": "temperature_scaling",
 }
 OLD_COUNTS = {
-    "features": {36: ("original",), 66: ("original", "further")},
-    "augmentations": {
-        0: (),
-        4: ("speed",),
-        12: ("speed", "channel"),
-        20: ("speed", "channel", "hall"),
-    },
+    "features": {36: "original", 66: "original,further"},
+    "augmentations": {0: "", 4: "speed", 12: "speed,channel", 20: "speed,channel,hall"},
 }
 
 
 def read_hyperparameters(values, base=PRESETS["default"]) -> Hyperparameters:
     """Return hyperparameters from a dictionary, as JSON gives it, in today's or the old form.
 
-    Parameters
-    ----------
-    values : dict
-        By name. Lists and texts separated by commas stand for tuples of names.
-    base : Hyperparameters
-        Where values that are not given come from.
-
-    Raises
-    ------
-    KeyError
-        If there is no hyperparameter of a name, which is the error's argument.
-    ValueError
-        If a value is out of its range.
+    Names may be a list or a text with commas; `base` has the values that are not given. Raises
+    `KeyError` with the name of an unknown hyperparameter, `ValueError` if a value is out of range.
     """
     known = {item.name for item in fields(Hyperparameters)}
     changes = {}
@@ -219,27 +171,17 @@ def read_hyperparameters(values, base=PRESETS["default"]) -> Hyperparameters:
             raise KeyError(name)
         if type(value) is int:
             value = OLD_COUNTS.get(name, {}).get(value, value)
-        if name in OLD_COUNTS:
-            if isinstance(value, str):
-                value = [part.strip() for part in value.split(",") if part.strip()]
-            value = tuple(value) if isinstance(value, list) else value
-        changes[name] = value
+        if name in OLD_COUNTS and isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        changes[name] = tuple(value) if isinstance(value, list) else value
     return replace(base, **changes)
 
 
 def override(hyperparameters, settings) -> Hyperparameters:
     """Return hyperparameters with some of them set by a command line.
 
-    Parameters
-    ----------
-    hyperparameters : Hyperparameters
-    settings : sequence of str
-        NAME=VALUE, the value as in JSON; anything that is not JSON is text.
-
-    Raises
-    ------
-    UsageError
-        If there is no such hyperparameter, or it cannot have that value.
+    A setting is NAME=VALUE, the value as in JSON; anything that is not JSON is text. Raises
+    `UsageError` if there is no such hyperparameter, or it cannot have that value.
     """
     values = {}
     for text in settings:
@@ -259,7 +201,4 @@ def override(hyperparameters, settings) -> Hyperparameters:
 
 def write_names(values: dict) -> dict:
     """Return hyperparameters with tuples of names as text, for tables and reports."""
-    return {
-        name: show(value) if isinstance(value, tuple | list) else value
-        for name, value in values.items()
-    }
+    return {name: show(v) if isinstance(v, tuple | list) else v for name, v in values.items()}

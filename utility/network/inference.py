@@ -1,9 +1,9 @@
 """The forward pass of the two networks in NumPy, so that prediction starts at once.
 
-Importing TensorFlow takes seconds, a clip through the network milliseconds. The
-functions here compute, for clips without padding, the same as those of the same name in
-`utility.network.model`. A changed layer has to be changed in both files, see
-`utility.network.agreement`.
+Importing TensorFlow takes seconds, a clip through the network milliseconds. Functions
+compute the same as those of the same name in `utility.network.model`, which describes them,
+but for clips without padding. Change both files together; `utility.network.agreement`
+compares them.
 """
 
 import dataclasses
@@ -23,15 +23,15 @@ REMEDY = "train again, or make inference.py compute the same as model.py in util
 class MemberArrays(dict):
     """The arrays of a member by their paths; `unread` are those that nothing has read yet."""
 
-    def __init__(self, arrays: dict[str, np.ndarray]):
+    def __init__(self, arrays):
         super().__init__(arrays)
         self.unread = set(arrays)
 
-    def __getitem__(self, path: str) -> np.ndarray:
+    def __getitem__(self, path):
         self.unread.discard(path)
         return super().__getitem__(path)
 
-    def __missing__(self, path: str):
+    def __missing__(self, path):
         raise ValueError(f"they lack {path}")
 
 
@@ -82,40 +82,34 @@ def predict_frames(
     return probabilities, attention
 
 
-def predict_batch(weights: Weights, clips: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+def predict_batch(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
     """Predict clips that go through each layer together; see `predict_frames`."""
-    hyperparameters, feature_count = weights.hyperparameters, len(weights.statistics.mean)
-    make_steps, *network = NETWORKS[hyperparameters.network]
+    make_steps, *layers = NETWORKS[weights.hyperparameters.network]
     with np.errstate(all="ignore"):
-        steps = [make_steps(frames[:, :feature_count], weights) for frames in clips]
-        outputs = [predict_member(arrays, network, steps) for arrays in weights.members]
+        steps = [make_steps(x[:, : len(weights.statistics.mean)], weights) for x in clips]
+        outputs = [predict_member(arrays, steps, *layers) for arrays in weights.members]
         members, attentions = zip(*outputs, strict=True)
         probabilities = apply_temperature(np.mean(members, axis=0), weights.temperature)
-    attention = [np.mean(shares, axis=0) for shares in zip(*attentions, strict=True)]
     return probabilities, [
-        spread_over_frames(shares, len(frames), hyperparameters)
-        for shares, frames in zip(attention, clips, strict=True)
+        spread_over_frames(np.mean(shares, axis=0), len(frames), weights.hyperparameters)
+        for frames, *shares in zip(clips, *attentions, strict=True)
     ]
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Sharpen (below 1) or soften (above 1) probabilities without changing their order.
+    """Sharpen (below 1) or soften (above 1) probabilities, (clips, emotions), keeping their order.
 
     After C. Guo et al., "On calibration of modern neural networks", ICML 2017.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray, shape (clips, emotions)
-    temperature : float
     """
     powers = probabilities ** (1 / temperature)
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def predict_member(arrays: MemberArrays, network: list, clips: list) -> tuple[np.ndarray, tuple]:
-    """Return the probabilities of one member for clips of steps, and its attention."""
-    make_inputs, pool = network
-    outputs = bidirectional_lstm([make_inputs(steps, arrays) for steps in clips], arrays)
+def predict_member(arrays, clips, dense_names, pool) -> tuple[np.ndarray, tuple]:
+    """Return the probabilities of one member for clips of steps, and its attention to them."""
+    for name in dense_names:
+        clips = [np.maximum(dense(x, arrays, name), 0) for x in clips]
+    outputs = bidirectional_lstm(clips, arrays)
     pooled, attention = zip(*(pool(x, arrays) for x in outputs), strict=True)
     return softmax(dense(np.array(pooled), arrays, "emotion"), axis=1), attention
 
@@ -131,7 +125,7 @@ def spread_over_frames(shares, frame_count, hyperparameters) -> np.ndarray:
 
 
 def attention_steps(frames, weights):
-    """Compute the steps of a clip from its frames."""
+    """Standardise the frames of a clip, add their slopes, and summarise them in steps."""
     size = weights.hyperparameters.frames_per_step
     standard = (frames - weights.statistics.mean) / weights.statistics.deviation
     standard = standard.astype(np.float32).clip(-LARGEST_DEVIATION, LARGEST_DEVIATION)
@@ -141,19 +135,15 @@ def attention_steps(frames, weights):
     # Sums over `size` frames each; only the last block can be shorter.
     starts = np.array(range(0, len(frames), size))
     sizes = np.diff(starts, append=len(frames))
-    mean = np.add.reduceat(joined, starts) / sizes[:, np.newaxis].astype(np.float32)
+    counts = sizes[:, np.newaxis].astype(np.float32)
+    mean = np.add.reduceat(joined, starts) / counts
     squares = np.square(joined - np.repeat(mean, sizes, axis=0))
-    variance = np.add.reduceat(squares, starts) / sizes[:, np.newaxis].astype(np.float32)
+    variance = np.add.reduceat(squares, starts) / counts
     return np.concatenate([mean, np.sqrt(variance + VARIANCE_FLOOR)], axis=1)
 
 
-def attention_inputs(steps, arrays):
-    """Compute the layers of `attention_network` before the LSTM, for the steps of a clip."""
-    return relu(dense(steps, arrays, "dense"))
-
-
 def attention_pool(x, arrays):
-    """Compute the layers of `attention_network` after the LSTM, and the attention to steps."""
+    """Compute the layers after the LSTM, and the attention to each step."""
     weights = softmax(x @ arrays["attention/kernel"], axis=0)
     mean = weights.T @ x
     squares = np.square(x[:, np.newaxis] - mean)
@@ -169,33 +159,24 @@ def seed2018_steps(frames, weights):
     return (kept - kept.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-7)
 
 
-def seed2018_inputs(steps, arrays):
-    """Compute the layers of `seed2018_network` before the LSTM, for the steps of a clip."""
-    return relu(dense(relu(dense(steps, arrays, "dense_1")), arrays, "dense_2"))
-
-
 def seed2018_pool(x, arrays):
-    """Compute the layers of `seed2018_network` after the LSTM, and the attention to steps."""
+    """Compute the layers after the LSTM, and the attention to each step."""
     width = x.shape[1]
     u = softmax(dense(np.full(width, 1 / width, np.float32), arrays, "attention"), axis=0)
     weights = softmax(x @ u, axis=0)
     return weights @ x, weights
 
 
+# How frames become steps, the dense layers before the LSTM, and the layers after it.
 NETWORKS = {
-    "attention": (attention_steps, attention_inputs, attention_pool),
-    "seed2018": (seed2018_steps, seed2018_inputs, seed2018_pool),
+    "attention": (attention_steps, ("dense",), attention_pool),
+    "seed2018": (seed2018_steps, ("dense_1", "dense_2"), seed2018_pool),
 }
 
 
 def dense(x, arrays, name):
     """Multiply by the kernel of a layer and add its bias."""
     return x @ arrays[f"{name}/kernel"] + arrays[f"{name}/bias"]
-
-
-def relu(x):
-    """max(x, 0)."""
-    return np.maximum(x, 0)
 
 
 def softmax(scores, axis):
@@ -209,7 +190,7 @@ def sigmoid(x):
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def bidirectional_lstm(clips: list[np.ndarray], arrays: MemberArrays) -> list[np.ndarray]:
+def bidirectional_lstm(clips, arrays) -> list[np.ndarray]:
     """Run an LSTM over each clip in both directions: (steps, inputs) to (steps, 2 units).
 
     Both directions of all clips take each step together, so that the loop has as many
@@ -226,9 +207,8 @@ def bidirectional_lstm(clips: list[np.ndarray], arrays: MemberArrays) -> list[np
     # all steps at once: shape (steps, directions, clips, 4 units), backward clips reversed.
     inputs = np.zeros((lengths[0], 2, len(clips), 4 * units), np.float32)
     for place, number in enumerate(order):
-        clip = clips[number]
-        inputs[: len(clip), 0, place] = dense(clip, arrays, cells[0])
-        inputs[: len(clip), 1, place] = dense(clip, arrays, cells[1])[::-1]
+        forward, backward = (dense(clips[number], arrays, name) for name in cells)
+        inputs[: lengths[place], :, place] = np.stack([forward, backward[::-1]], axis=1)
     hidden = cell = np.zeros((2, len(clips), units), np.float32)
     outputs = np.empty((lengths[0], 2, len(clips), units), np.float32)
     for step, from_input in enumerate(inputs):
@@ -243,6 +223,6 @@ def bidirectional_lstm(clips: list[np.ndarray], arrays: MemberArrays) -> list[np
     # Back to the order of the clips, and the backward outputs to the order of time.
     joined = [None] * len(clips)
     for place, number in enumerate(order):
-        forward, backward = outputs[: lengths[place], 0, place], outputs[: lengths[place], 1, place]
+        forward, backward = outputs[: lengths[place], :, place].swapaxes(0, 1)
         joined[number] = np.concatenate([forward, backward[::-1]], axis=1)
     return joined

@@ -4,9 +4,8 @@ Clips are padded with rows of zeros to a common length. No frame of a signal is 
 zeros (even silence has an MFCC 1 of -50), so the mask is computed from the input.
 Padding gets no attention and changes no result.
 
-`utility.network.inference` computes the same in NumPy, for prediction. Whoever changes a
-network here changes the functions of the same name there; `utility.network.agreement`
-compares the two.
+`utility.network.inference` computes the same in NumPy, for prediction. Change both
+files together; `utility.network.agreement` compares them.
 """
 
 import keras
@@ -24,9 +23,7 @@ from utility.network.weights import Weights
 def build_model(
     hyperparameters: Hyperparameters, feature_count: int, class_count: int
 ) -> keras.Model:
-    """Build an untrained network.
-
-    Its `network` chooses between `attention_network` and `seed2018_network`.
+    """Build an untrained network, `attention_network` or `seed2018_network`.
 
     Returns
     -------
@@ -37,16 +34,16 @@ def build_model(
     make_steps, make_network = NETWORKS[hyperparameters.network]
     frames = keras.Input((None, feature_count), name="frames")
     steps = make_steps(frames, mask_padding(frames), hyperparameters)
+    steps = layers.Identity(name="steps")(steps)
     pooled = make_network(steps, mask_padding(steps), hyperparameters)
     probabilities = layers.Dense(class_count, "softmax", name="emotion")(pooled)
     return keras.Model(frames, probabilities, name=hyperparameters.network)
 
 
 def cut_at_steps(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Cut a model in two: frames to steps, and steps to probabilities.
+    """Cut a model in two that share its layers: frames to steps, and steps to probabilities.
 
-    The first part learns nothing, so training runs it only once. Both parts share the
-    layers of the model.
+    The first part learns nothing, so training runs it only once.
     """
     steps = model.get_layer("steps").output
     return keras.Model(model.input, steps), keras.Model(steps, model.output)
@@ -72,19 +69,12 @@ def model_arrays(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def load_members(weights: Weights) -> list[keras.Model]:
-    """Build the Keras models of some weights, to train them further.
-
-    Raises
-    ------
-    WeightsError
-        If the arrays are not those of the network.
-    """
+    """Build the Keras models of some weights; raise `WeightsError` if arrays do not fit them."""
+    feature_count, class_count = len(weights.statistics.mean), len(weights.emotions)
     models = []
     try:
         for arrays in weights.members:
-            model = build_model(
-                weights.hyperparameters, len(weights.statistics.mean), len(weights.emotions)
-            )
+            model = build_model(weights.hyperparameters, feature_count, class_count)
             paths = {weight.path for weight in model.trainable_weights}
             if missing := sorted(paths - arrays.keys()):
                 raise ValueError(f"they lack {', '.join(missing)}")
@@ -102,38 +92,45 @@ def load_members(weights: Weights) -> list[keras.Model]:
 def attention_steps(frames, mask, hyperparameters):
     """Standardise frames, add their slopes, and summarise them in steps.
 
-    Features are standardised twice, by the statistics of the training frames and by
-    those of the clip itself. A step is the mean and deviation of `frames_per_step`
-    frames.
+    Features are standardised twice, by the statistics of the training frames and by those of
+    the clip itself. A step is the mean and deviation of `frames_per_step` frames.
     """
     # `set_statistics` sets the mean and deviation.
     standard = layers.Normalization(name="standardise")(frames)
     standard = ops.clip(standard, -LARGEST_DEVIATION, LARGEST_DEVIATION)
-    own = ClipStandardise(name="clip_standardise")(standard, frame_mask=mask)
-    slopes = Slope(name="slope")(standard)
-    x = layers.Concatenate(name="inputs")([standard, own, slopes])
-    return FrameSteps(hyperparameters.frames_per_step, name="steps")(x, frame_mask=mask)
+    mean, deviation = masked_statistics(standard, mask[..., None])
+    own = (standard - mean[:, None]) / deviation[:, None]
+    slopes = standard[:, 1:] - standard[:, :-1]
+    slopes = ops.concatenate([ops.zeros_like(standard[:, :1]), slopes], axis=1)
+    joined = ops.concatenate([standard, own, slopes], axis=-1)
+    return FrameSteps(hyperparameters.frames_per_step)(joined, frame_mask=mask)
 
 
 def attention_network(steps, mask, hyperparameters):
     """Read the steps with a Bi-LSTM and pool its outputs with several attention heads.
 
     After Mirsamadi et al. (ICASSP 2017), with more than one head, and with the
-    attention-weighted deviation in addition to the mean, as in Okabe et al.
-    (Interspeech 2018).
+    attention-weighted deviation in addition to the mean, as in Okabe et al. (Interspeech 2018).
     """
     x = layers.Dropout(hyperparameters.input_dropout, name="input_dropout")(steps)
     x = layers.Dense(hyperparameters.dense_units, "relu", name="dense")(x)
     x = layers.Dropout(hyperparameters.dropout, name="dense_dropout")(x)
     x = bidirectional_lstm(x, mask, hyperparameters)
     scores = layers.Dense(hyperparameters.attention_heads, use_bias=False, name="attention")(x)
-    pooled = AttentionPool(deviation=True, name="pool")(x, scores=scores, step_mask=mask)
+    weights = attention_weights(scores, mask)
+    mean = ops.einsum("bth,btd->bhd", weights, x)
+    # E[x²] - E[x]² needs no array of shape (clips, steps, heads, d).
+    variance = ops.einsum("bth,btd->bhd", weights, ops.square(x)) - ops.square(mean)
+    pooled = ops.concatenate([mean, ops.sqrt(ops.relu(variance) + VARIANCE_FLOOR)], axis=-1)
+    pooled = layers.Flatten(name="pool")(pooled)
     return layers.Dropout(hyperparameters.dropout, name="pool_dropout")(pooled)
 
 
 def seed2018_steps(frames, mask, hyperparameters):
     """Standardise each frame across its features; every frame is a step."""
-    return FrameStandardise(name="steps")(frames)
+    mean = ops.mean(frames, axis=-1, keepdims=True)
+    deviation = ops.std(frames, axis=-1, keepdims=True)
+    return (frames - mean) / ops.maximum(deviation, keras.config.epsilon())
 
 
 def seed2018_network(steps, mask, hyperparameters):
@@ -151,7 +148,7 @@ def seed2018_network(steps, mask, hyperparameters):
     constant = ops.full_like(x[:, 0], 1 / width)
     u = layers.Dense(width, "softmax", name="attention")(constant)
     scores = ops.expand_dims(ops.einsum("btd,bd->bt", x, u), -1)
-    return AttentionPool(deviation=False, name="pool")(x, scores=scores, step_mask=mask)
+    return ops.einsum("bth,btd->bd", attention_weights(scores, mask), x)
 
 
 NETWORKS = {
@@ -183,7 +180,6 @@ class BlockLSTM(layers.LSTM):
             # Only the steps of each clip, so that its padding stays behind it.
             sequences = tf.reverse_sequence(sequences, count, seq_axis=1)
         hidden, cell = initial_state
-        no_peephole = tf.zeros(self.units)
         # Not BlockLSTMV2: it takes the gates in Keras's order, but as of TensorFlow 2.21 its
         # gradient assumes another order.
         outputs = tf.raw_ops.BlockLSTM(
@@ -193,16 +189,13 @@ class BlockLSTM(layers.LSTM):
             h_prev=hidden,
             w=reorder_gates(tf.concat([self.cell.kernel, self.cell.recurrent_kernel], axis=0)),
             b=reorder_gates(self.cell.bias),
-            wci=no_peephole,
-            wcf=no_peephole,
-            wco=no_peephole,
+            **dict.fromkeys(("wci", "wcf", "wco"), tf.zeros(self.units)),  # no peepholes
             forget_bias=0.0,
             cell_clip=-1.0,
         )
         # The kernel has the steps first, Keras the clips.
         hidden, cell = (tf.transpose(values, (1, 0, 2)) for values in (outputs.h, outputs.cs))
-        last = count - 1
-        states = [tf.gather(values, last, axis=1, batch_dims=1) for values in (hidden, cell)]
+        states = [tf.gather(values, count - 1, axis=1, batch_dims=1) for values in (hidden, cell)]
         if self.go_backwards:
             # Keras expects outputs in the order of reading: padding first, then the clip reversed.
             hidden = tf.reverse(tf.reverse_sequence(hidden, count, seq_axis=1), [1])
@@ -213,35 +206,6 @@ def reorder_gates(gates):
     """Reorder gates, (..., 4 units), from Keras's order to input, cell, forget, output."""
     update, forget, cell, output = tf.split(gates, 4, axis=-1)
     return tf.concat([update, cell, forget, output], axis=-1)
-
-
-class ClipStandardise(layers.Layer):
-    """Standardise every feature by its mean and deviation over the clip."""
-
-    def call(self, frames, frame_mask):
-        """Map (clips, frames, features) to the same shape."""
-        mean, deviation = masked_statistics(frames, frame_mask[..., None])
-        return (frames - mean[:, None]) / deviation[:, None]
-
-
-class FrameStandardise(layers.Layer):
-    """Standardise every frame by the mean and deviation of its own features."""
-
-    def call(self, frames):
-        """Map (clips, frames, features) to the same shape."""
-        mean = ops.mean(frames, axis=-1, keepdims=True)
-        deviation = ops.std(frames, axis=-1, keepdims=True)
-        return (frames - mean) / ops.maximum(deviation, keras.config.epsilon())
-
-
-class Slope(layers.Layer):
-    """The difference of every frame from the frame before; 0 for the first."""
-
-    def call(self, frames):
-        """Map (clips, frames, features) to the same shape."""
-        return ops.concatenate(
-            [ops.zeros_like(frames[:, :1]), frames[:, 1:] - frames[:, :-1]], axis=1
-        )
 
 
 class FrameSteps(layers.Layer):
@@ -275,65 +239,15 @@ class FrameSteps(layers.Layer):
         return keras.KerasTensor((clips, steps, 2 * features), dtype=frames.dtype)
 
 
-class AttentionPool(layers.Layer):
-    """Average steps over time with softmax attention, one head per score.
-
-    Parameters
-    ----------
-    deviation : bool
-        Whether to append the attention-weighted deviation to the mean.
-    """
-
-    def __init__(self, deviation, **options):
-        super().__init__(**options)
-        self.deviation = deviation
-        # Keras passes a mask on with the LSTM's output. It equals the one given to `call`.
-        self.supports_masking = True
-
-    def compute_mask(self, *arguments, **options):
-        """Return None: pooling removes the time axis."""
-
-    def call(self, steps, scores, step_mask):
-        """Map (clips, steps, d) and (clips, steps, heads) to (clips, heads d), or twice as wide."""
-        weights = attention_weights(scores, step_mask)
-        mean = ops.einsum("bth,btd->bhd", weights, steps)
-        pooled = [mean]
-        if self.deviation:
-            # E[x²] - E[x]² needs no array of shape (clips, steps, heads, d).
-            variance = ops.einsum("bth,btd->bhd", weights, ops.square(steps)) - ops.square(mean)
-            pooled.append(ops.sqrt(ops.relu(variance) + VARIANCE_FLOOR))
-        pooled = ops.concatenate(pooled, axis=-1)
-        return ops.reshape(pooled, (-1, pooled.shape[1] * pooled.shape[2]))
-
-
 def attention_weights(scores, step_mask):
-    """Softmax over the unpadded steps; padding gets exactly 0.
-
-    Parameters
-    ----------
-    scores : tensor, shape (clips, steps, heads)
-    step_mask : tensor of bool, shape (clips, steps)
-
-    Returns
-    -------
-    tensor, shape (clips, steps, heads)
-    """
-    scores = ops.where(step_mask[..., None], scores, -1e9)
-    return ops.softmax(scores, axis=1)
+    """Softmax over the steps, (clips, steps, heads); padding gets exactly 0."""
+    return ops.softmax(ops.where(step_mask[..., None], scores, -1e9), axis=1)
 
 
 def masked_statistics(values, mask):
-    """Mean and deviation of the unmasked values along the second-to-last axis.
+    """Mean and deviation over the unmasked of n rows: (..., n, features) to twice (..., features).
 
-    Parameters
-    ----------
-    values : tensor, shape (..., n, features)
-    mask : tensor of bool, shape (..., n, 1)
-
-    Returns
-    -------
-    mean, deviation : tensor, shape (..., features)
-        The deviation is that of the population, with `VARIANCE_FLOOR` added to the variance.
+    The mask is (..., n, 1). `VARIANCE_FLOOR` is added to the variance, that of the population.
     """
     mask = ops.cast(mask, values.dtype)
     count = ops.maximum(ops.sum(mask, axis=-2), 1)

@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from utility.network.hyperparameters import Hyperparameters
 from utility.network.model import build_model, cut_at_steps, set_statistics
+from utility.network.training_set import TrainingSet
 from utility.network.voice import adapt
 
 WARM_UP_SHARE = 0.2
@@ -21,25 +23,10 @@ class Item(NamedTuple):
     adapted: bool
 
 
-def make_deterministic(seed) -> None:
-    """Seed Python, NumPy and TensorFlow, and have TensorFlow repeat itself exactly."""
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-
-
 def pad(tables, length=None) -> np.ndarray:
-    """Stack clips, each followed by rows of zeros.
+    """Pad clips of frames or steps with zeros to a common length: (clips, length, values), float32.
 
-    Parameters
-    ----------
-    tables : sequence of np.ndarray, shape (rows, values)
-        Frames or steps of each clip.
-    length : int, optional
-        Rows of the result; a longer clip keeps its last ones. Default: the longest clip.
-
-    Returns
-    -------
-    np.ndarray, shape (clips, length, values), float32
+    A longer clip keeps its last rows. The default length is that of the longest clip.
     """
     length = length or max(map(len, tables))
     padded = np.zeros((len(tables), length, tables[0].shape[1]), np.float32)
@@ -49,41 +36,19 @@ def pad(tables, length=None) -> np.ndarray:
 
 
 def make_batches(lengths, batch_size, random) -> list[np.ndarray]:
-    """Divide clips into batches of similar length, in random order.
-
-    Parameters
-    ----------
-    lengths : np.ndarray, shape (clips,)
-        Of each clip. Where all are equal, batches are drawn at random.
-    batch_size : int
-    random : np.random.Generator
-
-    Returns
-    -------
-    list of np.ndarray
-        Clip numbers; each is in exactly one batch.
-    """
+    """Divide clips into batches of similar length, in random order: arrays of clip numbers."""
     # Jitter the lengths, so that an epoch does not have the same batches as the one before.
     order = np.argsort(lengths * random.uniform(0.85, 1.15, len(lengths)))
-    division = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    random.shuffle(division)
-    return division
+    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    random.shuffle(batches)
+    return batches
 
 
 def run_model(model, tables, hyperparameters):
-    """Run a model over clips, those of similar length together.
+    """Run a network, or the part of one that makes steps, over the frames of clips.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Reads frames: a network, or the part of one that makes steps.
-    tables : sequence of np.ndarray, shape (frames, features)
-    hyperparameters : Hyperparameters
-
-    Yields
-    ------
-    int, np.ndarray
-        The number of a clip and the model's output for it, padding included, in any order.
+    Clips of similar length go together. Yields, in any order, the number of a clip and the
+    model's output for it, padding included.
     """
     order = np.argsort([len(table) for table in tables], kind="stable")
     for start in range(0, len(order), hyperparameters.batch_size):
@@ -93,35 +58,16 @@ def run_model(model, tables, hyperparameters):
 
 
 def predict_with_keras(model, tables, hyperparameters) -> np.ndarray:
-    """Return the probabilities of the emotions for each clip, shape (clips, emotions).
-
-    Parameters
-    ----------
-    model : keras.Model
-    tables : sequence of np.ndarray, shape (frames, features)
-        The features that the network reads.
-    hyperparameters : Hyperparameters
-    """
+    """Return the probabilities, (clips, emotions), for frames of the columns the network reads."""
     rows = dict(run_model(model, tables, hyperparameters))
     return np.array([rows[number] for number in range(len(tables))])
 
 
 def make_steps(model, training_set, columns, hyperparameters) -> dict:
-    """Compute the steps that the trained layers read, once for all epochs.
+    """Compute the steps of each `Item`, once for all epochs: (steps, values), float16.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Makes steps of frames, see `utility.network.model.cut_at_steps`.
-    training_set : TrainingSet
-    columns : list of int
-        The features that the network reads.
-    hyperparameters : Hyperparameters
-
-    Returns
-    -------
-    dict of Item to np.ndarray, shape (steps, values), float16
-        Adapted items are included if they can be drawn.
+    The model is the first part of `cut_at_steps`, and reads the given columns of the frames.
+    Adapted items are included if they can be drawn.
     """
     reference = training_set.measure_statistics()
     baselines = training_set.measure_baselines(reference)
@@ -153,18 +99,12 @@ def make_optimizer(hyperparameters, planned_updates) -> keras.optimizers.Optimiz
     """Return AdamW with its learning-rate schedule laid over the planned updates."""
     rate = hyperparameters.learning_rate
     if hyperparameters.schedule == "cosine":
-        warm_up_updates = round(WARM_UP_SHARE * planned_updates)
+        warm_up = round(WARM_UP_SHARE * planned_updates)
         rate = keras.optimizers.schedules.CosineDecay(
-            0.1 * rate,
-            planned_updates - warm_up_updates,
-            warmup_target=rate,
-            warmup_steps=warm_up_updates,
+            0.1 * rate, planned_updates - warm_up, warmup_target=rate, warmup_steps=warm_up
         )
-    return keras.optimizers.AdamW(
-        rate,
-        weight_decay=hyperparameters.weight_decay,
-        clipnorm=hyperparameters.gradient_norm,
-    )
+    decay, norm = hyperparameters.weight_decay, hyperparameters.gradient_norm
+    return keras.optimizers.AdamW(rate, weight_decay=decay, clipnorm=norm)
 
 
 def make_update(model, optimizer, label_smoothing, class_shares):
@@ -180,9 +120,7 @@ def make_update(model, optimizer, label_smoothing, class_shares):
 
     # The signature leaves the lengths open, so that TensorFlow traces the function once. XLA
     # would compile for longer than all epochs take.
-    @tf.function(
-        input_signature=[tf.TensorSpec(model.input.shape), tf.TensorSpec(model.output.shape)]
-    )
+    @tf.function(input_signature=[tf.TensorSpec(x.shape) for x in (model.input, model.output)])
     def update(clips, targets):
         with tf.GradientTape() as tape:
             probabilities = model(clips, training=True)
@@ -199,16 +137,6 @@ def draw_epoch(training_set, hyperparameters, random) -> list[Item]:
     """Draw the items of an epoch: each recording once, and some of its augmented copies.
 
     Without copies the recordings are repeated, so that an epoch has the same length.
-
-    Parameters
-    ----------
-    training_set : TrainingSet
-    hyperparameters : Hyperparameters
-    random : np.random.Generator
-
-    Returns
-    -------
-    list of Item
     """
     items, count = [], hyperparameters.augmented_copies
     for utterance in range(len(training_set)):
@@ -221,22 +149,14 @@ def draw_epoch(training_set, hyperparameters, random) -> list[Item]:
     return items
 
 
-def measure_class_shares(targets, balanced) -> np.ndarray:
-    """Return the factors of the classes in the loss, see `make_update`; shape (emotions,)."""
-    if not balanced:
-        return np.ones_like(targets[0])
-    # A class without training utterances still gets a share, since it has to be unlearned.
-    return np.maximum(targets.mean(axis=0), 0.5 / len(targets))
-
-
 def fit(
-    training_set,
-    hyperparameters,
+    training_set: TrainingSet,
+    hyperparameters: Hyperparameters,
     *,
-    seed,
-    epochs=None,
-    validation=None,
-    progress="training",
+    seed: int,
+    epochs: int | None = None,
+    validation: TrainingSet | None = None,
+    progress: str | None = "training",
 ) -> tuple[keras.Model, list[dict]]:
     """Train a network.
 
@@ -263,12 +183,12 @@ def fit(
         (cross-entropy, without label smoothing) and validation_accuracy.
     """
     keras.utils.clear_session()  # forget the graphs of earlier trainings
-    make_deterministic(seed)
+    keras.utils.set_random_seed(seed)  # of Python, NumPy and TensorFlow
+    tf.config.experimental.enable_op_determinism()
     random = np.random.default_rng(seed)
     columns = hyperparameters.columns
     model = build_model(hyperparameters, len(columns), len(training_set.emotions))
-    statistics = training_set.measure_statistics()
-    set_statistics(model, statistics.take(columns))
+    set_statistics(model, training_set.measure_statistics().take(columns))
     step_maker, network = cut_at_steps(model)
     steps = make_steps(step_maker, training_set, columns, hyperparameters)
 
@@ -276,7 +196,10 @@ def fit(
     batch_count = -(-count // hyperparameters.batch_size)
     optimizer = make_optimizer(hyperparameters, hyperparameters.epochs * batch_count)
     targets = np.eye(len(training_set.emotions), dtype=np.float32)[training_set.labels]
-    shares = measure_class_shares(targets, hyperparameters.balanced)
+    shares = np.ones_like(targets[0])
+    if hyperparameters.balanced:
+        # A class without training utterances still gets a share, since it has to be unlearned.
+        shares = np.maximum(targets.mean(axis=0), 0.5 / len(targets))
     update = make_update(network, optimizer, hyperparameters.label_smoothing, shares)
 
     history = []
@@ -292,9 +215,9 @@ def fit(
                 clips = [steps[items[number]] for number in numbers]
                 padded = pad(clips, hyperparameters.padded_frames)
                 loss, probabilities = update(padded, targets[utterances])
-                answers = np.argmax(probabilities, axis=1)
+                labels = np.argmax(probabilities, axis=1)
                 loss_sum += len(numbers) * float(loss)
-                right_count += np.sum(answers == training_set.labels[utterances])
+                right_count += np.sum(labels == training_set.labels[utterances])
             row = {"epoch": epoch, "loss": loss_sum / count, "accuracy": float(right_count / count)}
             if validation is not None:
                 row |= measure_validation(model, validation, columns, hyperparameters)
@@ -307,14 +230,12 @@ def fit(
 
 
 def measure_validation(model, validation, columns, hyperparameters) -> dict:
-    """Predict the recordings of a training set, and return its part of the history."""
+    """Predict the recordings of a training set, and return their measures for the history."""
     tables = [table.take(columns, axis=1) for table in validation.variants[0]]
     probabilities = predict_with_keras(model, tables, hyperparameters)
+    loss = cross_entropy(validation.labels, probabilities)
     accuracy = np.mean(probabilities.argmax(axis=1) == validation.labels)
-    return {
-        "validation_loss": cross_entropy(validation.labels, probabilities),
-        "validation_accuracy": float(accuracy),
-    }
+    return {"validation_loss": loss, "validation_accuracy": float(accuracy)}
 
 
 def best_epoch(history) -> int:

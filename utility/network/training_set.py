@@ -1,4 +1,4 @@
-"""Utterances to train a network on, in all their variants."""
+"""The utterances that a network is trained on."""
 
 from dataclasses import dataclass, replace
 
@@ -11,20 +11,13 @@ from utility.network.voice import Statistics, measure_baseline, measure_statisti
 class TrainingSet:
     """Utterances to train on, in all their variants.
 
-    Attributes
-    ----------
-    variants : list of list of np.ndarray, shape (frames, features)
-        For each variant, for each utterance. The first variant is the recordings
-        themselves, the others are augmented copies.
-    labels : np.ndarray of int, shape (utterances,)
-    speakers : np.ndarray of str, shape (utterances,)
-    emotions : tuple of str
-        The classes that the labels number.
+    `variants` holds, for each variant and each utterance, its frames: (frames, features). The
+    first variant is the recordings themselves, the others are augmented copies.
     """
 
     variants: list
-    labels: np.ndarray
-    speakers: np.ndarray
+    labels: np.ndarray  # of int, shape (utterances,): numbers of `emotions`
+    speakers: np.ndarray  # of str, shape (utterances,)
     emotions: tuple
 
     def __len__(self) -> int:

@@ -31,36 +31,17 @@ class Statistics(NamedTuple):
 
 
 def measure_statistics(tables) -> Statistics:
-    """Measure all frames of some clips.
-
-    Parameters
-    ----------
-    tables : sequence of np.ndarray, shape (frames, features)
-    """
+    """Measure all frames of some clips, each (frames, features)."""
     frames = np.concatenate(tables).astype(np.float64)
     return Statistics(frames.mean(axis=0), np.maximum(frames.std(axis=0), 1e-7))
 
 
 def measure_baseline(tables, reference: Statistics) -> Statistics:
-    """Measure the mean and deviation of a voice.
+    """Measure the baseline of a voice in some clips of it, each (frames, features).
 
-    Parameters
-    ----------
-    tables : iterable of np.ndarray, shape (frames, features)
-        Of clips of that voice; ten in different moods serve better than one.
-    reference : Statistics
-        Of the frames that the network was trained on.
-
-    Returns
-    -------
-    Statistics
-        With n frames, a weighted mean of theirs (weight n) and of `reference` (weight
-        `PRIOR_FRAMES`).
-
-    Raises
-    ------
-    DataError
-        If there are no clips.
+    Clips in different moods serve better than one. With n frames, the baseline is a weighted
+    mean of their statistics (weight n) and those of the training frames, `reference` (weight
+    `PRIOR_FRAMES`). Raises `DataError` if there are no clips.
     """
     count, total, squares = 0, 0.0, 0.0
     for table in tables:
@@ -75,22 +56,14 @@ def measure_baseline(tables, reference: Statistics) -> Statistics:
     weight = count / (count + PRIOR_FRAMES)
     variance = weight * (squares / count - np.square(mean)) + (1 - weight)
     deviation = np.sqrt(np.maximum(variance, SMALLEST_DEVIATION_RATIO**2))
-    return Statistics(
-        reference.mean + weight * mean * reference.deviation, deviation * reference.deviation
-    )
+    mean = reference.mean + weight * mean * reference.deviation
+    return Statistics(mean, deviation * reference.deviation)
 
 
 def adapt(frames, voice: Statistics, reference: Statistics) -> np.ndarray:
     """Shift and scale frames so that the voice's baseline becomes that of the training frames.
 
-    Parameters
-    ----------
-    frames : np.ndarray, shape (frames, features)
-    voice, reference : Statistics
-
-    Returns
-    -------
-    np.ndarray, shape (frames, features), float32
+    Maps (frames, features) to the same shape, float32; see `measure_baseline`.
     """
     scale = reference.deviation / voice.deviation
     return ((frames - voice.mean) * scale + reference.mean).astype(np.float32)

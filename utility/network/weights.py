@@ -56,10 +56,9 @@ class Weights:
     feature_names: tuple | None = None
 
     def __post_init__(self):
-        names = self.feature_names
-        if names is None:
+        if self.feature_names is None:
             names = feature_names(self.hyperparameters.features)
-        object.__setattr__(self, "feature_names", tuple(names))
+            object.__setattr__(self, "feature_names", tuple(names))
 
     @property
     def columns(self) -> list[int]:
@@ -119,19 +118,12 @@ def read_weights(path) -> Weights:
             float(attributes["temperature"]),
             tuple(json.loads(attributes["emotions"])),
             json.loads(attributes["scores"]),
-            json.loads(attributes["feature_names"]),
+            tuple(json.loads(attributes["feature_names"])),
         )
-        current = is_current(weights, attributes)
-        arrays = [array for member in members for array in member.values()]
-        finite = all(np.isfinite(array).all() for array in [*arrays, *weights.statistics])
-        shape = (len(weights.feature_names),)
-        shaped = all(values.shape == shape for values in weights.statistics)
-        positive = (weights.statistics.deviation > 0).all() and 0 < weights.temperature < np.inf
-        sound = finite and shaped and positive and len(members) > 0
+        current, sound = is_current(weights, attributes), is_sound(weights)
     except DAMAGES as error:
-        raise WeightsError(
-            f"{path}: not a weights file of this project ({error}); {remedy}"
-        ) from error
+        problem = f"not a weights file of this project ({error})"
+        raise WeightsError(f"{path}: {problem}; {remedy}") from error
     if not current:
         raise WeightsError(f"{path}: made for other features; {remedy}")
     if not sound:
@@ -139,35 +131,38 @@ def read_weights(path) -> Weights:
     return weights
 
 
+def is_sound(weights) -> bool:
+    """Tell whether all numbers of weights are there, finite and in their range."""
+    statistics, shape = weights.statistics, (len(weights.feature_names),)
+    arrays = [array for member in weights.members for array in member.values()]
+    return (
+        len(weights.members) > 0
+        and all(np.isfinite(array).all() for array in [*arrays, *statistics])
+        and all(values.shape == shape for values in statistics)
+        and (statistics.deviation > 0).all()
+        and 0 < weights.temperature < np.inf
+    )
+
+
 def is_current(weights, attributes) -> bool:
     """Tell whether the features of weights are those that this program extracts.
 
     Features that were added to a set since do not matter.
     """
-    sets = weights.hyperparameters.features
+    sets, names = weights.hyperparameters.features, weights.feature_names
     if attributes["format_version"] == 2:
         stored = dict.fromkeys(sets, int(attributes["feature_version"]))
     else:
         stored = json.loads(attributes["feature_versions"])
-    names = weights.feature_names
-    return (
-        len(names) > 0
-        and stored == {name: FEATURE_SETS[name].version for name in sets}
-        and {*names} <= {*feature_names(sets)}
-        and len({*names}) == len(names)
-        and list(names) == [name for name in ALL_NAMES if name in names]
-    )
+    known, versions = feature_names(sets), {name: FEATURE_SETS[name].version for name in sets}
+    # In the order of extraction, each once.
+    in_order = [name for name in ALL_NAMES if name in names and name in known]
+    return len(names) > 0 and stored == versions and [*names] == in_order
 
 
 def read_arrays(group) -> dict:
     """Return the data sets of a group by their paths in it."""
-    import h5py
-
-    arrays = {}
-
-    def keep(name, item):
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = item[()]
-
-    group.visititems(keep)
-    return arrays
+    paths = []
+    group.visit(paths.append)
+    items = {path: group[path] for path in paths}
+    return {path: item[()] for path, item in items.items() if hasattr(item, "shape")}

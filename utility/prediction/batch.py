@@ -36,19 +36,13 @@ def predict_recordings(
 ) -> list:
     """Predict recordings, write each result or error in their order, and return the results.
 
-    Parameters
-    ----------
-    names, sounds : list
-        What the recordings are called, and what `utility.audio.read_windows` reads.
-    predict_group : callable
-        Takes a list of sounds, returns a result or `SignalError` for each.
-    writers
-        From `utility.prediction.output.choose_writers`.
-    output : Path, optional
-        Written at the end, instead of standard output, unless the only recording failed.
+    The names of the recordings are for messages; the sounds are as for
+    `utility.audio.read_windows`. `predict_group` maps a list of them to a result or
+    `SignalError` for each. The writers are from `utility.prediction.output.choose_writers`.
+    The output file is written at the end, unless the only recording failed.
     """
     header, write, write_error = writers
-    few = are_few(sounds)
+    few = sum(map(measure_bytes, sounds)) < GROUP_BYTES and len(sounds) <= 4 * GROUP_FILES
     if debug or (processes is None and few):
         processes = 1  # keeps the traceback; a few recordings take less time than a start
     file, results = io.StringIO() if output else sys.stdout, []
@@ -71,11 +65,9 @@ def predict_recordings(
                 results.append(outcome)
             file.flush()
             if getattr(outcome, "windows", 1) > 1:
-                print_message(
-                    PROGRAM,
-                    f"note: {name}: the mean of {outcome.windows} windows, since it lasts "
-                    f"{outcome.seconds:.0f} s; --timeline shows its parts",
-                )
+                reason = f"{outcome.windows} windows, since it lasts {outcome.seconds:.0f} s"
+                text = f"note: {name}: the mean of {reason}; --timeline shows its parts"
+                print_message(PROGRAM, text)
     if output and (results or len(names) > 1):
         write_file(output, file.getvalue())
     return results
@@ -86,9 +78,9 @@ def write_file(path, text) -> None:
     content = text.encode("utf-8", "surrogateescape")
     if path.exists() and not path.is_file():
         path.write_bytes(content)
-        return
-    with replaced_when_done(path) as temporary:
-        temporary.write_bytes(content)
+    else:
+        with replaced_when_done(path) as temporary:
+            temporary.write_bytes(content)
 
 
 def group_sounds(sounds) -> list[list]:
@@ -101,11 +93,6 @@ def group_sounds(sounds) -> list[list]:
             total = measure_bytes(sound)
         groups[-1].append(sound)
     return groups
-
-
-def are_few(sounds) -> bool:
-    """Tell whether one process is done before others would have started."""
-    return sum(map(measure_bytes, sounds)) < GROUP_BYTES and len(sounds) <= 4 * GROUP_FILES
 
 
 def measure_bytes(sound) -> int:

@@ -1,7 +1,7 @@
-"""From a recording to emotions: the functions for programs, which all of predict.py is built on."""
+"""From a recording to emotions: the library's functions, on which predict.py is built."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
@@ -74,8 +74,8 @@ def predict(
     Parameters
     ----------
     sound : path-like, binary file, or np.ndarray
-        A recording that libsndfile reads, or its samples: floats at full scale from -1
-        to 1, or integers, (samples,) or (samples, channels).
+        A recording that libsndfile reads, or its samples: floats with full scale from -1
+        to 1, or integers, of shape (samples,) or (samples, channels).
     weights : Weights
         From `load`.
     sample_rate : int, optional
@@ -103,54 +103,61 @@ def predict(
 def predict_all(
     sounds: Sequence[Sound], weights: Weights, voice: Voice = None
 ) -> list[Prediction | SignalError]:
-    """Predict recordings of any length, in windows, batched for speed.
+    """Predict recordings of any length, in windows that go through the networks in batches.
 
     Parameters
     ----------
     sounds : sequence
         Each as for `utility.audio.read_windows`.
-    weights : Weights
-    voice : Statistics, optional
-        The baseline of the voice in them, from `learn_voice`.
+    weights, voice
+        As for `predict`.
 
     Returns
     -------
     list of Prediction or SignalError
         For each sound the mean over its windows that are not silent, or what is wrong with it.
     """
-    errors, seconds = {}, np.zeros(len(sounds))
-    # Sum of the probabilities, and number of windows, of each sound.
-    totals, counts = np.zeros((len(sounds), len(weights.emotions))), np.zeros(len(sounds), int)
+    errors, seconds = {}, [0.0] * len(sounds)
+    rows = [[] for _ in sounds]  # for each sound, the probabilities of its windows
 
-    def extract_windows():
+    def extract_all():
         for number, sound in enumerate(sounds):
             try:
-                for signal in read_windows(sound, WINDOW_SECONDS):
-                    seconds[number] += len(signal) / FRAMES.sample_rate_hz
-                    if not is_silent(signal):
-                        yield number, extract_frames(signal, weights, voice)
+                for length, frames in extract_windows(sound, weights, voice):
+                    seconds[number] += length
+                    if frames is not None:
+                        yield number, frames
             except SignalError as error:
                 errors[number] = error
 
-    windows = extract_windows()
+    windows = extract_all()
     while batch := list(islice(windows, BATCH_CLIPS)):
         numbers, frames = zip(*batch, strict=True)
-        probabilities, _ = predict_frames(weights, frames)
-        np.add.at(totals, list(numbers), probabilities)
-        np.add.at(counts, list(numbers), 1)
-    for number in np.flatnonzero(counts == 0):
-        errors.setdefault(number, SignalError(SILENT))
+        for number, row in zip(numbers, predict_frames(weights, frames)[0], strict=True):
+            rows[number].append(row)
     return [
         errors.get(number)
-        or Prediction(float(length), rank(weights.emotions, total / count), int(count))
-        for number, (length, total, count) in enumerate(zip(seconds, totals, counts, strict=True))
+        or Prediction(seconds[number], rank(weights.emotions, np.mean(group, 0, float)), len(group))
+        for number, group in enumerate(rows)
     ]
 
 
-def extract_frames(signal, weights, voice=None) -> np.ndarray:
-    """Extract the frames that a network reads from a 16 kHz signal, without silence at its ends."""
-    frames = compute_all_features(trim_silence(signal))
-    frames = frames.take(weights.columns, axis=1)
+def extract_windows(sound, weights, voice=None) -> Iterator[tuple[float, np.ndarray | None]]:
+    """Yield the seconds and the frames of each window; raise `SignalError` if all are silent."""
+    silent = True
+    for signal in read_windows(sound, WINDOW_SECONDS):
+        frames = extract_frames(signal, weights, voice)
+        silent = silent and frames is None
+        yield len(signal) / FRAMES.sample_rate_hz, frames
+    if silent:
+        raise SignalError(SILENT)
+
+
+def extract_frames(signal, weights, voice=None) -> np.ndarray | None:
+    """Return the frames of a 16 kHz signal without silence at its ends, or None if it is silent."""
+    if is_silent(signal):
+        return None
+    frames = compute_all_features(trim_silence(signal)).take(weights.columns, axis=1)
     return frames if voice is None else adapt(frames, voice, weights.statistics)
 
 
@@ -177,14 +184,9 @@ def learn_voice(
 
     def extract_clips():
         for sound in sounds:
-            silent = True
             try:
-                for signal in read_windows(sound, WINDOW_SECONDS):
-                    if not is_silent(signal):
-                        silent = False
-                        yield extract_frames(signal, weights)
-                if silent:
-                    raise SignalError(SILENT)
+                windows = extract_windows(sound, weights)
+                yield from (frames for _, frames in windows if frames is not None)
             except SignalError as error:
                 if on_error is None:
                     raise

@@ -14,14 +14,9 @@ from utility.prediction.clip import Prediction
 def choose_writers(form, emotions, top, *, timeline=False, several=False):
     """Choose the functions that turn results into text.
 
-    `form` is "text", "json", "csv" or a key of `SUBTITLES`. With `timeline`, each result is
-    a `Timeline` instead of a `Prediction`; with `several`, text to read names the recording.
-
-    Returns
-    -------
-    header : str
-    write, write_error : callable
-        Take the name of a recording and its result, or its `SignalError`; return text.
+    `form` is "text", "json", "csv" or a key of `SUBTITLES`. With `timeline`, each result is a
+    `Timeline` instead of a `Prediction`; with `several`, text to read names the recording.
+    Returns a header, and functions of a recording's name and its result or `SignalError`.
     """
     if form in SUBTITLES:
         header, format_subtitles = SUBTITLES[form]
@@ -31,40 +26,34 @@ def choose_writers(form, emotions, top, *, timeline=False, several=False):
     if form == "csv":
         times = ["start", "end"] if timeline else ["seconds"]
         columns = ["path", *times, "label", *emotions, "error"]
-        return (
-            format_row(columns),
-            partial(format_csv, emotions=emotions),
-            lambda name, error: format_row([name, *[""] * (len(columns) - 2), str(error)]),
-        )
+        empty = [""] * (len(columns) - 2)
+        write = partial(format_csv, emotions=emotions)
+        return format_row(columns), write, lambda name, error: format_row([name, *empty, error])
     format_result = format_timeline if timeline else format_prediction
-    return (
-        "",
-        lambda name, result: format_result(name if several else "", result, top),
-        lambda *_: "",
+
+    def write(name, result):
+        return (f"{name}:\n" if several else "") + format_result(result, top)
+
+    return "", write, lambda *_: ""
+
+
+def format_prediction(prediction, top) -> str:
+    """Return one line per emotion."""
+    top = min(top, len(prediction.ranking))
+    return "".join(
+        f"the top {top} emotion is: ({emotion!r}, {probability:.4f})\n"
+        for emotion, probability in prediction.ranking[:top]
     )
 
 
-def format_prediction(name, prediction, top) -> str:
-    """Return one line per emotion, after the name of the recording, if it is given."""
-    top = min(top, len(prediction.ranking))
-    lines = [f"{name}:\n"] if name else []
-    lines += [
-        f"the top {top} emotion is: ({emotion!r}, {probability:.4f})\n"
-        for emotion, probability in prediction.ranking[:top]
-    ]
-    return "".join(lines)
-
-
-def format_timeline(name, timeline, top) -> str:
+def format_timeline(timeline, top) -> str:
     """Return one line per window or pause, and one for the whole."""
     rows = [(format_clock(start), end, ranking) for start, end, ranking in timeline.segments]
     rows.append(("whole", timeline.whole.seconds, timeline.whole.ranking))
-    lines = [f"{name}:\n"] if name else []
-    lines += [
+    return "".join(
         f"{start:>9} {format_clock(end):>9}  {format_ranking(ranking, top)}\n"
         for start, end, ranking in rows
-    ]
-    return "".join(lines)
+    )
 
 
 def format_ranking(ranking, top) -> str:

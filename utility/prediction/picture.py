@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utility.audio import find_sound, is_silent, read_windows
+from utility.audio import find_sound, read_windows
 from utility.globalvars import FRAMES, WINDOW_SECONDS
 from utility.network.inference import predict_frames
 from utility.prediction.clip import extract_frames, rank
@@ -25,16 +25,10 @@ LONGEST_DETAILED_SECONDS = 300
 MOST_COLUMNS = 120
 
 
-def save(figure, title, path) -> None:
-    """Write a picture in the format that its path ends in."""
-    figure.suptitle(title)
-    figure.savefig(path, dpi=150)
-
-
 def draw_attention(sound, weights, voice) -> Figure:
     """Draw waveform and spectrogram with the attention over both, and the probabilities beside.
 
-    The sound is one for `utility.audio.read_windows`: a few seconds, not all silent.
+    The sound, as for `utility.audio.read_windows`, has a few seconds and is not all silent.
     """
     signals = list(read_windows(sound, WINDOW_SECONDS))
     signal = np.concatenate(signals)
@@ -95,28 +89,22 @@ def draw_probabilities(emotions, probabilities, axes) -> None:
 
 
 def measure_attention(signals, weights, voice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predict the windows of a recording, with the attention that each frame gets.
+    """Predict the windows of a recording, with the attention to each frame.
 
-    Returns
-    -------
-    times : np.ndarray, shape (frames,)
-        Middle of each frame, in seconds.
-    attention : np.ndarray, shape (frames,)
-        In percent, 100 in all. Frames of silence that is cut off are missing.
-    probabilities : np.ndarray, shape (emotions,)
+    Returns the middle of each frame in seconds and its attention in percent, 100 in all, both
+    (frames,), and the probabilities, (emotions,). Frames of silence that is cut off are missing.
     """
     times, attention, rows, place = [], [], [], 0.0
     for signal in signals:
-        if not is_silent(signal):
-            (row,), (shares,) = predict_frames(weights, [extract_frames(signal, weights, voice)])
+        if (frames := extract_frames(signal, weights, voice)) is not None:
+            (row,), (shares,) = predict_frames(weights, [frames])
             start = find_sound(signal)[0] / RATE_HZ
             middles = np.arange(len(shares)) * FRAMES.hop_seconds + FRAMES.frame_seconds / 2
             times.append(place + start + middles)
             attention.append(100 * shares)
             rows.append(row)
         place += len(signal) / RATE_HZ
-    attention = np.concatenate(attention) / len(rows)
-    return np.concatenate(times), attention, np.mean(rows, axis=0)
+    return np.concatenate(times), np.concatenate(attention) / len(rows), np.mean(rows, axis=0)
 
 
 def draw_timeline(result, emotions) -> Figure:
@@ -131,9 +119,8 @@ def draw_timeline(result, emotions) -> Figure:
         options = {"align": "edge", "linewidth": 0, "color": colour, "label": emotion}
         axes.bar(starts, 100 * heights, ends - starts, below, **options)
         below += 100 * heights
-    means = f", means of {seconds} s" if seconds else ""
-    axes.set(xlim=(0, length), ylim=(0, 100), xlabel="time (min:s)")
-    axes.set_ylabel(f"probability (%){means}")
+    label = "probability (%)" + (f", means of {seconds} s" if seconds else "")
+    axes.set(xlim=(0, length), ylim=(0, 100), xlabel="time (min:s)", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(9, steps=(1, 1.5, 3, 6, 10), integer=True))
     axes.xaxis.set_major_formatter(lambda time, _: f"{time // 60:.0f}:{time % 60:02.0f}")
     figure.legend(loc="outside right center", frameon=False, reverse=True)

@@ -1,8 +1,6 @@
 """The recordings that a command line names: files, folders, standard input."""
 
-import io
 import os
-import sys
 from pathlib import Path
 
 STANDARD_INPUT = "-"
@@ -15,19 +13,11 @@ def find_recordings(paths) -> list[str | os.PathLike]:
     """
     recordings = []
     for path in paths:
-        if not os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises if a name is too long
-            recordings.append(path)
-            continue
-        found = [
-            file
-            for file in sorted(Path(path).rglob("*"))
-            if file.is_file()
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        ]
+        found = []
+        if os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises if a name is too long
+            for file in sorted(Path(path).rglob("*")):
+                hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+                if file.is_file() and not hidden:
+                    found.append(file)
         recordings += found or [path]
     return recordings
-
-
-def get_sound(recording):
-    """Return the path of a recording, or the content of standard input as a file."""
-    return io.BytesIO(sys.stdin.buffer.read()) if recording == STANDARD_INPUT else recording

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from utility.audio import is_silent, resample
+from utility.audio import resample
 from utility.errors import SignalError
 from utility.network.inference import predict_frames
 from utility.network.weights import Weights
@@ -41,52 +41,31 @@ def predict_stream(
     hop_seconds: float,
     voice: Voice = None,
 ) -> Iterator[Segment]:
-    """Predict the emotions of a voice while it speaks.
+    """Predict the emotions of a voice while it speaks: yield windows, which are shorter at first.
 
-    Parameters
-    ----------
-    source : buffered binary file
-        WAV, or raw 16-bit little-endian samples of one channel; need not be seekable.
-    weights : Weights
-    sample_rate : int
-        In Hz, of raw samples.
-    window_seconds, hop_seconds : float
-        Length of a window, and time from the end of one to the end of the next.
-    voice : Statistics, optional
-        The baseline of the voice, from `learn_voice`.
-
-    Yields
-    ------
-    Segment
-        A window, which is shorter at first.
-
-    Raises
-    ------
-    SignalError
-        If it is an encoded file, a WAV stream but not 16-bit PCM, or too short.
+    The source is a buffered binary file that need not be seekable: WAV, or raw 16-bit
+    little-endian samples of one channel, at the given sample rate in Hz. A hop is the time
+    from the end of one window to the end of the next. Raises `SignalError` if the source is an
+    encoded file, a WAV stream but not 16-bit PCM, or too short.
     """
     rate, hops = open_stream(source, sample_rate, hop_seconds)
-    empty = True
-    for end, signal in roll_windows(hops, rate, window_seconds):
-        empty, ranking = False, None
-        if not is_silent(signal):
-            frames = extract_frames(resample(signal, rate), weights, voice)
+    window, position, predicted = np.zeros(0), 0, False
+    for hop in hops:
+        position += len(hop)
+        window = np.concatenate([window, hop])[-round(window_seconds * rate) :]
+        if len(window) < SHORTEST_WINDOW_SECONDS * rate:
+            continue
+        predicted, ranking = True, None
+        frames = extract_frames(resample(window, rate), weights, voice)
+        if frames is not None:
             ranking = rank(weights.emotions, predict_frames(weights, [frames])[0][0])
-        yield Segment(end - len(signal) / rate, end, ranking)
-    if empty:
+        yield Segment(position / rate - len(window) / rate, position / rate, ranking)
+    if not predicted:
         raise SignalError("-: ended before there was enough to predict; send more sound")
 
 
 def open_stream(source, rate, hop_seconds) -> tuple[int, Iterator[np.ndarray]]:
-    """Detect the format of a stream.
-
-    Returns
-    -------
-    rate : int
-        In Hz.
-    hops : iterator of np.ndarray, shape (samples,)
-        One channel, full scale from -1 to 1; the last may be shorter.
-    """
+    """Detect the format of a stream; return its rate in Hz and its hops, see `read_hops`."""
     start = source.peek(4)[:4]
     if start.startswith(ENCODED_FILES):
         raise SignalError("-: is an encoded file, not raw samples; decode it, or omit --stream")
@@ -103,19 +82,9 @@ def open_stream(source, rate, hop_seconds) -> tuple[int, Iterator[np.ndarray]]:
 
 
 def read_hops(read, channels, rate, hop_seconds) -> Iterator[np.ndarray]:
-    """Read hops of samples to the end of a stream, each the mean of its channels."""
+    """Yield hops, of which the last may be shorter: the mean of all channels, from -1 to 1."""
     while content := read(max(1, round(hop_seconds * rate))):
         whole = len(content) - len(content) % (2 * channels)
         if whole < 2 * channels * SHORTEST_HOP_SECONDS * rate:  # the rest at the end
             return
         yield np.frombuffer(content[:whole], "<i2").reshape(-1, channels).mean(axis=1) / FULL_SCALE
-
-
-def roll_windows(hops, rate, window_seconds) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield, for each hop, its end in seconds and the window that ends there."""
-    length, window, position = round(window_seconds * rate), np.zeros(0), 0
-    for hop in hops:
-        position += len(hop)
-        window = np.concatenate([window, hop])[-length:]
-        if len(window) >= SHORTEST_WINDOW_SECONDS * rate:
-            yield position / rate, window

@@ -10,15 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utility.audio import (
-    SILENT,
-    is_silent,
-    measure_step_power,
-    open_recording,
-    read_channels,
-    resample,
-    validate_signal,
-)
+from utility import audio
 from utility.errors import SignalError
 from utility.network.inference import BATCH_CLIPS, predict_frames
 from utility.network.weights import Weights
@@ -84,13 +76,11 @@ def find_emotions(
 
     Parameters
     ----------
-    sound : Sound
-    weights : Weights
+    sound, weights, voice
+        As for `predict_all` and `predict`.
     window_seconds, hop_seconds : float
         Length of a window, and time from its start to that of the next. The last window of
         a stretch of voice ends with it, and may be up to half a hop shorter or longer.
-    voice : Statistics, optional
-        The baseline of the voice, from `learn_voice`.
 
     Yields
     ------
@@ -102,8 +92,8 @@ def find_emotions(
     SignalError
         If the recording cannot be used.
     """
-    silent, waiting = True, extract_segments(sound, weights, window_seconds, hop_seconds, voice)
-    while batch := list(islice(waiting, BATCH_CLIPS)):
+    silent, extracted = True, extract_segments(sound, weights, window_seconds, hop_seconds, voice)
+    while batch := list(islice(extracted, BATCH_CLIPS)):
         clips = [frames for *_, frames in batch if frames is not None]
         rows = iter(predict_frames(weights, clips)[0] if clips else ())
         silent = silent and not clips
@@ -111,7 +101,7 @@ def find_emotions(
             ranking = None if frames is None else rank(weights.emotions, next(rows))
             yield Segment(start, end, ranking)
     if silent:
-        raise SignalError(SILENT)
+        raise SignalError(audio.SILENT)
 
 
 def extract_segments(sound, weights, window_seconds, hop_seconds, voice):
@@ -122,60 +112,43 @@ def extract_segments(sound, weights, window_seconds, hop_seconds, voice):
     voiced = [(step_length * s, step_length * e) for s, e, is_voice in segments if is_voice]
     signals = read_parts(sound, voiced)
     for start, end, is_voice in segments:
-        signal = next(signals) if is_voice else None
-        silent = signal is None or is_silent(signal)
-        frames = None if silent else extract_frames(signal, weights, voice)
+        frames = extract_frames(next(signals), weights, voice) if is_voice else None
         yield start * step_length / rate, min(end * step_length, length) / rate, frames
 
 
 def measure_loudness(sound) -> tuple[np.ndarray, int, int, int]:
-    """Measure the power of a recording in steps of 10 ms.
+    """Measure the power of a recording in steps of 10 ms, shape (steps,).
 
-    Returns
-    -------
-    power : np.ndarray, shape (steps,)
-    step_length, rate, length : int
-        Samples per step, sample rate in Hz and number of samples of the recording.
+    Also returns the samples per step, the sample rate in Hz and the number of samples.
     """
     powers, length = [], 0
-    with open_recording(sound) as recording:
+    with audio.open_recording(sound) as recording:
         rate = recording.samplerate
         step_length = max(1, round(rate * STEP_SECONDS))
-        while len(channels := read_channels(recording, BLOCK_STEPS * step_length)):
-            powers.append(measure_step_power(validate_signal(channels.mean(axis=1)), step_length))
+        while len(channels := audio.read_channels(recording, BLOCK_STEPS * step_length)):
+            signal = audio.validate_signal(channels.mean(axis=1))
+            powers.append(audio.measure_step_power(signal, step_length))
             length += len(channels)
     return np.concatenate([*powers, []]), step_length, rate, length
 
 
 def find_segments(power, window, hop) -> list[tuple[int, int, bool]]:
-    """Divide a recording into pauses, and windows where there is voice.
+    """Divide a recording, given by the power of its steps, into pauses and windows of voice.
 
-    Parameters
-    ----------
-    power : np.ndarray, shape (steps,)
-    window, hop : int
-        In steps.
-
-    Returns
-    -------
-    list of (int, int, bool)
-        First step, end (exclusive), and whether there is voice. The windows of a stretch
-        of voice overlap if `hop` is smaller than `window`.
+    Window and hop are in steps, as are the results: first step, end (exclusive), and whether
+    there is voice. Windows of voice overlap if the hop is smaller than the window.
     """
     segments, place = [], 0
     # A recording too short for a stretch of voice is one window.
     whole = [(0, len(power))] if 0 < len(power) <= window else []
     for start, end in find_voice(power) or whole:
-        if start > place:
-            segments.append((place, start, False))
-        count = max(1, 1 + round((end - start - window) / hop))
-        starts = [start + number * hop for number in range(count)]
-        segments += [(first, first + window, True) for first in starts[:-1]]
-        segments.append((starts[-1], end, True))
+        last = start + hop * max(0, round((end - start - window) / hop))
+        segments.append((place, start, False))
+        segments += [(first, first + window, True) for first in range(start, last, hop)]
+        segments.append((last, end, True))
         place = end
-    if place < len(power):
-        segments.append((place, len(power), False))
-    return segments
+    segments.append((place, len(power), False))
+    return [(start, end, is_voice) for start, end, is_voice in segments if start < end]
 
 
 def find_voice(power) -> list[tuple[int, int]]:
@@ -210,33 +183,25 @@ def find_runs(values, value) -> list[tuple[int, int]]:
 
 
 def read_parts(sound, parts) -> Iterator[np.ndarray]:
-    """Read parts of a recording, sorted by their starts; they may overlap.
+    """Read parts of a recording, sorted by their starts, as one channel at 16 kHz.
 
-    Parameters
-    ----------
-    sound : Sound
-    parts : sequence of (int, int)
-        First sample and end (exclusive), at the recording's own rate.
-
-    Yields
-    ------
-    np.ndarray, shape (samples,), one channel at 16 kHz
+    Parts may overlap; each is its first sample and end (exclusive) at the recording's own rate.
     """
-    with open_recording(sound) as recording:
+    with audio.open_recording(sound) as recording:
         # `kept` holds the samples from `place` up to the position of the open recording.
         kept, place = np.zeros(0), 0
         for start, end in parts:
             while place + len(kept) < start:  # skip to the start
                 place, kept = place + len(kept), np.zeros(0)
-                between = read_channels(recording, min(start - place, recording.samplerate))
+                between = audio.read_channels(recording, min(start - place, recording.samplerate))
                 if not len(between):
                     break
                 place += len(between)
             if place + len(kept) < end:
-                more = read_channels(recording, end - place - len(kept))
+                more = audio.read_channels(recording, end - place - len(kept))
                 kept = np.concatenate([kept, more.mean(axis=1)])
             kept, place = kept[start - place :], start
-            yield resample(validate_signal(kept[: end - start]), recording.samplerate)
+            yield audio.resample(audio.validate_signal(kept[: end - start]), recording.samplerate)
 
 
 def average_windows(segments) -> Prediction:
