@@ -11,6 +11,7 @@ import io
 import json
 import os
 import sys
+import traceback
 
 
 def change_to(folder):
@@ -59,4 +60,8 @@ if __name__ == "__main__":
     tensorflow.config.run_functions_eagerly(True)
     requests, answers = sys.stdin, sys.stdout
     for line in requests:
-        print(json.dumps(carry_out(*json.loads(line))), file=answers, flush=True)
+        try:
+            answer = carry_out(*json.loads(line))
+        except Exception:
+            answer = 1, "", traceback.format_exc()
+        print(json.dumps(answer), file=answers, flush=True)

@@ -5,7 +5,9 @@ import pytest
 import soundfile
 
 from made import RATE, make_voice
-from utility.audio import load_audio, read_windows, trim_silence
+from utility import audio
+from utility.audio import ArrayRecording, load_audio, read_windows, trim_silence
+from utility.errors import SignalError
 from utility.globalvars import WINDOW_SECONDS
 
 SILENCE = round(0.3 * RATE)
@@ -71,3 +73,32 @@ def test_windows_are_equal_and_join_to_the_recording(seconds, rate, tmp_path):
     assert abs(len(joined) - len(whole)) <= len(windows)
     if rate == RATE:
         np.testing.assert_array_equal(joined, whole)
+
+
+def test_a_silent_recording_is_refused(tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.full(RATE, 0.2), RATE)
+    with pytest.raises(SignalError, match="is silent"):
+        load_audio(tmp_path / "silent.wav")
+
+
+def test_a_header_that_promises_more_than_there_is_ends_the_windows(monkeypatch):
+    class Promising(ArrayRecording):
+        def __init__(self, samples, rate):
+            super().__init__(samples, rate)
+            self.frames = 20 * RATE
+
+    monkeypatch.setattr(audio, "ArrayRecording", Promising)
+    # Windows of 10 s; 5 ms are left of the second.
+    samples = make_voice(10.005)
+    (window,) = read_windows((samples, RATE), WINDOW_SECONDS)
+    np.testing.assert_array_equal(window, samples[: len(window)])
+    assert len(samples) - len(window) < 100
+
+
+def test_a_recording_that_does_not_fit_into_memory_says_so(monkeypatch):
+    def fail(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(ArrayRecording, "read", fail)
+    with pytest.raises(SignalError, match="does not fit into memory; cut it"):
+        list(read_windows((make_voice(), RATE), WINDOW_SECONDS))

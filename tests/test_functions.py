@@ -66,3 +66,5 @@ def test_files_that_are_not_our_pickles_are_refused(tmp_path, content):
         read_pickle(path, 1, "extract it again")
     with pytest.raises(DataError, match="no such file"):
         read_pickle(tmp_path / "missing.p", 1, "extract it again")
+    with pytest.raises(DataError, match="Is a directory; check the file"):
+        read_pickle(tmp_path, 1, "extract it again")

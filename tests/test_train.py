@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 from dataclasses import asdict
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -206,9 +207,9 @@ def test_loso_has_a_fold_per_speaker_and_seed_and_resumes_where_it_stopped(tmp_p
     (run / "folds" / "seed 1, speaker 08.json").unlink()
     again = train("--resume", run)
     assert again.stdout == done.stdout
-    first, *others = again.stderr.splitlines()
-    assert first.startswith("train.py: training 1 of 6 folds: 1 network, 1 at a time with ")
-    assert others == []
+    reading, training = again.stderr.splitlines()
+    assert reading.startswith(f"train.py: reading {tmp_path};")
+    assert training.startswith("train.py: training 1 of 6 folds: 1 network, 1 at a time with ")
     assert read_rows(run / "predictions.csv") == predictions
     assert kept.stat().st_mtime_ns == before
 
@@ -253,6 +254,15 @@ def test_an_interrupted_run_keeps_the_old_weights_and_can_be_continued(
     assert done.returncode == 0, done.stderr
     assert f"weights: {output}\n" in done.stdout
     assert len(read_weights(output).members) == 2
+
+
+def test_a_run_that_is_interrupted_before_it_starts_cannot_be_continued(data, tmp_path, train):
+    run, interrupted = tmp_path / "run", mock.Mock(side_effect=KeyboardInterrupt)
+    with mock.patch("utility.evaluation.material.load_material", interrupted):
+        done = train("--data", data, "--run", run)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.splitlines()[-1] == "train.py: interrupted"
+    assert not run.exists()
 
 
 def test_a_run_is_not_resumed_with_other_hyperparameters(tuned, train, tmp_path):

@@ -35,6 +35,11 @@ def dominant_hertz(signal):
     return np.argmax(np.abs(np.fft.rfft(signal))) * RATE / len(signal)
 
 
+def test_there_are_20_augmented_copies():
+    assert len(set(ALL_COPIES)) == 20
+    assert not set(ALL_COPIES) & set(CONDITIONS)
+
+
 @pytest.mark.parametrize("name", [*ALL_COPIES, *CONDITIONS])
 def test_a_variant_is_finite_and_altered_and_comes_out_the_same_again(name):
     before = VOICE.copy()

@@ -195,9 +195,12 @@ def test_the_recordings_folder_is_that_of_the_environment_or_of_the_download(tmp
     monkeypatch.delenv(emodb.AUDIO_VARIABLE, raising=False)
     monkeypatch.setattr(emodb, "AUDIO_DIRECTORY", tmp_path / "wav")
     assert emodb.find_recordings_folder() is None
+    with pytest.raises(DataError, match=r"no recordings; get them with: python dataset\.py"):
+        emodb.require_recordings_folder()
     (tmp_path / "wav").mkdir()
     assert emodb.find_recordings_folder() is None
     (tmp_path / "wav" / "03a01Fa.wav").touch()
     assert emodb.find_recordings_folder() == tmp_path / "wav"
     monkeypatch.setenv(emodb.AUDIO_VARIABLE, str(tmp_path / "mine"))
     assert emodb.find_recordings_folder() == tmp_path / "mine"
+    assert emodb.require_recordings_folder() == tmp_path / "mine"

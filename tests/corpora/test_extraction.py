@@ -69,3 +69,12 @@ def test_shipped_pickles_come_from_the_recordings(emodb_audio, corpus, tmp_path)
         np.testing.assert_allclose(table[:, :36], shipped[:, :36], rtol=1e-5, atol=1e-6)
         # Half precision, which another last bit before it can round to its neighbour.
         np.testing.assert_allclose(table[:, 36:], shipped[:, 36:], rtol=1e-3, atol=1e-6)
+
+
+def test_files_with_other_names_are_left_out_with_a_note(tmp_path):
+    for name in ("03a01Fa.wav", "song.wav"):
+        write_tone(tmp_path / name)
+    notes = []
+    corpus = extract_emodb(tmp_path, tmp_path, processes=1, note=notes.append)
+    assert corpus.file.tolist() == ["03a01Fa.wav"]
+    assert notes == ["left out 1 files not named as in berlin, such as song.wav"]

@@ -61,6 +61,7 @@ def test_a_recording_known_to_be_empty_is_left_out(tmp_path):
 def test_every_wrong_row_is_named_with_its_line(tmp_path):
     (tmp_path / "a.wav").touch()
     (tmp_path / "b.wav").touch()
+    (tmp_path / "c.wav").touch()
     path = tmp_path / "my.csv"
     path.write_text(
         "file,emotion,split\n"
@@ -71,15 +72,19 @@ def test_every_wrong_row_is_named_with_its_line(tmp_path):
         ",anger,test\n"
         "b.wav,anger,dev\n"
         'b.wav,"anger",test,more\n'
+        "c.wav,anger,dev\n"
     )
     with pytest.raises(DataError) as raised:
         read_manifest_rows(path, tmp_path)
     first, *lines = str(raised.value).splitlines()
     assert first.startswith(f"nothing was written, because of (files are looked for in {tmp_path}")
-    assert [line.removeprefix(f"{path}, line ").split(":")[0] for line in lines] == list("345678")
+    assert [line.removeprefix(f"{path}, line ").split(":")[0] for line in lines] == list("3456789")
     for line, reason in zip(
         lines,
-        ["no such file", "also in line 2", "no emotion", "no file", "in line 5", "more cells"],
+        [
+            *("no such file", "also in line 2", "no emotion", "no file", "in line 5"),
+            *("more cells", "split is 'dev'; give train, test or nothing"),
+        ],
         strict=True,
     ):
         assert reason in line

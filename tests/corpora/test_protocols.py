@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from utility.corpora import protocols
+from utility.errors import DataError
 
 
 def test_holdout_is_the_division_of_2018(corpus):
@@ -42,3 +43,12 @@ def test_kfold_has_all_emotions_in_equal_shares_and_follows_the_seed(corpus):
             assert share == pytest.approx(np.mean(corpus.emotion == emotion), abs=0.02)
     others = protocols.kfold(corpus, seed=2)
     assert {tuple(fold.test) for fold in folds} != {tuple(fold.test) for fold in others}
+
+
+def test_a_corpus_that_cannot_be_divided_is_refused(corpus):
+    with pytest.raises(DataError, match="one utterance cannot be divided"):
+        protocols.holdout(corpus.take([0]))
+    with pytest.raises(DataError, match="kfold needs 10 utterances of each emotion; use loso"):
+        protocols.kfold(corpus.take(range(100)))
+    with pytest.raises(DataError, match="the manifest needs a column split with train and test"):
+        protocols.given_split(corpus)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from made import TINY
+from made import SMALL_2018, TINY
 from utility.corpora.corpus import read_corpus
 from utility.corpora.protocols import loso
 from utility.errors import UsageError
@@ -65,6 +65,18 @@ def test_nothing_of_the_test_part_decides_anything(data, tmp_path, eager):
     for row in results[0]["history"]:
         clips = row["accuracy"] * 2 * len(fold.train)
         assert clips == pytest.approx(round(clips), abs=1e-4)
+
+
+def test_early_stopping_chooses_the_number_of_epochs(data, tmp_path, eager):
+    corpus = read_corpus(data)
+    hyperparameters = replace(SMALL_2018, epochs=8, patience=1, learning_rate=0.05)
+    plan = Plan(Material(corpus, [], {}), hyperparameters, 0, [], tmp_path)
+    result = evaluate_fold(Task(0, loso(corpus)[0]), plan)
+    (trial,) = result["trials"]
+    losses = [row["validation_loss"] for row in result["history"]]
+    assert result["epochs"] == trial["epoch"] == 1 + np.argmin(losses)
+    assert trial["validation_loss"] == min(losses)
+    assert len(losses) == min(result["epochs"] + 1, 8)
 
 
 # Temperature

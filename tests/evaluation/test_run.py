@@ -209,8 +209,10 @@ def test_other_files_in_place_are_replaced(kept, new, weights, tmp_path, capsys)
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_shipped_weights_carry_the_score_of_their_recipe():
+def test_the_shipped_weights_carry_the_score_of_their_recipe(tmp_path, monkeypatch):
     (score,) = run.read_recipe_scores(DEFAULT, 20)
     assert score["protocol"] == "loso"
     assert run.read_recipe_scores(replace(DEFAULT, epochs=3), 20) == []
     assert run.read_recipe_scores(DEFAULT, 0) == []
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    assert run.read_recipe_scores(DEFAULT, 20) == []

@@ -14,6 +14,7 @@ from utility.network.hyperparameters import PRESETS
 from utility.network.training_set import TrainingSet
 
 KNOWN = PRESETS["default"]
+UNKNOWN = dataclasses.replace(KNOWN, dense_units=8)
 
 
 @pytest.fixture
@@ -101,3 +102,9 @@ def test_damaged_trials_are_named(trained, tmp_path):
     with pytest.raises(DataError, match=r"trials\.p: damaged"):
         tune(experiment(), 2, tmp_path / "trials.p")
     assert trained == []
+
+
+def test_hyperparameters_outside_the_search_space_are_not_its_first_trial(trained, tmp_path):
+    outside = dataclasses.replace(experiment(), hyperparameters=UNKNOWN)
+    (trial,) = tune(outside, 1, tmp_path / "trials.p")
+    assert trial.hyperparameters.dense_units in (64, 128, 256)

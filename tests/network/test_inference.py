@@ -7,6 +7,7 @@ import pytest
 
 from made import NETWORKS, SMALL, SMALL_2018, random_clips, random_weights
 from utility.corpora.corpus import read_corpus
+from utility.errors import WeightsError
 from utility.furtherFeatures import columns_of, extract_all_features
 from utility.globalvars import WEIGHTS_PATH
 from utility.network.inference import apply_temperature, predict_frames
@@ -121,3 +122,9 @@ def test_numpy_equals_keras_with_the_shipped_weights():
             ]
         )
         assert np.abs(computed - expected).max() < 1e-5
+
+
+def test_probabilities_that_are_not_finite_are_refused(weights):
+    members = [arrays | {"emotion/bias": np.full(7, np.nan)} for arrays in weights.members]
+    with pytest.raises(WeightsError, match="probabilities are not finite"):
+        predict_frames(dataclasses.replace(weights, members=members), random_clips([20]))

@@ -15,7 +15,7 @@ from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, ROOT, WEIGHTS_PATH
 from utility.network.inference import predict_frames
 from utility.network.weights import read_weights
-from utility.prediction.clip import predict, predict_all
+from utility.prediction.clip import learn_voice, predict, predict_all
 
 
 def test_a_path_a_file_and_an_array_are_the_same(weights):
@@ -142,3 +142,25 @@ def test_a_long_recording_is_the_mean_of_its_windows_with_sound(tmp_path):
     expected = {emotion: (first[emotion] + last[emotion]) / 2 for emotion in first}
     assert dict(whole.ranking) == pytest.approx(expected, abs=1e-5)
     assert max(abs(first[emotion] - last[emotion]) for emotion in first) > 0.05
+
+
+# The baseline of a voice
+
+
+def test_a_voice_is_learned_from_sounds_of_any_kind(own_clips, weights):
+    paths = sorted(own_clips.iterdir())
+    arrays = [soundfile.read(path) for path in paths]
+    np.testing.assert_array_equal(learn_voice(arrays, weights), learn_voice(paths, weights))
+
+
+def test_a_sound_that_cannot_be_learned_from_raises_or_is_reported(tmp_path, own_clips, weights):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
+    bad = [tmp_path / "missing.wav", tmp_path / "silent.wav"]
+    for path, message in zip(bad, ("no such file", "is silent"), strict=True):
+        with pytest.raises(SignalError, match=message):
+            learn_voice([path], weights)
+    reported = []
+    good = sorted(own_clips.iterdir())
+    voice = learn_voice([*bad, *good], weights, lambda sound, error: reported.append(sound))
+    assert reported == bad
+    np.testing.assert_array_equal(voice, learn_voice(good, weights))

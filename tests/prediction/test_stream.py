@@ -87,6 +87,16 @@ def wav_of_floats():
     return content.getvalue()
 
 
+def wav_of_bytes():
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(RATE)
+        file.writeframes(bytes(RATE))
+    return content.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -95,8 +105,9 @@ def wav_of_floats():
         (b"fLaC" + bytes(99_999), "decode it"),
         (b"OggS" + bytes(99_999), "decode it"),
         (wav_of_floats(), "give 16-bit PCM"),
+        (wav_of_bytes(), "8 bits per sample.; give 16-bit PCM"),
     ],
-    ids=["empty", "short", "FLAC", "Ogg", "floats"],
+    ids=["empty", "short", "FLAC", "Ogg", "floats", "8 bits"],
 )
 def test_a_stream_that_cannot_be_used_says_so(content, message, weights):
     source = io.BufferedReader(io.BytesIO(content))
@@ -114,3 +125,10 @@ def test_a_stream_that_fails_ends_with_1(start_stream):
 def test_a_window_is_at_most_as_long_as_the_training_clips(call_command):
     done = call_command("predict.py", "--timeline", "--window", WINDOW_SECONDS + 1, DEMO)
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("option", ["--csv", "--timeline", "--output=a", "--plot=a.png"])
+def test_a_stream_goes_with_few_options(option, call_command):
+    done = call_command("predict.py", "--stream", option, "-")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--stream: omit --timeline, --subtitles, --plot, --csv and --output" in done.stderr

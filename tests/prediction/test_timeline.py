@@ -9,6 +9,7 @@ import soundfile
 
 from made import DEMO, RATE
 from utility.audio import load_audio
+from utility.errors import SignalError
 from utility.prediction.clip import predict
 from utility.prediction.timeline import (
     Segment,
@@ -88,6 +89,15 @@ def test_parts_are_those_of_the_recording(name, tmp_path):
     parts = [(0, 100), (50, 48_000), (40_000, 60_000), (500_000, 500_400), (639_990, 640_000)]
     for (start, end), part in zip(parts, read_parts(tmp_path / name, parts), strict=True):
         np.testing.assert_allclose(part, whole[start:end], atol=1e-6)
+
+
+def test_parts_behind_the_end_are_empty():
+    with pytest.raises(SignalError, match="is empty"):
+        list(read_parts((np.ones(2 * RATE), RATE), [(3 * RATE, 4 * RATE)]))
+
+
+def test_nothing_has_no_stretches_of_voice():
+    assert find_voice(np.zeros(0)) == []
 
 
 def test_loudness_is_that_of_each_step():
