@@ -97,7 +97,7 @@ def add_extract(commands) -> Parser:
         nargs="+",
         default=[],
         metavar="EMOTION",
-        help="emotions to keep beside the seven, such as surprise; all others are left out",
+        help="emotions to keep in addition to the seven, such as surprise; all others are left out",
     )
     add("--name", help="the name of the pickles (default: that of the corpus or manifest)")
     add("--output", type=Path, default=ROOT, metavar="DIR", help="folder for the three pickles")
@@ -145,7 +145,7 @@ def extract(arguments):
     audio = (audio or manifest.parent).resolve()
     name = arguments.name or (manifest.stem if manifest else arguments.corpus)
     if name == BERLIN.name or "/" in name:
-        raise UsageError(f"--name {name}: give another, without /; berlin is EmoDB")
+        raise UsageError(f"--name {name}: give a name without /, other than berlin (EmoDB)")
     rows = find_utterances(audio, arguments.corpus, note, manifest, arguments.classes)
     path = output.resolve() / name
     corpus = extract_corpus(rows, audio, path, note, processes, kept_audio=str(audio))

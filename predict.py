@@ -62,7 +62,7 @@ def build_parser() -> Parser:
     text = f"sample rate of a raw stream (default: {FRAMES.sample_rate_hz})"
     add("--rate", type=int, metavar="HZ", help=text)
     text = "adapt to the speaker with another recording of the same voice, or a folder of them; "
-    text += "ten clips of mixed mood are enough; may be repeated"
+    text += "ten clips of different emotions are enough; may be repeated"
     add("--adapt", "--calibrate", action="append", metavar="PATH", help=text)
     add("--weights", **file, default=WEIGHTS_PATH, help="weights file written by train.py")
     add("--processes", type=int, metavar="N", help="processes (default: as many as are worth it)")
@@ -98,7 +98,7 @@ def check(arguments) -> None:
         if not least <= window <= WINDOW_SECONDS:
             raise UsageError(f"--window {window}: give {least} to {WINDOW_SECONDS} s")
         if not least <= hop <= window:
-            raise UsageError(f"--hop {hop}: give {least} s to the length of a window, {window} s")
+            raise UsageError(f"--hop {hop}: give {least} to {window} s, the length of a window")
     elif window is not None or hop is not None:
         raise UsageError("--window and --hop: also give --timeline or --stream")
     if arguments.stream:

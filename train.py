@@ -1,4 +1,4 @@
-"""Train the network: evaluate it on utterances that were set aside, then train one on everything.
+"""Evaluate the recipe on utterances that are held out, then train the networks on everything.
 
 For each fold of the protocol, hyperparameters are chosen on validation speakers held out from
 the training part; the networks are then retrained on the whole training part and its augmented
@@ -21,7 +21,7 @@ from utility.globalvars import BERLIN, ROOT, WEIGHTS_PATH
 from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, override
 
 DEFAULT_MAX_EVALS = 8
-# The seed of a network is MOST_MEMBERS times that of the run, and at most 2^32 - 1.
+# The seed of a network, MOST_MEMBERS * seed + member, is at most 2^32 - 1.
 SEED_COUNT = 2**32 // MOST_MEMBERS
 
 
@@ -29,7 +29,7 @@ def build_parser() -> Parser:
     """Return the parser of the command line."""
     parser = Parser(
         prog="train.py",
-        description="Tune, train, report and save the emotion network.",
+        description="Search hyperparameters, evaluate, train and save the emotion networks.",
         examples=(
             "python train.py --max-evals 0",
             "python train.py --evaluate loso --seeds 3",
@@ -52,10 +52,10 @@ def build_parser() -> Parser:
         help="trials of the hyperparameter search; 0 takes the best known hyperparameters "
         f"(default: {DEFAULT_MAX_EVALS}, and 0 with --evaluate or --preset seed2018)",
     )
-    network = "the network: ours, or that of the 2018 project with its normalisation"
+    network = "the default network, or that of the 2018 project with its normalisation"
     add("--preset", choices=PRESETS, default="default", help=network)
     epochs = ", ".join(f"{preset.epochs} for {name}" for name, preset in PRESETS.items())
-    most = f"epochs of a training, the most where it stops early (default: {epochs})"
+    most = f"epochs; the upper limit with early stopping (default: {epochs})"
     add("--epochs", type=int, metavar="N", help=most)
     add(
         "--set",
@@ -65,7 +65,7 @@ def build_parser() -> Parser:
         "augmentations=speed,channel; utility/network/hyperparameters.py explains them",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of everything random")
-    add("--seeds", type=int, default=1, metavar="N", help="number of seeds, from --seed on")
+    add("--seeds", type=int, default=1, metavar="N", help="number of seeds, counted from --seed")
     add(
         *("--adapt", "--calibrate"),
         **many,
@@ -104,7 +104,7 @@ def build_parser() -> Parser:
         help="continue a run that was stopped, with its own options; finished folds are kept. Only "
         "for your own runs: the trials of a search are kept as pickles, which can run code",
     )
-    again = "only compute the metrics and the report of a run again from its predictions"
+    again = "only recompute the metrics and the report of a run from its predictions"
     add("--report", type=Path, metavar="DIR", help=again)
     compare = "only compare two runs on the recordings that both have tested"
     add("--compare", nargs=2, type=Path, metavar="DIR", help=compare)

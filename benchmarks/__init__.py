@@ -1,1 +1,1 @@
-"""Speed and memory, beside other programs: python -m benchmarks."""
+"""Speed and memory, compared with other programs: python -m benchmarks."""

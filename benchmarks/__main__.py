@@ -1,4 +1,4 @@
-"""Measure speed and memory beside other programs, print a table, and write results.json.
+"""Measure speed and memory compared with other programs, print a table, and write results.json.
 
 python -m benchmarks [--only NAME] [--audio DIR]
 """
@@ -56,7 +56,9 @@ def read_processor() -> str:
 
 def build_parser() -> Parser:
     """Describe the command line."""
-    description = "Measure speed and memory beside other programs; all takes a quarter of an hour."
+    description = (
+        "Measure speed and memory compared with other programs; all takes a quarter of an hour."
+    )
     parser = make_parser("benchmarks", description, RESULTS_PATH)
     parser.add_argument(
         "--only", choices=NAMES, action="append", metavar="NAME",

@@ -1,4 +1,4 @@
-"""The results as a table in Markdown, for the terminal and the README."""
+"""The results as a table in Markdown, for the terminal and docs/speed.md."""
 
 from utility.evaluation.report import format_table
 

@@ -1,1 +1,1 @@
-"""Accuracy: beside a baseline of the field, on timelines, and of each part of the recipe."""
+"""Accuracy: of a baseline of the field, of timelines, and of each part of the recipe."""

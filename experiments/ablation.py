@@ -86,7 +86,7 @@ def measure_row(name, settings, seeds) -> None:
     else:
         options = ("--evaluate", "loso", "--seeds", seeds, "--conditions", "room", "--run", folder)
         if "adapted_share=0" not in settings:
-            options += ("--calibrate", "speaker")
+            options += ("--adapt", "speaker")
         if settings:
             options += ("--set", *settings)
     command = [sys.executable, "train.py", *map(str, options)]

@@ -155,7 +155,7 @@ def test_there_are_results():
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_the_metrics_and_the_report_follow_from_the_predictions(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("utility.evaluation.figures.draw_confusion", lambda *arguments: None)
+    monkeypatch.setattr("utility.evaluation.plots.draw_confusion", lambda *arguments: None)
     copy = shutil.copytree(run, tmp_path / run.name)
     rewrite_report(copy)
     for name in ("metrics.json", "report.md"):
@@ -223,7 +223,7 @@ def test_the_windows_of_a_timeline_are_as_they_were_measured():
     text = " ".join(DOCUMENTS["results"].split())
     for kind, shown in (
         ("windows", "{right} of {all} windows"),
-        ("clips", "{right} of {all} right"),
+        ("clips", "{right} of {all} are right"),
     ):
         right, count = total[f"{kind}_right"], total[kind]
         assert f"{shown.format(right=right, all=count)} ({100 * right / count:.1f} %)" in text

@@ -193,7 +193,7 @@ def test_wrong_usage_ends_with_2(options, call_command):
         (["--timelines"], "did you mean --timeline?"),
         (["--json", "--csv"], "not allowed with argument"),
         (["--timeline", "--window", "99"], "--window 99.0: give 0.1 to 10.0 s"),
-        (["--timeline", "--hop", "4"], "--hop 4.0: give 0.1 s to the length of a window, 3.0 s"),
+        (["--timeline", "--hop", "4"], "--hop 4.0: give 0.1 to 3.0 s, the length of a window"),
         (["--window", "1"], "--window and --hop: also give --timeline or --stream"),
         (["--rate", "8000"], "--rate: is only for a raw stream"),
         (["--plot", "a.txt"], "a name that ends in .png"),
@@ -242,7 +242,7 @@ def test_adapting_with_files_and_folders_changes_the_prediction(own_clips, call_
         ("missing.wav", "no such file"),
         ("silent.wav", "is silent"),
         ("broken.wav", "cannot be read as audio"),
-        ("nothing", "is a folder without files"),
+        ("nothing", "is a folder; give a recording"),
     ],
 )
 def test_recordings_that_cannot_be_adapted_with_are_left_out(

@@ -152,7 +152,7 @@ def explain_reading_errors():
     except FileNotFoundError as error:
         raise SignalError("no such file; check the path") from error
     except IsADirectoryError as error:
-        raise SignalError("is a folder without files; name one that holds recordings") from error
+        raise SignalError("is a folder; give a recording, or a folder that holds some") from error
     except OSError as error:
         reason = error.strerror or error
         raise SignalError(f"cannot be opened ({reason}); check the file") from error

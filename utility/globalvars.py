@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-VERSION = "1.0.0"
+VERSION = "1.1.0.dev0"
 
 
 class Emotion(NamedTuple):
@@ -13,7 +13,7 @@ class Emotion(NamedTuple):
     label: str
 
 
-# The order of the classes: column k of every array of probabilities is EMOTIONS[k].
+# The order of the classes in EmoDB; a weights file or corpus lists its own.
 EMOTIONS = (
     Emotion("W", "anger"),
     Emotion("L", "boredom"),

@@ -77,4 +77,4 @@ def test_files_with_other_names_are_left_out_with_a_note(tmp_path):
     notes = []
     corpus = extract_emodb(tmp_path, tmp_path, processes=1, note=notes.append)
     assert corpus.file.tolist() == ["03a01Fa.wav"]
-    assert notes == ["left out 1 files not named as in berlin, such as song.wav"]
+    assert notes == ["left out WAV files without a name of berlin: 1, such as song.wav"]

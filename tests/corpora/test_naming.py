@@ -77,7 +77,9 @@ def test_every_wrong_row_is_named_with_its_line(tmp_path):
     with pytest.raises(DataError) as raised:
         read_manifest_rows(path, tmp_path)
     first, *lines = str(raised.value).splitlines()
-    assert first.startswith(f"nothing was written, because of (files are looked for in {tmp_path}")
+    assert first.startswith(
+        f"nothing was written; mend these rows (files are looked up in {tmp_path}"
+    )
     assert [line.removeprefix(f"{path}, line ").split(":")[0] for line in lines] == list("3456789")
     for line, reason in zip(
         lines,

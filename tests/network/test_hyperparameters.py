@@ -20,7 +20,7 @@ DEFAULT = PRESETS["default"]
     ("setting", "message"),
     [
         ("nothing=1", "--set nothing: give one of network, features, members, augmented_copies, "),
-        ("members", "members cannot be ; give a whole number from 1 to 100"),
+        ("members", "--set members: give NAME=VALUE"),
         ("members=2.5", r"members cannot be 2\.5; give a whole number from 1 to 100"),
         ("members=0", "members cannot be 0; give a whole number from 1 to 100"),
         ("members=101", "members cannot be 101; give a whole number from 1 to 100"),

@@ -20,5 +20,5 @@ def test_standard_input_is_a_recording_like_another(run_command):
 def test_a_folder_without_files_does_not_stop_the_others(tmp_path, call_command):
     done = call_command("predict.py", tmp_path, DEMO)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"predict.py: {tmp_path}: is a folder without files")
+    assert done.stderr.startswith(f"predict.py: {tmp_path}: is a folder; give a recording")
     assert f"{DEMO}:" in done.stdout

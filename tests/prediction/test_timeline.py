@@ -15,7 +15,7 @@ from utility.prediction.timeline import (
     Segment,
     average_windows,
     find_segments,
-    find_voice,
+    find_speech,
     measure_loudness,
     predict_timelines,
     read_parts,
@@ -31,29 +31,29 @@ def power(*parts):
 
 def test_stretches_of_voice_have_pauses_around_them():
     levels = power((QUIET, 1), (LOUD, 2), (QUIET, 1), (LOUD, 3), (QUIET, 1))
-    assert find_voice(levels) == [(90, 310), (390, 710)]
+    assert find_speech(levels) == [(90, 310), (390, 710)]
 
 
 def test_short_pauses_and_clicks_are_ignored():
     levels = power((LOUD, 2), (QUIET, 0.25), (LOUD, 2), (QUIET, 1), (LOUD, 0.05), (QUIET, 1))
-    assert find_voice(levels) == [(0, 435)]
+    assert find_speech(levels) == [(0, 435)]
 
 
 @pytest.mark.parametrize("level", [1e-12, 1e-3, 1e6])
 def test_loudness_is_relative_to_the_recording(level):
     levels = power((QUIET, 1), (LOUD, 2), (QUIET, 1))
-    assert find_voice(level * levels) == find_voice(levels)
+    assert find_speech(level * levels) == find_speech(levels)
 
 
 def test_noise_that_is_far_from_silent_is_a_pause():
     # 27 dB below the voice, and the floor of the recording.
     levels = power((LOUD, 2), (2e-3, 2), (LOUD, 2))
-    assert find_voice(levels) == [(0, 210), (390, 600)]
+    assert find_speech(levels) == [(0, 210), (390, 600)]
 
 
 def test_one_bang_does_not_hide_the_voice():
     levels = power((0.01, 20), (QUIET, 1), (0.01, 20), (QUIET, 1), (100, 0.02))
-    assert [end - start for start, end in find_voice(levels)[:2]] == [2010, 2020]
+    assert [end - start for start, end in find_speech(levels)[:2]] == [2010, 2020]
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.4, 1.6, 3, 4.4, 4.6, 30])
@@ -97,7 +97,7 @@ def test_parts_behind_the_end_are_empty():
 
 
 def test_nothing_has_no_stretches_of_voice():
-    assert find_voice(np.zeros(0)) == []
+    assert find_speech(np.zeros(0)) == []
 
 
 def test_loudness_is_that_of_each_step():

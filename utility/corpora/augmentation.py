@@ -17,14 +17,14 @@ RATE = FRAMES.sample_rate_hz
 
 
 def change_speed(samples, factor) -> np.ndarray:
-    """Play slower (above 1) or faster, which scales tempo, pitch and vocal tract at once."""
+    """Multiply the duration by a factor, which scales tempo, pitch and vocal tract at once."""
     import soxr
 
     return soxr.resample(samples, RATE, RATE * factor, quality="HQ")
 
 
 def change_speed_randomly(samples, random) -> np.ndarray:
-    """Change the speed by a factor from 0.85 to 1.19, uniform in its logarithm."""
+    """Multiply the duration by a factor from 0.85 to 1.19, uniform in its logarithm."""
     return change_speed(samples, np.exp(random.uniform(np.log(0.85), np.log(1.19))))
 
 
@@ -121,6 +121,7 @@ class Condition(NamedTuple):
     alter: Callable  # (samples, random) to samples
 
 
+# Factors of the duration: the first two are faster than the recording, the others slower.
 SPEEDS = (0.86, 0.93, 1.07, 1.15)
 AUGMENTATIONS = {
     "speed": Augmentation(lambda s, factor, random: change_speed(s, factor), SPEEDS),

@@ -22,7 +22,7 @@ def find_utterances(audio: Path, name, note, manifest=None, classes=()) -> list[
     """List the recordings of a corpus with their labels; at least one, or raise a `DataError`.
 
     The corpus is one of `CORPORA`, unless a manifest is given. `classes` are emotions to keep
-    beside the seven; `note` takes a message about the recordings that are left out.
+    in addition to the seven; `note` takes a message about the recordings that are left out.
     """
     foreign = []
     if manifest:
@@ -32,10 +32,10 @@ def find_utterances(audio: Path, name, note, manifest=None, classes=()) -> list[
         if not rows and not foreign:
             raise DataError(f"{audio}: no .wav files; name their folder with --audio")
         if not rows:
-            unlike = f"no file is named as in {name}, such as {foreign[0]}"
-            raise DataError(f"{audio}: {unlike}; see --help")
+            found = f"no file has a name of {name} (one of them is {foreign[0]})"
+            raise DataError(f"{audio}: {found}; give the folder of the corpus, or a --manifest")
     if foreign:
-        note(f"left out {len(foreign)} files not named as in {name}, such as {foreign[0]}")
+        note(f"left out WAV files without a name of {name}: {len(foreign)}, such as {foreign[0]}")
     for emotion in classes:
         if all(row["emotion"] != emotion for row in rows):
             note(f"--classes {emotion}: no recording has that emotion")
@@ -78,7 +78,9 @@ def extract_corpus(rows, audio: Path, path: Path, note, processes=None, kept_aud
     with in_processes(extract_recording, files, processes) as results:
         results = list(tqdm(results, "extracting", len(files), unit="recording", disable=None))
     if problems := [str(result) for result in results if isinstance(result, SignalError)]:
-        raise DataError("\n".join(["nothing was written, because of", *problems]))
+        raise DataError(
+            "\n".join(["nothing was written; these recordings cannot be used:", *problems])
+        )
     unknown = {"sex": "", "recognition": np.nan, "naturalness": np.nan}
     rows = [unknown | row | {"seconds": s} for row, (s, _) in zip(rows, results, strict=True)]
     columns = {name: np.array([row[name] for row in rows]) for name in COLUMNS}

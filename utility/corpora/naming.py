@@ -129,7 +129,7 @@ def read_manifest_rows(path: str | Path, audio: Path) -> list[dict]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a table in CSV ({error}); save it as CSV in UTF-8") from error
     if missing := [name for name in ("file", "emotion") if name not in table.fieldnames]:
-        raise DataError(f"{path}: has no column {' and '.join(missing)}; name it in the first line")
+        raise DataError(f"{path}: has no column {' and '.join(missing)}; add it to the header")
     if not rows:
         raise DataError(f"{path}: has no rows; list recordings below the first line")
     seen, problems, read = {}, [], []
@@ -141,8 +141,8 @@ def read_manifest_rows(path: str | Path, audio: Path) -> list[dict]:
         cells["emotion"] = SYNONYMS.get(cells["emotion"].lower(), cells["emotion"].lower())
         read.append(cells | {"speaker": cells["speaker"] or cells["file"], "version": ""})
     if problems:
-        place = f"files are looked for in {audio}, or in --audio DIR"
-        raise DataError("\n".join([f"nothing was written, because of ({place})", *problems]))
+        place = f"files are looked up in {audio}; --audio DIR names another folder"
+        raise DataError("\n".join([f"nothing was written; mend these rows ({place}):", *problems]))
     return read
 
 

@@ -38,7 +38,7 @@ class Experiment:
     quiet: bool = False
 
     def divide(self, rows) -> tuple[TrainingSet, TrainingSet]:
-        """Return all utterances but some, and the recordings of those without copies."""
+        """Return all utterances except `rows`, and `rows` themselves without augmented copies."""
         others = np.delete(np.arange(len(self.training_set)), rows)
         return self.training_set.take(others), self.training_set.take(rows).without_copies()
 

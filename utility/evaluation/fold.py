@@ -53,7 +53,7 @@ class Plan(NamedTuple):
 
 
 def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
-    """Choose and train on the training part of a fold, and predict the test part.
+    """Choose hyperparameters and train on the training part of a fold, and predict the test part.
 
     Return a dictionary for JSON: fold, seed, predictions (a table for each test) and trials as
     rows of tables, hyperparameters, epochs, temperature, and history with one row per epoch.
@@ -108,8 +108,8 @@ def make_trials(experiment, max_evals, trials_path) -> list:
 def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dict]]:
     """Train all members of the ensemble and fit its temperature.
 
-    The temperature is fitted to single networks, each trained without a third of the
-    speakers, whom it predicts; to ensembles it would take three times as many trainings.
+    The temperature is fitted to single networks, each of which is trained without a third of
+    the speakers and predicts that third. Fitting it to ensembles would triple the training.
     As many networks are trained at a time as there are `processes`. The history has the means
     over members.
     """
@@ -169,7 +169,7 @@ def fit_temperature(labels, probabilities) -> float:
 
 
 def check_adaptation(corpus, clips) -> None:
-    """Raise `UsageError` unless --adapt says "speaker", or a number of clips that all have."""
+    """Raise `UsageError` unless every speaker has the number of other clips that --adapt says."""
     most = min(Counter(corpus.speaker.tolist()).values()) - 1
     if clips != WHOLE_VOICE and not (clips.isdecimal() and 1 <= int(clips) <= most):
         raise UsageError(

@@ -24,7 +24,7 @@ from utility.globalvars import VARIANTS_NAME
 class Material(NamedTuple):
     """Utterances, and the frames of their variants.
 
-    `copies` are trained on beside the corpus: for each augmented copy, for each utterance.
+    `copies` are trained on in addition to the corpus: for each augmented copy, for each utterance.
     `conditions` are tested on: by condition, for each utterance.
     """
 
@@ -113,7 +113,8 @@ def combine_materials(materials, test_data, note) -> Material:
     for name, part in materials.items():
         known = np.isin(part.corpus.emotion, sorted(emotions))
         if not known.all():
-            note(f"note: {(~known).sum()} of {name} have emotions that are not trained on")
+            count = (~known).sum()
+            note(f"note: left out {count} of {name}, whose emotions are not trained on")
         role = "test" if name in test_data else "train"
         corpus = replace(part.corpus, split=np.full(len(known), role))
         # Test utterances need no copies; the recordings stand in for them in the joined lists.

@@ -16,7 +16,7 @@ PROTOCOLS = {
     "loso": "each speaker in turn was left out, so every utterance was tested on networks that "
     "were not trained on its speaker",
     "loto": "each text in turn was left out; the speakers are in both parts",
-    "split": "the test part was given, as a data set or as a column of a manifest",
+    "split": "the test part was given, as a corpus or as a column of a manifest",
     "kfold": "ten random folds with the classes in equal shares, as in most papers; every speaker "
     "is in both parts, which makes the figures optimistic",
 }
@@ -108,7 +108,7 @@ def describe_network(metrics) -> str:
     changes = (f", {name} {format_value(value)}" for name, value in metrics["changed"].items())
     trained = f" trained on {' and '.join(metrics['data'])}" if metrics["test_data"] else ""
     copies, trials = metrics["copies"], metrics["max_evals"]
-    augmented = f"with {count_noun(copies, 'augmentation')}" if copies else "without augmentation"
+    augmented = f"with {copies} augmented copies to draw from" if copies else "without augmentation"
     searched = f", hyperparameters searched in {trials} trials inside each fold" if trials else ""
     return f"network `{metrics['preset']}`{trained}{''.join(changes)}, {augmented}{searched}"
 
@@ -185,7 +185,7 @@ part. Hyperparameters that are not listed were the same in all trials.
 
 
 def describe_emotions(metrics) -> str:
-    """Write the table of recalls, beside those of listeners if they judged the utterances."""
+    """Write the table of recalls, with those of listeners if they judged the utterances."""
     listeners, seeds = metrics["listeners"], len(metrics["seeds"])
     counts = np.sum(metrics["confusion_matrix"], axis=1) / seeds
     rows = [

@@ -25,7 +25,7 @@ from utility.network.weights import read_weights, write_weights
 from utility.parallel import available_memory, core_count, in_processes
 
 tell = partial(print_message, "train.py")
-# Measured on one core: one pass of a clip through a training, and the rest of a training.
+# Measured on one core: the seconds of a training item in an epoch, and the start of a network.
 SECONDS_PER_ITEM = {"attention": 1.0e-3, "seed2018": 2.0e-2}
 STARTING_SECONDS = 8
 TENSORFLOW_BYTES = 0.8e9
@@ -53,7 +53,7 @@ def make_config(arguments, hyperparameters, copy_count) -> dict:
 
 
 def read_config(folder) -> dict:
-    """Read the settings of a run, in today's form; raise `DataError` if the folder is not one."""
+    """Read the settings of a run in their current form, or raise a `DataError`."""
     path = Path(folder) / "config.json"
     try:
         config = read_json(path)
@@ -171,7 +171,7 @@ def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
 
 def write_results(folder, results, corpus) -> dict:
     """Write the tables, pictures and report of a run, and return its metrics."""
-    from utility.evaluation.figures import draw_history
+    from utility.evaluation.plots import draw_history
 
     history, trials = (
         [row for result in results for row in result[name]] for name in ("history", "trials")
@@ -189,7 +189,7 @@ def write_results(folder, results, corpus) -> dict:
 
 def write_report(folder, corpus) -> dict:
     """Compute the metrics of a run from its predictions, and write them and its report."""
-    from utility.evaluation.figures import draw_confusion
+    from utility.evaluation.plots import draw_confusion
 
     metrics = describe_config(read_config(folder)) | measures.summarise_run(folder, corpus)
     write_json(folder / "metrics.json", metrics)

@@ -113,7 +113,7 @@ def fmin_for(experiment, trials_path):
     and kept after each.
     """
 
-    def fmin_today(function, *, space, trials, algo, max_evals, rseed, **options):
+    def call_fmin(function, *, space, trials, algo, max_evals, rseed, **options):
         known = find_point(space, experiment.hyperparameters)
 
         def suggest_known(ids, *_):
@@ -136,7 +136,7 @@ def fmin_for(experiment, trials_path):
         finally:
             bar.close()
 
-    return fmin_today
+    return call_fmin
 
 
 @contextlib.contextmanager

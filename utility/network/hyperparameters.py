@@ -105,14 +105,14 @@ class Hyperparameters:
     # Fraction of the inputs, and of the outputs of each layer, that training drops.
     input_dropout: float = setting(0.05, PART, in_2018=0.0)
     dropout: float = setting(0.25, PART, in_2018=0.5)
-    # Of AdamW.
+    # The learning rate and weight decay of AdamW.
     learning_rate: float = setting(0.002, POSITIVE, in_2018=0.001)
     weight_decay: float = setting(0.0016, NOT_NEGATIVE, in_2018=0.0)
-    # Of the cross-entropy.
+    # Label smoothing of the cross-entropy loss.
     label_smoothing: float = setting(0.1, PART, in_2018=0.0)
     # "cosine": warm up over the first fifth of the updates, then decay to 0 over all epochs.
     schedule: str = setting("cosine", one_of("cosine", "constant"), in_2018="constant")
-    # Gradients are clipped to this norm; null clips none.
+    # Gradients are clipped to this norm; null: no clipping.
     gradient_norm: float | None = setting(1.0, optional(POSITIVE), in_2018=None)
     # Clips in a batch.
     batch_size: int = setting(32, whole(1), in_2018=128)
@@ -158,7 +158,7 @@ OLD_COUNTS = {
 
 
 def read_hyperparameters(values, base=PRESETS["default"]) -> Hyperparameters:
-    """Return hyperparameters from a dictionary, as JSON gives it, in today's or the old form.
+    """Return hyperparameters from a dictionary, as JSON gives it, in the current or the old form.
 
     Names may be a list or a text with commas; `base` has the values that are not given. Raises
     `KeyError` with the name of an unknown hyperparameter, `ValueError` if a value is out of range.
@@ -185,7 +185,9 @@ def override(hyperparameters, settings) -> Hyperparameters:
     """
     values = {}
     for text in settings:
-        name, _, value = text.partition("=")
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: give NAME=VALUE")
         try:
             values[name] = json.loads(value)
         except ValueError:

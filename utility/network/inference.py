@@ -1,8 +1,8 @@
 """The forward pass of the two networks in NumPy, so that prediction starts at once.
 
 Importing TensorFlow takes seconds, a clip through the network milliseconds. Functions
-compute the same as those of the same name in `utility.network.model`, which describes them,
-but for clips without padding. Change both files together; `utility.network.agreement`
+compute the same as their counterparts in `utility.network.model`, which describes them, but
+for clips without padding. Change both files together; `utility.network.agreement`
 compares them.
 """
 

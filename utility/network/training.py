@@ -1,4 +1,4 @@
-"""Fitting a network: an epoch is drawn, divided into batches of similar length, and learned."""
+"""Fitting a network: draw the items of an epoch, batch clips of similar length, update."""
 
 from typing import NamedTuple
 

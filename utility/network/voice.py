@@ -1,8 +1,8 @@
 """Speaker adaptation: a voice's baseline, measured on other clips of it without labels.
 
-A low voice is not a sad one. Where other clips of the same voice are at hand, each of its
-features is shifted and scaled so that the voice's mean and deviation become those of the
-training frames. The network then sees how a clip differs from the voice's others.
+A low voice is not a sad one. Where other clips of the same voice are at hand, each feature is
+shifted and scaled so that the voice's mean and deviation become those of the training frames.
+The network then sees how a clip differs from what is usual for that voice.
 """
 
 from typing import NamedTuple
@@ -39,7 +39,7 @@ def measure_statistics(tables) -> Statistics:
 def measure_baseline(tables, reference: Statistics) -> Statistics:
     """Measure the baseline of a voice in some clips of it, each (frames, features).
 
-    Clips in different moods serve better than one. With n frames, the baseline is a weighted
+    Ten clips of different emotions serve better than one. With n frames, the baseline is a weighted
     mean of their statistics (weight n) and those of the training frames, `reference` (weight
     `PRIOR_FRAMES`). Raises `DataError` if there are no clips.
     """

@@ -121,6 +121,8 @@ def read_weights(path) -> Weights:
             tuple(json.loads(attributes["feature_names"])),
         )
         current, sound = is_current(weights, attributes), is_sound(weights)
+    except WeightsError:
+        raise
     except DAMAGES as error:
         problem = f"not a weights file of this project ({error})"
         raise WeightsError(f"{path}: {problem}; {remedy}") from error

@@ -15,7 +15,7 @@ from utility.prediction.clip import extract_frames, rank
 
 # From M. Okabe and K. Ito; colour-blind readers can tell them apart.
 COLOURS = ("#d55e00", "#f0e442", "#009e73", "#56b4e9", "#e69f00", "#0072b2", "#999999")
-# From P. Tol, for classes beside the seven.
+# From P. Tol, for classes other than the seven.
 COLOURS += ("#cc79a7", "#332288", "#117733", "#882255", "#44aa99", "#000000", "#aa4499")
 ATTENTION_COLOUR = "#c04a00"
 RATE_HZ = FRAMES.sample_rate_hz
@@ -26,7 +26,7 @@ MOST_COLUMNS = 120
 
 
 def draw_attention(sound, weights, voice) -> Figure:
-    """Draw waveform and spectrogram with the attention over both, and the probabilities beside.
+    """Draw waveform and spectrogram with the attention over both, and the probabilities.
 
     The sound, as for `utility.audio.read_windows`, has a few seconds and is not all silent.
     """

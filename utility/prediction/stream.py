@@ -16,7 +16,7 @@ from utility.prediction.output import format_clock, format_part, format_ranking
 from utility.prediction.timeline import Segment
 
 FULL_SCALE = 2**15
-# At the beginning, a window is as short as this; at the end, a hop.
+# The shortest window at the beginning of a stream, and the shortest hop at its end.
 SHORTEST_WINDOW_SECONDS = 0.1
 SHORTEST_HOP_SECONDS = 0.01
 # First bytes of encoded files: FLAC, Ogg, MP3, AIFF, Matroska.

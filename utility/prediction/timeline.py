@@ -18,12 +18,13 @@ from utility.prediction.clip import Prediction, Sound, Voice, extract_frames, ra
 
 STEP_SECONDS = 0.01
 BLOCK_STEPS = 1000
-# Shorter pauses and shorter stretches of voice are ignored.
+# Shorter pauses and shorter stretches of speech are ignored.
 SHORTEST_PAUSE_SECONDS = 0.3
-SHORTEST_VOICE_SECONDS = 0.2
-# Kept before and after a stretch of voice, since a voice fades in and out.
+SHORTEST_SPEECH_SECONDS = 0.2
+# Kept before and after a stretch of speech, since a voice fades in and out.
 MARGIN_SECONDS = 0.1
-# A pause is at most 6 dB above the noise floor; this limit lies 25 to 40 dB below the loudest.
+# A pause is at most 6 dB above the noise floor, a threshold that is kept 25 to 40 dB below the
+# loud parts.
 ABOVE_FLOOR_DB = 6
 BELOW_LOUD_DB = 25, 40
 
@@ -141,7 +142,7 @@ def find_segments(power, window, hop) -> list[tuple[int, int, bool]]:
     segments, place = [], 0
     # A recording too short for a stretch of voice is one window.
     whole = [(0, len(power))] if 0 < len(power) <= window else []
-    for start, end in find_voice(power) or whole:
+    for start, end in find_speech(power) or whole:
         last = start + hop * max(0, round((end - start - window) / hop))
         segments.append((place, start, False))
         segments += [(first, first + window, True) for first in range(start, last, hop)]
@@ -151,8 +152,8 @@ def find_segments(power, window, hop) -> list[tuple[int, int, bool]]:
     return [(start, end, is_voice) for start, end, is_voice in segments if start < end]
 
 
-def find_voice(power) -> list[tuple[int, int]]:
-    """Find the stretches of voice between pauses: first steps and ends (exclusive)."""
+def find_speech(power) -> list[tuple[int, int]]:
+    """Find the stretches of speech between pauses: first steps and ends (exclusive)."""
     if not power.size:
         return []
     level_db = 10 * np.log10(np.maximum(power, np.finfo(float).tiny))
@@ -162,7 +163,7 @@ def find_voice(power) -> list[tuple[int, int]]:
     floor_db = np.percentile(level_db, 10)
     voiced = level_db >= np.clip(floor_db + ABOVE_FLOOR_DB, least_db, most_db)
     voiced = flip_short_runs(voiced, False, SHORTEST_PAUSE_SECONDS)
-    voiced = flip_short_runs(voiced, True, SHORTEST_VOICE_SECONDS)
+    voiced = flip_short_runs(voiced, True, SHORTEST_SPEECH_SECONDS)
     margin, runs = round(MARGIN_SECONDS / STEP_SECONDS), find_runs(voiced, True)
     return [(max(start - margin, 0), min(end + margin, len(power))) for start, end in runs]
 

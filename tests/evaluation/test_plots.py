@@ -5,8 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from made import make_predictions
-from utility.evaluation.figures import draw_confusion
 from utility.evaluation.measures import summarise
+from utility.evaluation.plots import draw_confusion
 
 FACTS = {"protocol": "holdout"}
 
