@@ -2,9 +2,11 @@
 
 `berlin_db.p` holds the labels, one row per utterance; `berlin_features.p` holds the 36 features
 of 2018 of all frames, `berlin_further_features.p` the further ones. `extract` writes all three,
-and three of the same kind for every other corpus.
+and three of the same kind for every other corpus. Frames that the user computed are in
+`NAME_frames.p` instead.
 """
 
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -18,10 +20,11 @@ from utility.corpora.emodb import (
     read_manifest,
     require_recordings_folder,
 )
-from utility.corpora.naming import CORPORA
+from utility.corpora.naming import CORPORA, FRAMES_SUFFIX
 from utility.errors import UsageError
 from utility.globalvars import BERLIN, ROOT
 
+LONGEST_HOP_SECONDS = 1
 tell = partial(print_message, "dataset.py")
 
 
@@ -99,8 +102,17 @@ def add_extract(commands) -> Parser:
         metavar="EMOTION",
         help="emotions to keep in addition to the seven, such as surprise; all others are left out",
     )
+    add(
+        "--frames",
+        type=Path,
+        metavar="DIR",
+        help="instead of --audio: folder of frames with features of your own, in files that are "
+        "named like the recordings but end in .npy; also give --features and --hop",
+    )
+    add("--features", metavar="NAME", help="a name for the features in --frames")
+    add("--hop", type=float, metavar="SECONDS", help="time from one frame to the next in --frames")
     add("--name", help="the name of the pickles (default: that of the corpus or manifest)")
-    add("--output", type=Path, default=ROOT, metavar="DIR", help="folder for the three pickles")
+    add("--output", type=Path, default=ROOT, metavar="DIR", help="folder for the pickles")
     add("--processes", type=int, metavar="N", help="recordings at a time (default: one per core)")
     return command
 
@@ -120,7 +132,12 @@ def add_info(commands) -> Parser:
 def extract(arguments):
     """Extract the corpus that the command line names, and return it."""
     from utility.corpora.corpus import pickle_paths
-    from utility.corpora.extraction import extract_corpus, extract_emodb, find_utterances
+    from utility.corpora.extraction import (
+        collect_frames,
+        extract_corpus,
+        extract_emodb,
+        find_utterances,
+    )
 
     audio, manifest, output = arguments.audio, arguments.manifest, arguments.output
     processes = arguments.processes
@@ -133,24 +150,53 @@ def extract(arguments):
             raise UsageError(f"{option} {folder}: give a folder that exists")
     if processes is not None and processes < 1:
         raise UsageError(f"--processes {processes}: give 1 or more")
-    if arguments.corpus == BERLIN.name and not (manifest or arguments.name):
+    check_frames(arguments)
+    if arguments.corpus == BERLIN.name and not (manifest or arguments.name or arguments.frames):
         if arguments.classes:
             raise UsageError("--classes: EmoDB has only the seven; omit it")
         corpus = extract_emodb(audio or require_recordings_folder(), output, processes, note)
         if len(corpus) != len(read_manifest()):
             note(f"{len(corpus)} recordings, where EmoDB has {len(read_manifest())}")
         return corpus
+    audio = arguments.frames or audio
     if audio is None and not manifest:
         raise UsageError(f"--corpus {arguments.corpus}: name its recordings with --audio DIR")
     audio = (audio or manifest.parent).resolve()
     name = arguments.name or (manifest.stem if manifest else arguments.corpus)
     if name == BERLIN.name or "/" in name:
         raise UsageError(f"--name {name}: give a name without /, other than berlin (EmoDB)")
-    rows = find_utterances(audio, arguments.corpus, note, manifest, arguments.classes)
     path = output.resolve() / name
-    corpus = extract_corpus(rows, audio, path, note, processes, kept_audio=str(audio))
-    note(f"the corpus is in {', '.join(map(display_path, pickle_paths(path)))}")
+    suffix = FRAMES_SUFFIX if arguments.frames else None
+    rows = find_utterances(audio, arguments.corpus, note, manifest, arguments.classes, suffix)
+    if arguments.frames:
+        corpus = collect_frames(rows, audio, path, arguments.features, arguments.hop)
+    else:
+        corpus = extract_corpus(rows, audio, path, note, processes, kept_audio=str(audio))
+    paths = pickle_paths(path, corpus.feature_sets)
+    note(f"the corpus is in {', '.join(map(display_path, paths))}")
     return corpus
+
+
+def check_frames(arguments) -> None:
+    """Raise `UsageError` if the options of features of the user's own are wrong."""
+    from utility.furtherFeatures import FEATURE_SETS
+
+    frames, features, hop = arguments.frames, arguments.features, arguments.hop
+    if (frames, features, hop) == (None, None, None):
+        return
+    if None in (frames, features, hop):
+        raise UsageError("--frames, --features and --hop: give all three or none")
+    if arguments.audio:
+        raise UsageError("--frames: omit --audio")
+    if not frames.is_dir():
+        raise UsageError(f"--frames {frames}: give a folder that exists")
+    if features in FEATURE_SETS or not re.fullmatch(r"[\w.-]{1,20}", features, re.ASCII):
+        raise UsageError(
+            f"--features {features}: give up to 20 letters, digits, dots, hyphens or underscores; "
+            f"not {' or '.join(FEATURE_SETS)}"
+        )
+    if not 0 < hop <= LONGEST_HOP_SECONDS:
+        raise UsageError(f"--hop {hop}: give a time above 0, up to {LONGEST_HOP_SECONDS} s")
 
 
 def main(arguments) -> None:

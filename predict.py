@@ -64,6 +64,8 @@ def build_parser() -> Parser:
     text = "adapt to the speaker with another recording of the same voice, or a folder of them; "
     text += "ten clips of different emotions are enough; may be repeated"
     add("--adapt", "--calibrate", action="append", metavar="PATH", help=text)
+    text = "the recordings are .npy files of frames, for weights of features of your own"
+    add("--frames", action="store_true", help=text)
     add("--weights", **file, default=WEIGHTS_PATH, help="weights file written by train.py")
     add("--processes", type=int, metavar="N", help="processes (default: as many as are worth it)")
     add("--version", action="version", version=f"speech_emotion {VERSION}")
@@ -106,6 +108,8 @@ def check(arguments) -> None:
             raise UsageError(f"--stream: give only {STANDARD_INPUT}, standard input")
         if arguments.timeline or arguments.plot or arguments.csv or arguments.output:
             raise UsageError("--stream: omit --timeline, --subtitles, --plot, --csv and --output")
+    if arguments.frames and (arguments.timeline or arguments.stream or arguments.plot):
+        raise UsageError("--frames: omit --timeline, --subtitles, --stream and --plot")
     for path in filter(None, (arguments.output, arguments.plot)):
         if path.is_dir() or not path.parent.is_dir():
             raise UsageError(f"{path}: give a file, in a folder that exists")
@@ -113,6 +117,22 @@ def check(arguments) -> None:
             raise UsageError(f"{path}: is a recording; give another file to write to")
     if arguments.plot and arguments.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise UsageError(f"--plot {arguments.plot}: give a name that ends in .png, .svg or .pdf")
+
+
+def check_features(arguments, weights) -> None:
+    """Raise `UsageError` if weights read sound and frames are given, or the other way round."""
+    hyperparameters = weights.hyperparameters
+    if arguments.frames and not hyperparameters.reads_own_features:
+        raise UsageError(
+            f"--frames: {arguments.weights} reads sound; omit it, or give --weights that were "
+            "trained on your own features"
+        )
+    if hyperparameters.reads_own_features and not arguments.frames:
+        (name,) = hyperparameters.features
+        raise UsageError(
+            f"{arguments.weights}: reads the features {name}, not sound; give .npy files of their "
+            "frames and --frames"
+        )
 
 
 def check_plot_length(sound) -> None:
@@ -143,6 +163,7 @@ def predict_names(arguments, names, weights, voice) -> list:
     kind = {"timeline": arguments.timeline, "several": len(names) > 1}
     writers = choose_writers(form, weights.emotions, arguments.top, **kind)
     options = {name: getattr(arguments, name) for name in ("output", "processes", "debug")}
+    options["hint"] = "" if arguments.frames else "; --timeline shows its parts"
     results = predict_recordings(names, sounds, predict_group, writers, **options)
     if arguments.plot and results:
         from utility.prediction.picture import draw_attention, draw_timeline
@@ -169,6 +190,7 @@ def main(arguments) -> int:
     from utility.prediction.clip import load
 
     weights, voice, unusable = load(arguments.weights), None, 0
+    check_features(arguments, weights)
     try:
         if arguments.adapt:
             if not weights.hyperparameters.adapted_share:

@@ -192,10 +192,13 @@ def train(arguments, folder) -> None:
     """Evaluate all folds, write the report, and without --evaluate train the weights to save."""
     from utility.evaluation import run as runs
     from utility.evaluation.fold import Plan, Task, check_adaptation
-    from utility.evaluation.material import load_material
+    from utility.evaluation.material import choose_features, load_material
     from utility.functions import write_json
 
     hyperparameters = override(PRESETS[arguments.preset], arguments.set)
+    hyperparameters = choose_features(hyperparameters, arguments.data, arguments.test_data)
+    if arguments.conditions and hyperparameters.reads_own_features:
+        raise UsageError("--conditions: there are no frames of altered recordings; omit it")
     if arguments.epochs is not None:
         hyperparameters = replace(hyperparameters, epochs=arguments.epochs)
     if arguments.adapt and not hyperparameters.adapted_share:
@@ -203,7 +206,8 @@ def train(arguments, folder) -> None:
     augmented = hyperparameters.augmented_copies or arguments.max_evals
     kinds = hyperparameters.augmentations if augmented else ()
     if not arguments.quiet:
-        made = "; the first time, augmented copies are made, in a minute or so" if kinds else ""
+        sound = kinds and not hyperparameters.reads_own_features
+        made = "; the first time, augmented copies are made, in a minute or so" if sound else ""
         runs.tell(f"reading {' and '.join(map(str, arguments.data))}{made}")
     names = ("conditions", "audio", "processes", "quiet")
     options = {name: getattr(arguments, name) for name in names} | {"note": runs.tell}

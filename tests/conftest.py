@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE, make_voice, write_emodb, write_own_corpus
+from made import DEMO, RATE, make_voice, write_emodb, write_own_corpus, write_own_frames
 from utility.command_line import run as run_main
 from utility.corpora.corpus import read_corpus
 from utility.corpora.emodb import find_recordings_folder
@@ -220,6 +220,18 @@ def extraction(tmp_path_factory, call_command):
 def own(extraction):
     """Return the folder of that corpus."""
     return extraction[1]
+
+
+@pytest.fixture(scope="session")
+def framed(tmp_path_factory, call_command):
+    """Return a folder with the pickles of a corpus of own features, its manifest and frames."""
+    folder = write_own_frames(tmp_path_factory.mktemp("framed"))
+    done = call_command(
+        *("dataset.py", "extract", "--manifest", folder / "own.csv", "--output", folder),
+        *("--frames", folder / "frames", "--features", "mine", "--hop", "0.02"),
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.fixture(scope="session")

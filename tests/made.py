@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from utility.evaluation.measures import KEY_COLUMNS, Predictions
-from utility.furtherFeatures import ALL_NAMES
+from utility.furtherFeatures import ALL_NAMES, feature_names, make_own_feature_set
 from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, EMOTIONS, FRAMES
 from utility.network.hyperparameters import PRESETS
 from utility.network.training_set import TrainingSet
@@ -89,6 +89,27 @@ def write_own_corpus(folder):
     return folder
 
 
+def write_own_frames(folder):
+    """Write frames of three speakers in three emotions, and a manifest of their recordings.
+
+    There are no recordings. A frame has five values, the first of which tells the emotion.
+    """
+    lines = ["file,emotion,speaker,split"]
+    for number, emotion in enumerate(("anger", "sadness", "neutral")):
+        for speaker in ("ann", "bob", "cid"):
+            for take in range(3):
+                name = f"{speaker}/{emotion} {take}"
+                random = np.random.default_rng(list(name.encode()))
+                frames = random.normal(size=(random.integers(20, 60), 5)).astype(np.float32)
+                frames[:, 0] += 3 * number
+                (folder / "frames" / speaker).mkdir(parents=True, exist_ok=True)
+                np.save(folder / "frames" / f"{name}.npy", frames)
+                split = "test" if speaker == "cid" else "train"
+                lines.append(f"{name}.wav,{emotion},{speaker},{split}")
+    (folder / "own.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
 # Files
 
 
@@ -139,12 +160,13 @@ def list_rows(predictions):
 # Networks
 
 
-def random_weights(hyperparameters, seed=0):
+def random_weights(hyperparameters, seed=0, **options):
     """Return weights unlike freshly initialised ones: all non-zero and of the usual size."""
     from utility.network.model import build_model, model_arrays
 
     random = np.random.default_rng(seed)
-    features = len(hyperparameters.columns)
+    names = options.get("feature_names", feature_names(hyperparameters.features))
+    features = len(names)
     model = build_model(hyperparameters, features, 7)
     shapes = {name: array.shape for name, array in model_arrays(model).items()}
     members = [
@@ -152,7 +174,14 @@ def random_weights(hyperparameters, seed=0):
         for _ in range(hyperparameters.members)
     ]
     statistics = Statistics(random.normal(size=features), random.uniform(0.5, 2, features))
-    return Weights(hyperparameters, members, statistics, temperature=0.8)
+    return Weights(hyperparameters, members, statistics, temperature=0.8, **options)
+
+
+def random_own_weights():
+    """Return weights of random arrays for frames of five own values, one every 20 ms."""
+    hyperparameters = replace(SMALL, features=("mine",))
+    names = make_own_feature_set("mine", 5, 0.02).names
+    return random_weights(hyperparameters, feature_names=names, hop_seconds=0.02)
 
 
 def random_clips(lengths, seed=0):

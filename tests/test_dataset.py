@@ -88,6 +88,9 @@ def test_a_second_extraction_leaves_equal_pickles_as_they_are(tmp_path, call_com
     assert len(read_corpus(tmp_path)) == 6
 
 
+FRAMES = ["--frames", ".", "--features", "x", "--hop", "0.01"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -98,6 +101,17 @@ def test_a_second_extraction_leaves_equal_pickles_as_they_are(tmp_path, call_com
         (["--corpus", "unknown"], "invalid choice"),
         (["--corpus", "ravdess", "--manifest", "my.csv"], "not allowed with argument"),
         (["--manifest", "my.csv", "--name", "a/b"], "--name a/b: give a name without /"),
+        (["--frames", "."], "--frames, --features and --hop: give all three or none"),
+        (["--features", "x", "--hop", "1"], "--frames, --features and --hop: give all three"),
+        ([*FRAMES, "--audio", "."], "--frames: omit --audio"),
+        ([*FRAMES, "--frames", "/no/such/folder"], "/no/such/folder: give a folder that exists"),
+        ([*FRAMES, "--features", "further"], "--features further: give up to 20 letters"),
+        ([*FRAMES, "--features", "a,b"], "--features a,b: give up to 20 letters"),
+        ([*FRAMES, "--features", "x" * 21], "give up to 20 letters"),
+        ([*FRAMES, "--features", ""], "give up to 20 letters"),
+        ([*FRAMES, "--hop", "0"], "--hop 0.0: give a time above 0, up to 1 s"),
+        ([*FRAMES, "--hop", "20"], "--hop 20.0: give a time above 0, up to 1 s"),
+        ([*FRAMES, "--hop", "nan"], "--hop nan: give a time above 0, up to 1 s"),
     ],
 )
 def test_wrong_usage_ends_with_2(options, message, call_command):

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +77,17 @@ def write_recordings(project):
             name = f"03-01-0{number + 1}-01-01-01-0{speaker}.wav"
             speak(project / "home/ravdess" / name, number)
     (project / "my.csv").write_text("\n".join(rows) + "\n")
+    write_frames(project, rows)
+
+
+def write_frames(project, rows):
+    """Write the frames of a corpus that is listed like my.csv, and of a clip."""
+    random = np.random.default_rng(0)
+    (project / "framed.csv").write_text("\n".join(rows) + "\n")
+    (project / "home/frames").mkdir()
+    names = [Path("home/frames", row.partition(".")[0]) for row in rows[1:]]
+    for name in [*names, "clip"]:
+        np.save(project / f"{name}.npy", random.normal(size=(30, 4)).astype(np.float32))
 
 
 def write_stand_ins(project):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from utility.corpora.emodb import Source
-from utility.errors import DataError
-from utility.functions import read_pickle, write_pickle
+from utility.errors import DataError, SignalError
+from utility.functions import read_array, read_pickle, write_pickle
 
 
 class Malicious:
@@ -68,3 +68,31 @@ def test_files_that_are_not_our_pickles_are_refused(tmp_path, content):
         read_pickle(tmp_path / "missing.p", 1, "extract it again")
     with pytest.raises(DataError, match="Is a directory; check the file"):
         read_pickle(tmp_path, 1, "extract it again")
+
+
+def test_an_array_of_objects_runs_nothing(tmp_path):
+    marker, path = tmp_path / "pwned", tmp_path / "x.npy"
+    np.save(path, np.array([[Malicious(marker)]], object), allow_pickle=True)
+    with pytest.raises(SignalError, match=r"is not a \.npy file of frames; write one array"):
+        read_array(path)
+    assert not marker.exists()
+    np.load(path, allow_pickle=True)
+    assert marker.exists()
+
+
+def test_files_without_an_array_are_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    with pytest.raises(SignalError, match="no such file"):
+        read_array(path)
+    with pytest.raises(SignalError, match="cannot be opened"):
+        read_array(tmp_path)
+    np.save(path, np.ones((30, 5)))
+    whole = path.read_bytes()
+    huge = whole.replace(b"(30, 5)", b"(9**9,)")
+    for content in (b"", b"no array", b"RIFF", whole[:20], whole[:-8], huge):
+        path.write_bytes(content)
+        with pytest.raises(SignalError, match=r"is not a \.npy file"):
+            read_array(path)
+    np.savez(tmp_path / "x.npz", np.ones(3), np.ones(3))
+    with pytest.raises(SignalError, match="holds several arrays"):
+        read_array(tmp_path / "x.npz")

@@ -8,6 +8,7 @@ import scipy.signal
 from made import RATE, noise, sine
 from utility import furtherFeatures
 from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
+from utility.errors import SignalError
 from utility.furtherFeatures import (
     ALL_NAMES,
     FEATURE_SETS,
@@ -16,6 +17,7 @@ from utility.furtherFeatures import (
     extract_all_features,
     feature_names,
     smooth_contour,
+    validate_frames,
 )
 
 SECONDS = np.arange(RATE) / RATE
@@ -180,3 +182,57 @@ def test_the_size_of_a_block_changes_nothing(block_frames, monkeypatch):
     expected = extract_all_features(signal, RATE)
     monkeypatch.setattr(furtherFeatures, "BLOCK_FRAMES", block_frames)
     np.testing.assert_allclose(extract_all_features(signal, RATE), expected, rtol=1e-9, atol=1e-12)
+
+
+# Features of the user's own
+
+
+@pytest.mark.parametrize("kind", ["<f2", "<f4", "<f8", ">f4", "longdouble"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_frames_of_any_precision_and_order_are_taken(kind, order, tmp_path):
+    values = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float16)
+    np.save(tmp_path / "x.npy", np.asarray(values, kind, order=order))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for frames in (values.astype(kind, order=order), mapped, mapped[::-1][::-1]):
+        taken = validate_frames(frames, 5)
+        assert (taken.dtype, taken.flags.c_contiguous) == (np.float32, True)
+        np.testing.assert_array_equal(taken, values)
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (np.ones((3, 5), int), "has values of type int64; give floats"),
+        (np.ones((3, 5), complex), "has values of type complex128; give floats"),
+        (np.full((3, 5), "1.5"), "has values of type <U3; give floats"),
+        (np.full((3, 5), None), "has values of type object; give floats"),
+        ([[1.0], [1.0, 2.0]], "is not an array"),
+        (np.ones(5), r"has shape \(5,\); give frames of shape \(frames, values\)"),
+        (np.ones((1, 3, 5)), r"has shape \(1, 3, 5\); give frames"),
+        (np.ones(()), r"has shape \(\); give frames"),
+        (np.ones((0, 5)), r"has shape \(0, 5\); give frames"),
+        (np.ones((3, 0)), r"has shape \(3, 0\); give frames"),
+        (np.ones((3, 4)), "has 4 values per frame, not 5; give frames of the same features"),
+        (np.full((3, 5), np.nan), "has values that are NaN, infinite or too large"),
+        (np.full((3, 5), -np.inf), "has values that are NaN, infinite or too large"),
+        (np.full((3, 5), 1e39), "has values that are NaN, infinite or too large"),
+    ],
+)
+def test_frames_that_cannot_be_used_are_refused(frames, message):
+    with pytest.raises(SignalError, match=message):
+        validate_frames(frames, 5)
+
+
+def test_more_values_than_a_weights_file_can_name_are_refused():
+    assert validate_frames(np.ones((1, 2048))).shape == (1, 2048)
+    with pytest.raises(SignalError, match="has 2049 values per frame; give up to 2048"):
+        validate_frames(np.ones((1, 2049)))
+
+
+def test_a_frame_of_zeros_is_not_taken_for_padding():
+    frames = np.zeros((3, 5))
+    frames[0] = 1
+    taken = validate_frames(frames)
+    assert taken.any(axis=1).all()
+    np.testing.assert_allclose(taken, frames, atol=1e-20)
+    assert not frames[1:].any()

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE, make_voice
+from made import DEMO, RATE, make_voice, random_own_weights
 from utility.globalvars import EMOTION_LABELS, WEIGHTS_PATH
-from utility.network.weights import read_weights
-from utility.prediction.clip import learn_voice, predict_all
+from utility.network.weights import read_weights, write_weights
+from utility.prediction.clip import learn_voice, predict, predict_all
 
 LINE = re.compile(r"the top (\d) emotion is: \('([a-z/]+)', ([01]\.\d{4})\)")
 
@@ -271,3 +271,58 @@ def test_weights_not_trained_for_adaptation_say_so(tmp_path, own_clips, call_com
     done = call_command("predict.py", "--weights", path, "--adapt", own_clips, DEMO)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{path} was not trained for it" in done.stderr
+
+
+# Frames of the user's own
+
+
+@pytest.fixture
+def framed_weights(tmp_path):
+    """Write weights of random arrays for five own features; return their path."""
+    write_weights(tmp_path / "own.h5", random_own_weights())
+    return tmp_path / "own.h5"
+
+
+def test_files_of_frames_are_predicted(framed_weights, framed, tmp_path, call_command):
+    bad = tmp_path / "bad.npy"
+    np.save(bad, np.ones((9, 4)))
+    options = ("predict.py", "--json", "--weights", framed_weights, "--frames")
+    done = call_command(*options, framed / "frames" / "ann", bad)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"predict.py: {bad}: has 4 values per frame, not 5; give frames of the same features\n"
+    )
+    *rows, error = map(json.loads, done.stdout.splitlines())
+    assert len(rows) == 9
+    frames = np.load(rows[0]["path"])
+    assert rows[0]["seconds"] == pytest.approx(0.02 * len(frames))
+    expected = predict(frames, read_weights(framed_weights))
+    assert rows[0]["probabilities"] == pytest.approx(expected.probabilities, abs=6e-5)
+    assert error["path"] == str(bad)
+    adapted = call_command(*options, "--adapt", framed / "frames" / "bob", rows[0]["path"])
+    assert adapted.returncode == 0, adapted.stderr
+    assert json.loads(adapted.stdout)["probabilities"] != rows[0]["probabilities"]
+    np.save(tmp_path / "long.npy", np.tile(frames, (30, 1)))
+    long = call_command(*options, tmp_path / "long.npy")
+    assert re.search(
+        r"note: .*long\.npy: the mean of \d windows, since it lasts \d+ s$", long.stderr
+    )
+
+
+def test_weights_and_recordings_of_different_kinds_are_refused(framed_weights, call_command):
+    for options, message in (
+        (["--frames"], f"--frames: {WEIGHTS_PATH} reads sound; omit it, or give --weights"),
+        (["--weights", framed_weights], f"{framed_weights}: reads the features mine, not sound"),
+        (["--weights", framed_weights, "--timeline"], "reads the features mine, not sound"),
+        (["--frames", "--timeline"], "--frames: omit --timeline"),
+        (["--frames", "--subtitles", "srt"], "--frames: omit --timeline"),
+        (["--frames", "--plot", "x.png"], "--frames: omit --timeline"),
+    ):
+        done = call_command("predict.py", *options, DEMO)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+    done = call_command("predict.py", "--frames", "--stream", "-")
+    assert (done.returncode, "--frames: omit" in done.stderr) == (2, True)
+    done = call_command("predict.py", "--weights", framed_weights, "--frames", DEMO)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"predict.py: {DEMO}: is not a .npy file of frames; write one")

@@ -13,9 +13,10 @@ import pytest
 from made import TINY, read_json, read_rows, write_emodb
 from train import SEED_COUNT
 from utility.corpora import protocols
-from utility.corpora.corpus import read_corpus
+from utility.corpora.corpus import read_corpus, write_corpus
 from utility.corpora.extraction import extract_emodb
 from utility.evaluation.measures import read_predictions, summarise
+from utility.functions import read_pickle, write_pickle
 from utility.globalvars import EMOTION_LABELS, ROOT
 from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, show
 from utility.network.weights import read_weights
@@ -349,6 +350,58 @@ def test_emotions_that_are_not_trained_on_are_not_tested(data, own, tmp_path, tr
     metrics = read_json(tmp_path / "run" / "metrics.json")
     assert metrics["utterances"] == 24
     assert list(metrics["class_recalls"]) == list(EMOTION_LABELS)
+
+
+def test_own_features_are_trained_on_and_predicted(framed, tmp_path, train, call_command):
+    settings = ("--epochs", 4, "--set", "batch_size=8", "learning_rate=0.01")
+    done = train_on(train, tmp_path, "--data", framed / "own", *settings)
+    assert done.returncode == 0, done.stderr
+    assert "note: no data augmentation for " in done.stderr
+    weights = read_weights(tmp_path / "own.h5")
+    assert weights.feature_names == ("mine_1", "mine_2", "mine_3", "mine_4", "mine_5")
+    assert weights.hop_seconds == 0.02
+    frames = np.concatenate(read_corpus(framed / "own").frames)
+    np.testing.assert_allclose(weights.statistics.mean, frames.mean(axis=0), rtol=1e-4)
+    options = ("--json", "--weights", tmp_path / "own.h5", "--frames", framed / "frames")
+    rows = call_command("predict.py", *options).stdout.splitlines()
+    assert len(rows) == 27
+    assert np.mean([row["label"] in row["path"] for row in map(json.loads, rows)]) > 0.6
+    again = train("--report", tmp_path / "run")
+    assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[0]
+
+
+def test_own_features_are_evaluated_with_adaptation(framed, tmp_path, train):
+    done = train_on(
+        *(train, tmp_path, "--data", framed / "own", "--evaluate", "split", "--epochs", 1),
+        *("--adapt", 2, "speaker"),
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = read_json(tmp_path / "run" / "metrics.json")
+    assert (metrics["utterances"], metrics["copies"]) == (9, 0)
+    assert metrics["changed"]["features"] == "mine"
+    assert metrics["tests"].keys() == {"calibrated_2", "calibrated_speaker"}
+
+
+def test_corpora_of_different_features_do_not_go_together(framed, data, tmp_path, train):
+    other = tmp_path / "other"
+    write_corpus(other, read_corpus(framed / "own"))
+    content = read_pickle(tmp_path / "other_db.p", 1, "")
+    content["own_features"]["name"] = "yours"
+    write_pickle(tmp_path / "other_db.p", content)
+    own, different = framed / "own", "and {} have different features, or"
+    for options, code, message in (
+        (["--data", own, data], 1, different.format(data)),
+        (["--data", own, "--test-data", data], 1, different.format(data)),
+        (["--data", own, other], 1, different.format(other)),
+        (["--data", own, "--set", "features=original"], 2, "features=original: "),
+        (["--data", own, "--preset", "seed2018"], 2, "own has mine; name those"),
+        (["--data", data, "--set", "features=mine"], 2, "has original,further; name those"),
+        (["--data", own, "--evaluate", "loso", "--conditions", "room"], 2, "--conditions: there"),
+    ):
+        done = train(*options, "--output", tmp_path / "w.h5", "--run", tmp_path / "run")
+        assert (done.returncode, done.stdout) == (code, "")
+        assert message in done.stderr
+        assert not (tmp_path / "run").exists()
 
 
 # Comparing two runs, and errors

@@ -8,7 +8,7 @@ class SpeechEmotionError(Exception):
 
 
 class SignalError(SpeechEmotionError, ValueError):
-    """Audio cannot be used: unreadable, empty, too short, silent, or not finite."""
+    """A recording, or frames of one, cannot be used: unreadable, empty, silent, or not finite."""
 
 
 class DataError(SpeechEmotionError, ValueError):

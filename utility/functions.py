@@ -8,7 +8,7 @@ import pickle
 import tempfile
 from pathlib import Path
 
-from utility.errors import DataError
+from utility.errors import DataError, SignalError
 
 
 @contextlib.contextmanager
@@ -78,6 +78,30 @@ def read_pickle(path, format_version: int, remedy: str) -> dict:
     if version != format_version:
         raise DataError(f"{path}: format version {version}, expected {format_version}; {remedy}")
     return content
+
+
+def read_array(file):
+    """Read the array of a .npy file, given by its path or open, without running code.
+
+    Raises a `SignalError` if it is missing, damaged, or holds objects or several arrays.
+    """
+    import numpy as np
+
+    remedy = "write one array of floats with numpy.save"
+    try:
+        array = np.load(file, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise SignalError("no such file; check the path") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise SignalError(f"cannot be opened ({reason}); check the file") from error
+    except MemoryError as error:
+        raise SignalError("does not fit into memory; divide it into shorter files") from error
+    except Exception as error:  # a damaged file can raise anything
+        raise SignalError(f"is not a .npy file of frames; {remedy}") from error
+    if not isinstance(array, np.ndarray):
+        raise SignalError(f"holds several arrays; {remedy}")
+    return array
 
 
 def write_csv(path, rows: list[dict]) -> None:

@@ -4,7 +4,8 @@ The 36 original features describe the range from 3.4 to 8 kHz only by the shape 
 spectrum, derive the pitch from a multiple of the period, and lack the logarithm of the energy.
 The further features are the textbook's: mel bands, energy, and pitch by autocorrelation [1]_.
 
-To add one, append it to `FURTHER_FEATURES`.
+To add one, append it to `FURTHER_FEATURES`. Frames that the user computed are a feature set of
+their own, see `make_own_feature_set`.
 
 .. [1] P. Boersma, "Accurate short-term analysis of the fundamental frequency and
        the harmonics-to-noise ratio of a sampled sound", IFA Proceedings 17, 1993.
@@ -26,12 +27,17 @@ from utility.audioFeatureExtraction import (
     frame,
     normalise,
 )
+from utility.errors import SignalError
 from utility.globalvars import FRAMES
 
 MEL_BANDS = 26
 # An analysis window, centred on each frame, that holds two periods of a low voice.
 WINDOW_LENGTH = 640
 FFT_LENGTH = 1024
+# A weights file has room for their names.
+MOST_OWN_VALUES = 2048
+# Too small to matter.
+NOT_PADDING = 1e-30
 # Windows that are computed at once.
 BLOCK_FRAMES = 256
 MEL_RANGE_HZ = (80, 7600)
@@ -74,10 +80,11 @@ FURTHER_VERSION = 1
 
 
 class FeatureSet(NamedTuple):
-    """The names of some columns of a frame, and the version of their values."""
+    """The names of some columns of a frame, the version of their values, and the time per frame."""
 
     names: tuple[str, ...]
     version: int
+    hop_seconds: float = FRAMES.hop_seconds
 
 
 FEATURE_SETS = {
@@ -87,15 +94,59 @@ FEATURE_SETS = {
 ALL_NAMES = FEATURE_NAMES + FURTHER_NAMES
 
 
-def feature_names(sets: Collection[str]) -> tuple[str, ...]:
-    """Return the features of the given sets, in the order of `FEATURE_SETS`."""
-    chosen = (FEATURE_SETS[key].names for key in FEATURE_SETS if key in sets)
+def make_own_feature_set(name: str, value_count: int, hop_seconds: float) -> FeatureSet:
+    """Describe the values of frames that this program did not compute."""
+    return FeatureSet(tuple(f"{name}_{i}" for i in range(1, value_count + 1)), 1, hop_seconds)
+
+
+def validate_frames(frames: ArrayLike, value_count: int | None = None) -> np.ndarray:
+    """Return frames that this program did not compute as float32, in row order.
+
+    Parameters
+    ----------
+    frames : array_like, shape (frames, values)
+        Floats of any precision.
+    value_count : int, optional
+        The number of values that a frame must have.
+
+    Raises
+    ------
+    SignalError
+        If the type or shape is another, there are no values, too many, or some are not finite.
+    """
+    try:
+        frames = np.asarray(frames)
+    except ValueError as error:
+        raise SignalError("is not an array; give frames of shape (frames, values)") from error
+    if frames.dtype.kind != "f":
+        raise SignalError(f"has values of type {frames.dtype}; give floats")
+    if frames.ndim != 2 or not frames.size:
+        raise SignalError(f"has shape {frames.shape}; give frames of shape (frames, values)")
+    if value_count is not None and frames.shape[1] != value_count:
+        count = f"{frames.shape[1]} values per frame, not {value_count}"
+        raise SignalError(f"has {count}; give frames of the same features")
+    if frames.shape[1] > MOST_OWN_VALUES:
+        raise SignalError(f"has {frames.shape[1]} values per frame; give up to {MOST_OWN_VALUES}")
+    with np.errstate(over="ignore"):
+        frames = frames.astype(np.float32, order="C", copy=False)
+    if not np.isfinite(frames).all():
+        raise SignalError("has values that are NaN, infinite or too large; repair the frames")
+    if not (filled := frames.any(axis=1)).all():
+        # A training takes rows of zeros for padding.
+        frames = np.where(filled[:, np.newaxis], frames, np.float32(NOT_PADDING))
+    return frames
+
+
+def feature_names(sets: Collection[str], known=FEATURE_SETS) -> tuple[str, ...]:
+    """Return the features of the given sets, in the order of the known `FeatureSet`s by name."""
+    chosen = (known[key].names for key in known if key in sets)
     return tuple(name for names in chosen for name in names)
 
 
-def columns_of(names: Sequence[str]) -> list[int]:
-    """Return the column of each feature in a frame with `ALL_NAMES`."""
-    return [ALL_NAMES.index(name) for name in names]
+def columns_of(names: Sequence[str], all_names: Sequence[str] | None = None) -> list[int]:
+    """Return the column of each feature in a frame that has others too, by default `ALL_NAMES`."""
+    all_names = ALL_NAMES if all_names is None else all_names
+    return [all_names.index(name) for name in names]
 
 
 def extract_all_features(signal: ArrayLike, sample_rate: float) -> np.ndarray:

@@ -1,13 +1,17 @@
 """From recordings to a corpus."""
 
+import re
 import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
+from made import write_own_frames
 from utility.corpora.corpus import COLUMNS, read_corpus
 from utility.corpora.extraction import extract_emodb
+from utility.errors import DataError
+from utility.functions import read_pickle, write_pickle
 
 
 def write_tone(path, seconds=0.5, rate=16_000):
@@ -78,3 +82,101 @@ def test_files_with_other_names_are_left_out_with_a_note(tmp_path):
     corpus = extract_emodb(tmp_path, tmp_path, processes=1, note=notes.append)
     assert corpus.file.tolist() == ["03a01Fa.wav"]
     assert notes == ["left out WAV files without a name of berlin: 1, such as song.wav"]
+
+
+# Frames of the user's own
+
+
+def collect(folder, call_command, *options):
+    """Collect the frames that `write_own_frames` wrote into a folder."""
+    return call_command(
+        *("dataset.py", "extract", "--manifest", folder / "own.csv", "--output", folder),
+        *("--frames", folder / "frames", "--features", "mine", "--hop", "0.02", *options),
+    )
+
+
+def test_frames_become_a_corpus_without_recordings(framed, call_command):
+    assert {path.name for path in framed.glob("*.p")} == {"own_db.p", "own_frames.p"}
+    corpus = read_corpus(framed / "own")
+    assert corpus.feature_names == ("mine_1", "mine_2", "mine_3", "mine_4", "mine_5")
+    assert corpus.feature_sets["mine"].hop_seconds == 0.02
+    assert (len(corpus), corpus.file[0]) == (27, "ann/anger 0.wav")
+    for file, table, seconds in zip(corpus.file, corpus.frames, corpus.seconds, strict=True):
+        frames = np.load((framed / "frames" / file).with_suffix(".npy"))
+        np.testing.assert_array_equal(table, frames)
+        assert seconds == pytest.approx(0.02 * len(frames))
+    assert (corpus.split == np.where(corpus.speaker == "cid", "test", "train")).all()
+    info = call_command("dataset.py", "info", "--data", framed / "own")
+    assert re.search(r"27 utterances, .* frames of 5 features, every 0\.02 s\n", info.stdout)
+    assert "feature versions: mine 1\n" in info.stdout
+
+
+def test_frames_of_a_known_corpus_need_no_manifest(tmp_path, call_command):
+    for name in ("03a01Fa", "16b10Td"):
+        np.save(tmp_path / f"{name}.npy", np.ones((9, 3), np.float16))
+    (tmp_path / "notes.npy").touch()
+    options = ("--frames", tmp_path, "--features", "x", "--hop", 0.01, "--output", tmp_path)
+    done = call_command("dataset.py", "extract", *options)
+    assert done.returncode == 2
+    assert "--name berlin: give a name" in done.stderr
+    done = call_command("dataset.py", "extract", *options, "--name", "x")
+    assert done.returncode == 0, done.stderr
+    assert "left out .npy files without a name of berlin: 1, such as notes.npy" in done.stderr
+    corpus = read_corpus(tmp_path / "x")
+    assert corpus.file.tolist() == ["03a01Fa.wav", "16b10Td.wav"]
+    assert corpus.emotion.tolist() == ["happiness", "sadness"]
+    assert corpus.recognition[0] == pytest.approx(0.90)
+
+
+def test_every_bad_file_of_frames_is_named_and_nothing_is_written(tmp_path, call_command):
+    frames = write_own_frames(tmp_path) / "frames"
+    np.save(frames / "ann/anger 0.npy", np.full((9, 5), np.nan))
+    np.save(frames / "bob/anger 1.npy", np.array([[None]]), allow_pickle=True)
+    done = collect(tmp_path, call_command)
+    assert done.returncode == 1
+    first, *problems = done.stderr.splitlines()
+    assert first.endswith("nothing was written; these recordings cannot be used:")
+    assert problems[0].startswith(f"{frames / 'ann/anger 0.npy'}: has values that are NaN")
+    assert problems[1].startswith(f"{frames / 'bob/anger 1.npy'}: is not a .npy file")
+    assert len(problems) == 2
+    write_own_frames(tmp_path)
+    np.save(frames / "ann/anger 0.npy", np.ones((9, 4)))
+    (frames / "bob/anger 1.npy").unlink()
+    done = collect(tmp_path, call_command)
+    assert f"own.csv, line 6: {frames / 'bob/anger 1.npy'}: no such file" in done.stderr
+    assert "--frames DIR names another folder" in done.stderr
+    write_own_frames(tmp_path)
+    np.save(frames / "ann/anger 0.npy", np.ones((9, 4)))
+    done = collect(tmp_path, call_command)
+    assert "ann/anger 0.wav: has 4 values per frame, others 5" in done.stderr
+    assert not list(tmp_path.glob("*.p"))
+
+
+def test_sound_can_take_the_place_of_own_features(tmp_path, call_command):
+    folder = write_own_frames(tmp_path)
+    assert collect(folder, call_command).returncode == 0
+    for path in list(folder.glob("frames/*/*.npy")):
+        sound = folder / path.relative_to(folder / "frames").with_suffix(".wav")
+        sound.parent.mkdir(exist_ok=True)
+        write_tone(sound, 0.1)
+    options = ("--manifest", folder / "own.csv", "--output", folder, "--processes", 1)
+    done = call_command("dataset.py", "extract", *options)
+    assert done.returncode == 0, done.stderr
+    assert len(read_corpus(folder / "own").feature_names) == 66
+    assert collect(folder, call_command).returncode == 0
+    assert len(read_corpus(folder / "own").feature_names) == 5
+
+
+def test_a_damaged_corpus_of_own_features_says_so(framed, tmp_path):
+    for path in framed.glob("*.p"):
+        shutil.copy(path, tmp_path)
+    content = read_pickle(tmp_path / "own_db.p", 1, "")
+    damages = ({"name": "x"}, {}, "mine", {"name": "mine", "value_count": 4, "hop_seconds": 0.02})
+    for damage in damages:
+        write_pickle(tmp_path / "own_db.p", content | {"own_features": damage})
+        with pytest.raises(DataError, match=r"own_(db|frames)\.p: (damaged|made by another)"):
+            read_corpus(tmp_path / "own")
+    (tmp_path / "own_frames.p").unlink()
+    write_pickle(tmp_path / "own_db.p", content)
+    with pytest.raises(DataError, match=r"own_frames\.p: no such file"):
+        read_corpus(tmp_path / "own")

@@ -108,3 +108,12 @@ def test_hyperparameters_outside_the_search_space_are_not_its_first_trial(traine
     outside = dataclasses.replace(experiment(), hyperparameters=UNKNOWN)
     (trial,) = tune(outside, 1, tmp_path / "trials.p")
     assert trial.hyperparameters.dense_units in (64, 128, 256)
+
+
+def test_own_features_are_not_searched(trained, tmp_path):
+    known = dataclasses.replace(KNOWN, features=("mine",))
+    own = dataclasses.replace(experiment(), hyperparameters=known)
+    trials = tune(own, 4, tmp_path / "trials.p")
+    assert trials[0].hyperparameters == known
+    assert {trial.hyperparameters.features for trial in trials} == {("mine",)}
+    assert len({trial.hyperparameters.learning_rate for trial in trials}) == 4

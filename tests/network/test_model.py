@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from made import NETWORKS, random_clips, random_weights
+from utility.furtherFeatures import columns_of, feature_names
 from utility.network.hyperparameters import PRESETS
 from utility.network.model import BlockLSTM, attention_weights, build_model, load_members
 from utility.network.training import pad
@@ -15,7 +16,8 @@ from utility.network.training import pad
 def test_padding_and_company_change_nothing(name):
     hyperparameters = NETWORKS[name]
     model = load_members(random_weights(hyperparameters))[0]
-    clips = [clip[:, hyperparameters.columns] for clip in random_clips([1, 9, 10, 11, 47, 80])]
+    columns = columns_of(feature_names(hyperparameters.features))
+    clips = [clip[:, columns] for clip in random_clips([1, 9, 10, 11, 47, 80])]
     alone = np.concatenate([model.predict_on_batch(clip[np.newaxis]) for clip in clips])
     padded = pad(clips, hyperparameters.padded_frames)
     together = model.predict_on_batch(padded)

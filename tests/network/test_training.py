@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from made import NETWORKS, random_clips, random_training_set, random_weights
+from utility.furtherFeatures import columns_of, feature_names
 from utility.globalvars import EMOTION_LABELS
 from utility.network.hyperparameters import PRESETS
 from utility.network.model import cut_at_steps, load_members
@@ -21,7 +22,7 @@ def test_steps_made_beforehand_give_the_same_as_frames(name):
     weights = random_weights(NETWORKS[name])
     hyperparameters = dataclasses.replace(weights.hyperparameters, adapted_share=0.5)
     model = load_members(weights)[0]
-    columns = hyperparameters.columns
+    columns = columns_of(feature_names(hyperparameters.features))
     variants = [random_clips([31, 90, 47, 12], seed) for seed in (1, 2)]
     speakers = np.array(["03", "03", "08", "08"])
     training_set = TrainingSet(variants, np.zeros(4, int), speakers, EMOTION_LABELS)

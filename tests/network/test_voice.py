@@ -106,3 +106,11 @@ def test_a_constant_feature_is_not_magnified():
 def test_a_baseline_needs_a_clip():
     with pytest.raises(DataError, match="no clips of the voice"):
         measure_baseline([], TRAINING)
+
+
+def test_many_features_are_measured_like_few():
+    tables = list(np.random.default_rng(0).normal(3, 2, (4, 20, 300)).astype(np.float32))
+    frames = np.concatenate(tables).astype(np.float64)
+    mean, deviation = measure_statistics(tables)
+    np.testing.assert_allclose(mean, frames.mean(axis=0))
+    np.testing.assert_allclose(deviation, frames.std(axis=0))

@@ -7,12 +7,11 @@ import h5py
 import numpy as np
 import pytest
 
-from made import SMALL, random_clips, random_weights
+from made import SMALL, random_clips, random_own_weights, random_weights
 from utility import furtherFeatures
 from utility.errors import WeightsError
-from utility.furtherFeatures import ALL_NAMES, FEATURE_SETS, feature_names
+from utility.furtherFeatures import ALL_NAMES, FEATURE_SETS, feature_names, make_own_feature_set
 from utility.globalvars import EMOTION_LABELS, WEIGHTS_PATH
-from utility.network import weights as weights_file
 from utility.network.hyperparameters import read_hyperparameters
 from utility.network.inference import predict_frames
 from utility.network.model import load_members, model_arrays
@@ -57,8 +56,7 @@ def test_a_feature_that_was_added_since_does_not_matter(small, tmp_path, monkeyp
     names = (*ALL_NAMES[:36], "new", *ALL_NAMES[36:])
     further = FEATURE_SETS["further"]
     monkeypatch.setitem(FEATURE_SETS, "further", further._replace(names=names[36:]))
-    for module in (furtherFeatures, weights_file):
-        monkeypatch.setattr(module, "ALL_NAMES", names)
+    monkeypatch.setattr(furtherFeatures, "ALL_NAMES", names)
     weights = read_weights(path)
     assert weights.columns == [*range(36), *range(37, 67)]
     longer = [np.insert(clip, 36, 1e3, axis=1).take(weights.columns, axis=1) for clip in clips]
@@ -89,6 +87,38 @@ def test_weights_of_version_1_0_0_are_read(small, tmp_path):
         file.attrs["feature_version"] = 0
     with pytest.raises(WeightsError, match="made for other features"):
         read_weights(path)
+
+
+def test_weights_of_own_features_know_their_name_size_and_hop(tmp_path):
+    path, own = tmp_path / "w.h5", random_own_weights()
+    write_weights(path, own)
+    back = read_weights(path)
+    assert back.hyperparameters.features == ("mine",)
+    assert back.feature_names == ("mine_1", "mine_2", "mine_3", "mine_4", "mine_5")
+    assert back.hop_seconds == 0.02
+    assert repr(back).startswith("Weights(attention, 2 members, 5 features, ")
+    clips = [clip[:, :5] for clip in random_clips([20, 31])]
+    np.testing.assert_array_equal(predict_frames(back, clips)[0], predict_frames(own, clips)[0])
+    for edit, message in (
+        (edit_attribute("hop_seconds", 0), "not finite"),
+        (edit_attribute("feature_names", '["mine_1", "mine_3"]'), "other features"),
+        (edit_attribute("feature_versions", '{"yours": 1}'), "other features"),
+        (edit_hyperparameter("features", ["mine", "original"]), "not a weights file"),
+        (edit_hyperparameter("features", ["yours"]), "other features"),
+    ):
+        write_weights(path, own)
+        with h5py.File(path, "r+") as file:
+            edit(file)
+        with pytest.raises(WeightsError, match=message):
+            read_weights(path)
+
+
+def test_as_many_own_features_as_are_allowed_fit_into_a_weights_file(tmp_path):
+    names = make_own_feature_set("x" * 20, 2048, 0.02).names
+    hyperparameters = dataclasses.replace(SMALL, features=("x" * 20,), members=1)
+    own = random_weights(hyperparameters, feature_names=names)
+    write_weights(tmp_path / "w.h5", own)
+    assert read_weights(tmp_path / "w.h5").feature_names == names
 
 
 def edit_attribute(name, value):
@@ -130,7 +160,7 @@ def not_finite(file):
         (edit_hyperparameter("network", "seed2018"), "not a weights file"),
         (not_finite, "not finite"),
         (edit_hyperparameter("features", 36), "other features"),
-        (edit_hyperparameter("features", "66"), "not a weights file"),
+        (edit_hyperparameter("features", "66"), "other features"),
         (edit_attribute("normalisation_mean", np.full(66, np.nan)), "not finite"),
         (edit_attribute("normalisation_mean", np.zeros(36)), "missing"),
         (edit_attribute("normalisation_deviation", -np.ones(66)), "not finite"),

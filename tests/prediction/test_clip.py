@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE, make_voice
+from made import DEMO, RATE, make_voice, random_clips, random_own_weights
 from utility.audio import trim_silence
 from utility.errors import SignalError
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, ROOT, WEIGHTS_PATH
 from utility.network.inference import predict_frames
+from utility.network.voice import adapt, measure_baseline
 from utility.network.weights import read_weights
 from utility.prediction.clip import learn_voice, predict, predict_all
 
@@ -164,3 +165,56 @@ def test_a_sound_that_cannot_be_learned_from_raises_or_is_reported(tmp_path, own
     voice = learn_voice([*bad, *good], weights, lambda sound, error: reported.append(sound))
     assert reported == bad
     np.testing.assert_array_equal(voice, learn_voice(good, weights))
+
+
+# Frames of the user's own
+
+
+def test_frames_from_a_file_and_an_array_are_the_same(tmp_path):
+    own, (frames,) = random_own_weights(), random_clips([80])
+    frames = frames[:, :5]
+    np.save(tmp_path / "x.npy", frames)
+    content = (tmp_path / "x.npy").read_bytes()
+    (row,), _ = predict_frames(own, [frames])
+    for source in (frames, frames.tolist(), tmp_path / "x.npy", io.BytesIO(content)):
+        result = predict(source, own)
+        assert result.seconds == pytest.approx(1.6)
+        assert result.windows == 1
+        expected = dict(zip(own.emotions, row.tolist(), strict=True))
+        assert result.probabilities == pytest.approx(expected, abs=1e-6)
+
+
+def test_long_frames_are_the_mean_of_their_windows():
+    own, (frames,) = random_own_weights(), random_clips([1001])
+    frames = frames[:, :5]
+    result = predict(frames, own)
+    assert (result.windows, result.seconds) == (3, pytest.approx(20.02))
+    parts = [predict(part, own).probabilities for part in np.array_split(frames, 3)]
+    for emotion, share in result.probabilities.items():
+        assert share == pytest.approx(np.mean([part[emotion] for part in parts]), abs=1e-6)
+
+
+def test_frames_are_adapted_to_a_voice():
+    own, clips = random_own_weights(), [clip[:, :5] for clip in random_clips([80, 40, 60])]
+    voice = learn_voice(clips[1:], own)
+    np.testing.assert_array_equal(voice, measure_baseline(clips[1:], own.statistics))
+    (row,), _ = predict_frames(own, [adapt(clips[0], voice, own.statistics)])
+    result = predict(clips[0], own, voice=voice)
+    expected = dict(zip(own.emotions, row.tolist(), strict=True))
+    assert result.probabilities == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("source", "rate", "message"),
+    [
+        (DEMO, None, r"is not a \.npy file of frames"),
+        (make_voice(), RATE, "cannot be read as sound by weights of own features; give frames"),
+        (make_voice(), None, r"has shape \(16000,\); give frames"),
+        ((make_voice(), RATE), None, "is not an array"),
+        (np.ones((20, 4)), None, "has 4 values per frame, not 5"),
+        (None, None, "has values of type object; give floats"),
+    ],
+)
+def test_what_is_no_frames_is_refused_by_weights_of_own_features(source, rate, message):
+    with pytest.raises(SignalError, match=message):
+        predict(source, random_own_weights(), sample_rate=rate)

@@ -2,22 +2,23 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from utility.audioFeatureExtraction import FEATURE_NAMES
 from utility.corpora.emodb import NO_RECORDINGS, find_recordings_folder
-from utility.corpora.frames import ENDINGS, FORMAT_VERSION, read_frames, write_frames
+from utility.corpora.frames import FORMAT_VERSION, frame_paths, read_frames, write_frames
 from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
-from utility.furtherFeatures import ALL_NAMES
+from utility.furtherFeatures import FEATURE_SETS, feature_names, make_own_feature_set
 from utility.globalvars import BERLIN, EMOTION_LABELS, ROOT
 
 REMEDY = "rebuild it with: python dataset.py extract"
 # Half precision costs a thousandth of a feature's deviation, and halves the file.
 PRECISIONS = {"original": np.float32, "further": np.float16}
+OWN_PRECISION = np.float32
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,11 @@ class Corpus:
         The duration, and the fractions of 20 listeners who named the intended emotion and who
         found it natural; NaN where there are no judgements.
     frames : list of np.ndarray, shape (frames, features), float32
-        Columns in the order of `ALL_NAMES`.
+        Columns in the order of the feature sets.
     audio : str
         Folder of the recordings; empty for EmoDB.
+    feature_sets : dict of str to FeatureSet
+        Those of this program, or a single one that the user computed.
     """
 
     file: np.ndarray
@@ -50,9 +53,20 @@ class Corpus:
     naturalness: np.ndarray
     frames: list
     audio: str = ""
+    feature_sets: dict = field(default_factory=lambda: FEATURE_SETS)
 
     def __len__(self) -> int:
         return len(self.file)
+
+    @property
+    def has_own_features(self) -> bool:
+        """Whether the frames were computed by the user, not from sound by this program."""
+        return not self.feature_sets.keys() <= FEATURE_SETS.keys()
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the columns of the frames."""
+        return feature_names(self.feature_sets, self.feature_sets)
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -73,11 +87,16 @@ class Corpus:
         return replace(self, **columns, frames=[self.frames[row] for row in rows])
 
 
-COLUMNS = tuple(field.name for field in fields(Corpus) if field.name not in ("frames", "audio"))
+COLUMNS = tuple(
+    item.name for item in fields(Corpus) if item.name not in ("frames", "audio", "feature_sets")
+)
 
 
 def join_corpora(corpora: dict[str, Corpus]) -> Corpus:
-    """Join corpora, prefixing files, speakers and texts with the name of their corpus."""
+    """Join corpora with the same features.
+
+    Files, speakers and texts are prefixed with the name of their corpus.
+    """
     columns = {}
     for column in COLUMNS:
         parts = {name: getattr(corpus, column) for name, corpus in corpora.items()}
@@ -85,7 +104,8 @@ def join_corpora(corpora: dict[str, Corpus]) -> Corpus:
             parts = {name: [f"{name}/{value}" for value in part] for name, part in parts.items()}
         columns[column] = np.concatenate(list(parts.values()))
     frames = [table for corpus in corpora.values() for table in corpus.frames]
-    return Corpus(**columns, frames=frames)
+    feature_sets = next(iter(corpora.values())).feature_sets
+    return Corpus(**columns, frames=frames, feature_sets=feature_sets)
 
 
 def corpus_path(name: str | os.PathLike) -> Path:
@@ -97,14 +117,32 @@ def corpus_path(name: str | os.PathLike) -> Path:
     path = Path(name)
     named = ROOT / path if path.name == str(name) else path
     # A folder of recordings may have the name of the corpus that was made of them.
-    if path.is_dir() and not pickle_paths(named)[0].exists():
+    if path.is_dir() and not database_path(named).exists():
         return path / BERLIN.name
     return named
 
 
-def pickle_paths(path: Path) -> list[Path]:
+def database_path(path: Path) -> Path:
+    """Return the path of a corpus's labels, given the path that its pickles begin with."""
+    return path.with_name(path.name + "_db.p")
+
+
+def pickle_paths(path: Path, feature_sets=FEATURE_SETS) -> list[Path]:
     """Return the paths of a corpus's pickles, the database first."""
-    return [path.with_name(path.name + ending) for ending in ("_db.p", *ENDINGS.values())]
+    return [database_path(path), *frame_paths(path, feature_sets).values()]
+
+
+def read_database(path: Path) -> tuple[dict, dict]:
+    """Read a corpus's pickle of labels; return its content and the feature sets of the frames."""
+    content = read_pickle(database_path(path), FORMAT_VERSION, REMEDY)
+    if "own_features" not in content:
+        return content, FEATURE_SETS
+    try:
+        own = content["own_features"]
+        count, hop_seconds = int(own["value_count"]), float(own["hop_seconds"])
+        return content, {str(own["name"]): make_own_feature_set(own["name"], count, hop_seconds)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{database_path(path)}: damaged ({error!r}); {REMEDY}") from error
 
 
 def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
@@ -117,21 +155,22 @@ def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
         the features.
     """
     path = corpus_path(name)
-    database_path = pickle_paths(path)[0]
-    database = read_pickle(database_path, FORMAT_VERSION, REMEDY)
-    frames = read_frames(path, database.get("file"), REMEDY)
+    labels_path = database_path(path)
+    database, feature_sets = read_database(path)
+    frames = read_frames(path, database.get("file"), REMEDY, feature_sets)
     try:
         database = {"split": np.full(len(database["file"]), "")} | database
         columns = {name: np.asarray(database[name]) for name in COLUMNS}
-        corpus = Corpus(**columns, frames=frames, audio=str(database.get("audio", "")))
+        audio = str(database.get("audio", ""))
+        corpus = Corpus(**columns, frames=frames, audio=audio, feature_sets=feature_sets)
         row_counts = {len(database[name]) for name in COLUMNS} | {len(frames)}
         kinds = {columns[name].dtype.kind for name in ("emotion", "speaker", "file")}
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{database_path}: damaged ({error!r}); {REMEDY}") from error
+        raise DataError(f"{labels_path}: damaged ({error!r}); {REMEDY}") from error
     if len(row_counts) != 1:
-        raise DataError(f"{database_path}: has columns of different length; {REMEDY}")
+        raise DataError(f"{labels_path}: has columns of different length; {REMEDY}")
     if kinds != {"U"}:
-        raise DataError(f"{database_path}: has names that are not text; {REMEDY}")
+        raise DataError(f"{labels_path}: has names that are not text; {REMEDY}")
     return corpus
 
 
@@ -142,8 +181,14 @@ def write_corpus(path: Path, corpus: Corpus) -> None:
         del database["split"]
     if corpus.audio:
         database["audio"] = corpus.audio
-    write_pickle(pickle_paths(path)[0], {"format_version": FORMAT_VERSION, **database})
-    write_frames(path, corpus.file, corpus.frames, PRECISIONS)
+    precisions = PRECISIONS
+    if corpus.has_own_features:
+        ((name, own),) = corpus.feature_sets.items()
+        facts = {"value_count": len(own.names), "hop_seconds": own.hop_seconds}
+        database["own_features"] = {"name": name, **facts}
+        precisions = {name: OWN_PRECISION}
+    write_pickle(database_path(path), {"format_version": FORMAT_VERSION, **database})
+    write_frames(path, corpus.file, corpus.frames, precisions, corpus.feature_sets)
 
 
 def same_content(first: Corpus, second: Corpus) -> bool:
@@ -151,8 +196,8 @@ def same_content(first: Corpus, second: Corpus) -> bool:
 
     The last digits of a frame depend on the processor, and half precision has few.
     """
-    rounding = [1e-5 if name in FEATURE_NAMES else 2e-3 for name in ALL_NAMES]
-    if first.audio != second.audio:
+    rounding = [1e-5 if name in FEATURE_NAMES else 2e-3 for name in first.feature_names]
+    if first.audio != second.audio or first.feature_sets != second.feature_sets:
         return False
     for name in COLUMNS:
         a, b = getattr(first, name), getattr(second, name)
@@ -175,6 +220,8 @@ def find_audio(corpus: Corpus, given: Path | None = None) -> Path | None:
 
 def explain_missing_audio(name, corpus: Corpus) -> str:
     """Say how to get the recordings of a corpus that `find_audio` did not find."""
+    if corpus.has_own_features:
+        return "its frames are not made from sound here"
     if corpus_path(name).name == BERLIN.name:
         return NO_RECORDINGS
     return f"{corpus.audio or name}: no recordings of {name}; name their folder with --audio DIR"

@@ -10,46 +10,50 @@ import numpy as np
 
 from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
-from utility.furtherFeatures import FEATURE_SETS, columns_of
+from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names
 
 FORMAT_VERSION = 1
 ENDINGS = {"original": "_features.p", "further": "_further_features.p"}
+OWN_ENDING = "_frames.p"
 
 
-def frame_paths(path) -> dict:
+def frame_paths(path, feature_sets=FEATURE_SETS) -> dict:
     """Return the path of each feature set's pickle, given the path that they begin with."""
     path = Path(path)
-    return {name: path.with_name(path.name + ENDINGS[name]) for name in FEATURE_SETS}
+    return {
+        name: path.with_name(path.name + ENDINGS.get(name, OWN_ENDING)) for name in feature_sets
+    }
 
 
-def write_frames(path, files, tables, precisions) -> None:
-    """Write the frames of utterances, each (frames, features), columns as in `ALL_NAMES`.
+def write_frames(path, files, tables, precisions, feature_sets=FEATURE_SETS) -> None:
+    """Write the frames of utterances, each (frames, features), columns as in the feature sets.
 
     `path` is the path that the pickles' paths begin with, `files` holds the names of the
     utterances, and `precisions` the type of the values of each feature set.
     """
     frames = np.concatenate(tables)
-    for name, feature_set in FEATURE_SETS.items():
+    paths, all_names = frame_paths(path, feature_sets), feature_names(feature_sets, feature_sets)
+    for name, feature_set in feature_sets.items():
         content = {
             "format_version": FORMAT_VERSION,
             "feature_version": feature_set.version,
             "feature_names": list(feature_set.names),
             "file": files,
             "frame_counts": np.array([len(table) for table in tables]),
-            "frames": frames[:, columns_of(feature_set.names)].astype(precisions[name]),
+            "frames": frames[:, columns_of(feature_set.names, all_names)].astype(precisions[name]),
         }
-        write_pickle(frame_paths(path)[name], content)
+        write_pickle(paths[name], content)
 
 
-def read_frames(path, files, remedy) -> list:
+def read_frames(path, files, remedy, feature_sets=FEATURE_SETS) -> list:
     """Read the frames that `write_frames` wrote, in the higher of the stored precisions.
 
     Raises a `DataError`, which ends with the remedy, if a pickle is missing or damaged, or of
     other utterances than `files`, or of another version of the features.
     """
     sets = [
-        read_frame_set(set_path, FEATURE_SETS[name], files, remedy)
-        for name, set_path in frame_paths(path).items()
+        read_frame_set(set_path, feature_sets[name], files, remedy)
+        for name, set_path in frame_paths(path, feature_sets).items()
     ]
     parts, counts = zip(*sets, strict=True)
     if any(each != counts[0] for each in counts):

@@ -14,6 +14,8 @@ from utility.errors import DataError
 from utility.globalvars import EMOTION_LABELS, EMOTIONS
 
 MANIFEST_COLUMNS = ("file", "emotion", "speaker", "text", "split")
+# Files of frames, named like the recordings.
+FRAMES_SUFFIX = ".npy"
 SPLIT_NAMES = ("train", "test")
 
 
@@ -88,20 +90,25 @@ CORPORA = {
 }
 
 
-def read_names(audio: Path, naming: Naming) -> tuple[list[dict], list[str]]:
+def read_names(
+    audio: Path, naming: Naming, suffix: str | None = None
+) -> tuple[list[dict], list[str]]:
     """Read emotion, speaker and text from the file names in a folder and its subfolders.
 
+    With a suffix, the folder has files of the same names but for their ending.
     Returns one row per recording, with `MANIFEST_COLUMNS` and version, in the order of the
     paths; and the paths of WAV files that do not belong to the corpus.
     """
     rows, foreign = [], []
-    for path in sorted(path for path in audio.rglob("*") if path.suffix.lower() == ".wav"):
-        file = path.relative_to(audio).as_posix()
+    ending = suffix or ".wav"
+    for path in sorted(path for path in audio.rglob("*") if path.suffix.lower() == ending):
+        file = path.relative_to(audio)
+        file = (file.with_suffix(".wav") if suffix else file).as_posix()
         match = naming.pattern.search(file)
         parts = match.groupdict() if match else {}
         emotion = naming.emotions.get(parts.get("emotion", "").lower())
         if emotion is None:
-            foreign.append(file)
+            foreign.append(path.relative_to(audio).as_posix())
         elif path.name not in naming.empty:
             text, version = parts.get("text", "").lower(), parts.get("version", "").lower()
             row = {"file": file, "emotion": emotion, "speaker": parts["speaker"].upper()}
@@ -109,9 +116,10 @@ def read_names(audio: Path, naming: Naming) -> tuple[list[dict], list[str]]:
     return rows, foreign
 
 
-def read_manifest_rows(path: str | Path, audio: Path) -> list[dict]:
+def read_manifest_rows(path: str | Path, audio: Path, suffix: str | None = None) -> list[dict]:
     """Read and check a manifest, whose files are relative to the folder `audio`.
 
+    With a suffix, that folder has files of the same names but for their ending.
     Returns rows like those of `read_names`. A recording without a speaker counts as a speaker
     of its own. If rows are wrong, the `DataError` names all of them.
     """
@@ -135,18 +143,19 @@ def read_manifest_rows(path: str | Path, audio: Path) -> list[dict]:
     seen, problems, read = {}, [], []
     for line, row in rows:
         cells = {name: (row.get(name) or "").strip() for name in MANIFEST_COLUMNS}
-        if wrong := find_problem(cells, audio, seen, surplus=None in row):
+        if wrong := find_problem(cells, audio, seen, suffix, surplus=None in row):
             problems.append(f"{path}, line {line}: {wrong}")
         seen.setdefault(cells["file"], line)
         cells["emotion"] = SYNONYMS.get(cells["emotion"].lower(), cells["emotion"].lower())
         read.append(cells | {"speaker": cells["speaker"] or cells["file"], "version": ""})
     if problems:
-        place = f"files are looked up in {audio}; --audio DIR names another folder"
+        option = "--frames" if suffix else "--audio"
+        place = f"files are looked up in {audio}; {option} DIR names another folder"
         raise DataError("\n".join([f"nothing was written; mend these rows ({place}):", *problems]))
     return read
 
 
-def find_problem(cells: dict, audio: Path, seen: dict, surplus: bool) -> str:
+def find_problem(cells: dict, audio: Path, seen: dict, suffix: str | None, surplus: bool) -> str:
     """Return the first problem of a row of a manifest, or an empty string."""
     if surplus:
         return "more cells than columns; put cells that contain a comma in quotes"
@@ -154,8 +163,10 @@ def find_problem(cells: dict, audio: Path, seen: dict, surplus: bool) -> str:
         return "no file"
     if cells["file"] in seen:
         return f"{cells['file']} is also in line {seen[cells['file']]}"
-    if not (audio / cells["file"]).is_file():
-        return f"{audio / cells['file']}: no such file"
+    path = audio / cells["file"]
+    path = path.with_suffix(suffix) if suffix else path
+    if not path.is_file():
+        return f"{path}: no such file"
     if not cells["emotion"]:
         return "no emotion"
     if cells["split"] and cells["split"] not in SPLIT_NAMES:

@@ -53,7 +53,12 @@ class Experiment:
 
     def measure_statistics(self) -> Statistics:
         """Measure the features that the network reads, over all recordings."""
-        return self.training_set.measure_statistics().take(self.hyperparameters.columns)
+        return self.training_set.measure_statistics().take(self.columns)
+
+    @property
+    def columns(self) -> list[int]:
+        """The columns of the frames that the network reads."""
+        return self.training_set.find_columns(self.hyperparameters.features)
 
     def fit(self, training_set, progress, **options):
         """Train a network on a part of the utterances; see `utility.network.training.fit`."""
@@ -95,7 +100,9 @@ def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Exper
     splitter = GroupShuffleSplit(n_splits=1, test_size=VALIDATION_SHARE, random_state=seed)
     _, validation_rows = next(splitter.split(rows, groups=speakers))
     variants = [corpus.frames, *material.copies]
-    training_set = TrainingSet(variants, corpus.labels, corpus.speaker, corpus.emotions)
+    training_set = TrainingSet(
+        variants, corpus.labels, corpus.speaker, corpus.emotions, corpus.feature_sets
+    )
     return Experiment(training_set.take(rows), validation_rows, hyperparameters, seed, quiet)
 
 
@@ -127,7 +134,7 @@ def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
     statistics = experiment.measure_statistics()
     weights = Weights(hyperparameters, [], statistics, emotions=training_set.emotions)
     some = training_set.variants[0][:COMPARED_CLIPS]
-    clips = [table.take(hyperparameters.columns, axis=1) for table in some]
+    clips = [table.take(experiment.columns, axis=1) for table in some]
     check_definitions_agree(model, weights, clips)
     return model_arrays(model), history
 
@@ -153,5 +160,5 @@ def predict_left_out(experiment, epochs, rows) -> tuple[np.ndarray, np.ndarray]:
             for table, speaker in zip(tables, left_out.speakers, strict=True)
         ]
         labels = np.tile(labels, 2)
-    read = [table.take(hyperparameters.columns, axis=1) for table in tables]
+    read = [table.take(experiment.columns, axis=1) for table in tables]
     return labels, predict_with_keras(model, read, hyperparameters)

@@ -16,6 +16,7 @@ from utility.errors import UsageError
 from utility.evaluation.experiment import make_experiment, predict_left_out, train_member, validate
 from utility.evaluation.material import Material
 from utility.evaluation.measures import CLEAN, adapted_test_name, prediction_rows
+from utility.furtherFeatures import feature_names
 from utility.network.hyperparameters import Hyperparameters, write_names
 from utility.network.inference import apply_temperature, predict_frames
 from utility.network.voice import adapt, measure_baseline
@@ -139,8 +140,17 @@ def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dic
         | {"epoch": rows[0]["epoch"]}
         for rows in zip(*histories, strict=True)
     ]
-    statistics, emotions = experiment.measure_statistics(), experiment.training_set.emotions
-    return Weights(hyperparameters, list(arrays), statistics, temperature, emotions), history
+    sets = experiment.training_set.feature_sets
+    weights = Weights(
+        hyperparameters,
+        list(arrays),
+        experiment.measure_statistics(),
+        temperature,
+        experiment.training_set.emotions,
+        feature_names=feature_names(hyperparameters.features, sets),
+        hop_seconds=sets[hyperparameters.features[0]].hop_seconds,
+    )
+    return weights, history
 
 
 def train_network(network, experiment, epochs):

@@ -15,10 +15,41 @@ from utility.corpora.corpus import (
     find_audio,
     join_corpora,
     read_corpus,
+    read_database,
 )
 from utility.corpora.variants import MissingAudioError, load_variants
-from utility.errors import DataError
+from utility.errors import DataError, UsageError
+from utility.furtherFeatures import FEATURE_SETS
 from utility.globalvars import VARIANTS_NAME
+from utility.network.hyperparameters import Hyperparameters
+
+
+def choose_features(hyperparameters, data, test_data=()) -> Hyperparameters:
+    """Return hyperparameters with the features of the given corpora.
+
+    The default, all features of this program, stands for all of a corpus.
+
+    Raises
+    ------
+    DataError
+        If the corpora have different features.
+    UsageError
+        If they do not have the features of the hyperparameters.
+    """
+    first, *others = (*data, *test_data)
+    _, sets = read_database(corpus_path(first))
+    for other in others:
+        if read_database(corpus_path(other))[1] != sets:
+            raise DataError(
+                f"{first} and {other} have different features, or another number of values or "
+                "hop; give corpora with the same"
+            )
+    if hyperparameters.features == tuple(FEATURE_SETS):
+        return replace(hyperparameters, features=tuple(sets))
+    if not set(hyperparameters.features) <= sets.keys():
+        asked, there = (",".join(names) for names in (hyperparameters.features, sets))
+        raise UsageError(f"--set features={asked}: {first} has {there}; name those")
+    return hyperparameters
 
 
 class Material(NamedTuple):
@@ -76,11 +107,12 @@ def load_material(
     materials = {}
     for name in (*data, *test_data):
         corpus, path = read_corpus(name), corpus_path(name)
+        folder = None if corpus.has_own_features else find_audio(corpus, audio)
         load = partial(
             load_variants,
             corpus,
             folder=path.parent / VARIANTS_NAME / path.name,
-            audio=find_audio(corpus, audio),
+            audio=folder,
             missing_audio=explain_missing_audio(name, corpus),
             processes=processes,
             quiet=quiet,

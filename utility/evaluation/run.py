@@ -29,6 +29,8 @@ tell = partial(print_message, "train.py")
 SECONDS_PER_ITEM = {"attention": 1.0e-3, "seed2018": 2.0e-2}
 STARTING_SECONDS = 8
 TENSORFLOW_BYTES = 0.8e9
+# Measured: arrays as large as a batch of frames that make its steps.
+BATCH_ARRAYS = 10
 # The arguments that the figures of a run depend on. A resumed run keeps them.
 KEPT_ARGUMENTS = (
     *("evaluate", "max_evals", "preset", "epochs", "set", "seed", "seeds"),
@@ -103,7 +105,9 @@ def estimate_memory(plan) -> float:
     copy_bytes = sum(table.nbytes for tables in material.copies for table in tables)
     # Steps in half precision hold six values per feature, raw and adapted.
     step_bytes = (frame_bytes / 2 + copy_bytes) * 12 / hyperparameters.frames_per_step
-    return TENSORFLOW_BYTES + 1.2 * (frame_bytes + copy_bytes + step_bytes)
+    longest = max(table.nbytes for table in material.corpus.frames)
+    batch_bytes = BATCH_ARRAYS * hyperparameters.batch_size * longest
+    return TENSORFLOW_BYTES + 1.2 * (frame_bytes + copy_bytes + step_bytes) + batch_bytes
 
 
 def choose_processes(given, plan) -> int:

@@ -82,6 +82,8 @@ def model(experiment):
         dropout={{uniform(0.2, 0.6)}},
         weight_decay={{loguniform(np.log(1e-3), np.log(1e-1))}},
     )
+    if experiment.hyperparameters.reads_own_features:
+        del searched["features"]
     hyperparameters = read_hyperparameters(searched, experiment.hyperparameters)
     trial = validate(replace(experiment, hyperparameters=hyperparameters))
     return {"loss": trial.measured["validation_loss"], "status": STATUS_OK, "trial": trial}
@@ -93,6 +95,8 @@ def find_point(space, hyperparameters) -> dict | None:
     hyperopt gives the options of a choice by number, and everything else by value.
     """
     point, values = {}, write_names(vars(hyperparameters))
+    if hyperparameters.reads_own_features:
+        values["features"] = "original"  # any option will do, since `model` ignores it
     for name, node in space.items():
         value = values[name]
         if node.name == "switch":

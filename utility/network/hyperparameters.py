@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import NamedTuple
 
 from utility.errors import UsageError
-from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names
+from utility.furtherFeatures import FEATURE_SETS
 
 # Seed s of a run gives its networks the seeds from MOST_MEMBERS * s on.
 MOST_MEMBERS = 100
@@ -43,12 +43,6 @@ def one_of(*values) -> Range:
     return Range(lambda v: type(v) is type(values[0]) and v in values, text)
 
 
-def some_of(names) -> Range:
-    """One or more of the given names, as a tuple."""
-    text = f"some of {', '.join(names)}, separated by commas"
-    return Range(lambda v: are_names(v) and v and set(v) <= {*names}, text)
-
-
 def are_names(value) -> bool:
     """Tell whether a value is a tuple of distinct texts."""
     texts = isinstance(value, tuple) and all(isinstance(name, str) for name in value)
@@ -65,6 +59,11 @@ PART = real(lambda v: 0 <= v < 1, "a number from 0 to below 1")
 POSITIVE = real(lambda v: v > 0, "a number above 0")
 NOT_NEGATIVE = real(lambda v: v >= 0, "a number from 0 up")
 # Which names there are is checked where copies are made: prediction does not need them.
+# Which names of own features there are is checked where a corpus is read.
+FEATURES = Range(
+    lambda v: are_names(v) and v and (len(v) == 1 or set(v) <= FEATURE_SETS.keys()),
+    f"some of {', '.join(FEATURE_SETS)}, separated by commas, or the name of your own features",
+)
 ANY_NAMES = Range(are_names, "names from utility/corpora/augmentation.py, separated by commas")
 
 
@@ -82,8 +81,9 @@ class Hyperparameters:
 
     # The architecture, see utility/network/model.py.
     network: str = setting("attention", one_of("attention", "seed2018"), in_2018="seed2018")
-    # The feature sets that the network reads: the 36 of 2018, and 30 further ones.
-    features: tuple = setting(("original", "further"), some_of(FEATURE_SETS), in_2018=("original",))
+    # The feature sets that the network reads: the 36 of 2018, and 30 further ones; or the one set
+    # of a corpus with features of the user's own.
+    features: tuple = setting(("original", "further"), FEATURES, in_2018=("original",))
     # Networks in the ensemble: trained with different seeds, their probabilities averaged.
     members: int = setting(3, whole(1, MOST_MEMBERS), in_2018=1)
     # Augmented copies of each utterance that an epoch adds, redrawn every epoch.
@@ -136,9 +136,9 @@ class Hyperparameters:
             raise ValueError("padded_frames cannot be null with network=seed2018; give a number")
 
     @property
-    def columns(self) -> list[int]:
-        """The columns of `ALL_NAMES` that the network reads."""
-        return columns_of(feature_names(self.features))
+    def reads_own_features(self) -> bool:
+        """Whether the network reads features that this program does not compute."""
+        return not set(self.features) <= FEATURE_SETS.keys()
 
 
 IN_2018 = {item.name: item.metadata["in_2018"] for item in fields(Hyperparameters)}

@@ -1,5 +1,6 @@
 """Fitting a network: draw the items of an epoch, batch clips of similar length, update."""
 
+from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -44,22 +45,23 @@ def make_batches(lengths, batch_size, random) -> list[np.ndarray]:
     return batches
 
 
-def run_model(model, tables, hyperparameters):
+def run_model(model, lengths, read, hyperparameters):
     """Run a network, or the part of one that makes steps, over the frames of clips.
 
-    Clips of similar length go together. Yields, in any order, the number of a clip and the
-    model's output for it, padding included.
+    Clips of similar length go together; `read` returns the frames of a clip by its number. Yields,
+    in any order, the number of a clip and the model's output for it, padding included.
     """
-    order = np.argsort([len(table) for table in tables], kind="stable")
+    order = np.argsort(lengths, kind="stable")
     for start in range(0, len(order), hyperparameters.batch_size):
         numbers = order[start : start + hyperparameters.batch_size]
-        padded = pad([tables[i] for i in numbers], hyperparameters.padded_frames)
+        padded = pad([read(i) for i in numbers], hyperparameters.padded_frames)
         yield from zip(numbers, model.predict_on_batch(padded), strict=True)
 
 
 def predict_with_keras(model, tables, hyperparameters) -> np.ndarray:
     """Return the probabilities, (clips, emotions), for frames of the columns the network reads."""
-    rows = dict(run_model(model, tables, hyperparameters))
+    lengths = [len(table) for table in tables]
+    rows = dict(run_model(model, lengths, tables.__getitem__, hyperparameters))
     return np.array([rows[number] for number in range(len(tables))])
 
 
@@ -71,18 +73,20 @@ def make_steps(model, training_set, columns, hyperparameters) -> dict:
     """
     reference = training_set.measure_statistics()
     baselines = training_set.measure_baselines(reference)
+
+    def read(number, variant, adapted):
+        table = training_set.variants[variant][number]
+        if adapted:
+            table = adapt(table, baselines[variant][training_set.speakers[number]], reference)
+        return table.take(columns, axis=1)
+
     steps = {}
     for variant, tables in enumerate(training_set.variants):
-        forms = {False: tables}
-        if hyperparameters.adapted_share:
-            forms[True] = [
-                adapt(table, baselines[variant][speaker], reference)
-                for table, speaker in zip(tables, training_set.speakers, strict=True)
-            ]
-        for adapted, frames in forms.items():
-            read = [table.take(columns, axis=1) for table in frames]
-            for number, rows in run_model(model, read, hyperparameters):
-                count = -(-len(read[number]) // hyperparameters.frames_per_step)
+        lengths = [len(table) for table in tables]
+        for adapted in (False, True) if hyperparameters.adapted_share else (False,):
+            read_clip = partial(read, variant=variant, adapted=adapted)
+            for number, rows in run_model(model, lengths, read_clip, hyperparameters):
+                count = -(-lengths[number] // hyperparameters.frames_per_step)
                 # Half precision, since this takes several hundred megabytes.
                 steps[Item(number, variant, adapted)] = rows[:count].astype(np.float16)
     return steps
@@ -186,7 +190,7 @@ def fit(
     keras.utils.set_random_seed(seed)  # of Python, NumPy and TensorFlow
     tf.config.experimental.enable_op_determinism()
     random = np.random.default_rng(seed)
-    columns = hyperparameters.columns
+    columns = training_set.find_columns(hyperparameters.features)
     model = build_model(hyperparameters, len(columns), len(training_set.emotions))
     set_statistics(model, training_set.measure_statistics().take(columns))
     step_maker, network = cut_at_steps(model)

@@ -1,9 +1,10 @@
 """The utterances that a network is trained on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names
 from utility.network.voice import Statistics, measure_baseline, measure_statistics
 
 
@@ -19,6 +20,7 @@ class TrainingSet:
     labels: np.ndarray  # of int, shape (utterances,): numbers of `emotions`
     speakers: np.ndarray  # of str, shape (utterances,)
     emotions: tuple
+    feature_sets: dict = field(default_factory=lambda: FEATURE_SETS)  # of the columns of frames
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -28,6 +30,11 @@ class TrainingSet:
         variants = [[tables[row] for row in rows] for tables in self.variants]
         labels, speakers = self.labels[rows], self.speakers[rows]
         return replace(self, variants=variants, labels=labels, speakers=speakers)
+
+    def find_columns(self, features) -> list[int]:
+        """Return the columns of the frames that belong to some feature sets, given by name."""
+        sets = self.feature_sets
+        return columns_of(feature_names(features, sets), feature_names(sets, sets))
 
     def without_copies(self) -> "TrainingSet":
         """Return the recordings alone."""

@@ -15,6 +15,8 @@ from utility.globalvars import LARGEST_DEVIATION
 # A feature that hardly varies in a voice, as above the band of a telephone, is scaled by at
 # most the inverse of this.
 SMALLEST_DEVIATION_RATIO = 0.1
+# Features that are measured at once, which limits the memory of wide frames.
+MEASURED_FEATURES = 128
 # A baseline is that of its own frames and this many of the training frames, taken together.
 PRIOR_FRAMES = 300
 
@@ -32,8 +34,13 @@ class Statistics(NamedTuple):
 
 def measure_statistics(tables) -> Statistics:
     """Measure all frames of some clips, each (frames, features)."""
-    frames = np.concatenate(tables).astype(np.float64)
-    return Statistics(frames.mean(axis=0), np.maximum(frames.std(axis=0), 1e-7))
+    means, deviations = [], []
+    for start in range(0, tables[0].shape[1], MEASURED_FEATURES):
+        some = [table[:, start : start + MEASURED_FEATURES] for table in tables]
+        frames = np.concatenate(some).astype(np.float64)
+        means.append(frames.mean(axis=0))
+        deviations.append(np.maximum(frames.std(axis=0), 1e-7))
+    return Statistics(np.concatenate(means), np.concatenate(deviations))
 
 
 def measure_baseline(tables, reference: Statistics) -> Statistics:

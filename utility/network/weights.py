@@ -14,8 +14,8 @@ import numpy as np
 
 from utility.errors import WeightsError
 from utility.functions import replaced_when_done
-from utility.furtherFeatures import ALL_NAMES, FEATURE_SETS, columns_of, feature_names
-from utility.globalvars import EMOTION_LABELS
+from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names, make_own_feature_set
+from utility.globalvars import EMOTION_LABELS, FRAMES
 from utility.network.hyperparameters import Hyperparameters, read_hyperparameters
 from utility.network.voice import Statistics
 
@@ -45,6 +45,8 @@ class Weights:
         Measures of the recipe, and their protocol, as in `metrics.json`.
     feature_names : tuple of str
         The columns that the networks read; default: those of the hyperparameters.
+    hop_seconds : float
+        From one frame to the next.
     """
 
     hyperparameters: Hyperparameters
@@ -54,6 +56,7 @@ class Weights:
     emotions: tuple = EMOTION_LABELS
     scores: list = field(default_factory=list)
     feature_names: tuple | None = None
+    hop_seconds: float = FRAMES.hop_seconds
 
     def __post_init__(self):
         if self.feature_names is None:
@@ -62,8 +65,9 @@ class Weights:
 
     @property
     def columns(self) -> list[int]:
-        """The columns of `ALL_NAMES` that the networks read."""
-        return columns_of(self.feature_names)
+        """The columns of frames that the networks read: of `ALL_NAMES`, or all of own features."""
+        own = self.hyperparameters.reads_own_features
+        return columns_of(self.feature_names, self.feature_names if own else None)
 
     def __repr__(self) -> str:
         return (
@@ -76,11 +80,12 @@ def write_weights(path, weights: Weights) -> None:
     """Write a weights file in one atomic step."""
     import h5py
 
-    versions = {name: FEATURE_SETS[name].version for name in weights.hyperparameters.features}
+    versions = {name: each.version for name, each in find_feature_sets(weights).items()}
     with replaced_when_done(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["feature_versions"] = json.dumps(versions)
         file.attrs["feature_names"] = json.dumps(weights.feature_names)
+        file.attrs["hop_seconds"] = weights.hop_seconds
         file.attrs["emotions"] = json.dumps(weights.emotions)
         file.attrs["hyperparameters"] = json.dumps(asdict(weights.hyperparameters))
         file.attrs["scores"] = json.dumps(weights.scores)
@@ -119,6 +124,7 @@ def read_weights(path) -> Weights:
             tuple(json.loads(attributes["emotions"])),
             json.loads(attributes["scores"]),
             tuple(json.loads(attributes["feature_names"])),
+            float(attributes.get("hop_seconds", FRAMES.hop_seconds)),
         )
         current, sound = is_current(weights, attributes), is_sound(weights)
     except WeightsError:
@@ -143,7 +149,17 @@ def is_sound(weights) -> bool:
         and all(values.shape == shape for values in statistics)
         and (statistics.deviation > 0).all()
         and 0 < weights.temperature < np.inf
+        and 0 < weights.hop_seconds < np.inf
     )
+
+
+def find_feature_sets(weights) -> dict:
+    """Return the feature sets that the networks read, by name."""
+    sets = weights.hyperparameters.features
+    if weights.hyperparameters.reads_own_features:
+        count = len(weights.feature_names)
+        return {name: make_own_feature_set(name, count, weights.hop_seconds) for name in sets}
+    return {name: FEATURE_SETS[name] for name in sets}
 
 
 def is_current(weights, attributes) -> bool:
@@ -151,14 +167,15 @@ def is_current(weights, attributes) -> bool:
 
     Features that were added to a set since do not matter.
     """
-    sets, names = weights.hyperparameters.features, weights.feature_names
+    sets, names = find_feature_sets(weights), weights.feature_names
     if attributes["format_version"] == 2:
         stored = dict.fromkeys(sets, int(attributes["feature_version"]))
     else:
         stored = json.loads(attributes["feature_versions"])
-    known, versions = feature_names(sets), {name: FEATURE_SETS[name].version for name in sets}
+    versions = {name: each.version for name, each in sets.items()}
     # In the order of extraction, each once.
-    in_order = [name for name in ALL_NAMES if name in names and name in known]
+    order = sets if weights.hyperparameters.reads_own_features else FEATURE_SETS
+    in_order = [name for name in feature_names(sets, order) if name in names]
     return len(names) > 0 and stored == versions and [*names] == in_order
 
 

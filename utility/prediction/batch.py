@@ -32,14 +32,15 @@ def learn_voice_of(paths, weights) -> tuple[Statistics, int]:
 
 
 def predict_recordings(
-    names, sounds, predict_group, writers, *, output=None, processes=None, debug=False
+    names, sounds, predict_group, writers, *, hint="", output=None, processes=None, debug=False
 ) -> list:
     """Predict recordings, write each result or error in their order, and return the results.
 
     The names of the recordings are for messages; the sounds are as for
     `utility.audio.read_windows`. `predict_group` maps a list of them to a result or
     `SignalError` for each. The writers are from `utility.prediction.output.choose_writers`.
-    The output file is written at the end, unless the only recording failed.
+    The note about a recording that was divided in windows ends with the hint. The output file is
+    written at the end, unless the only recording failed.
     """
     header, write, write_error = writers
     few = sum(map(measure_bytes, sounds)) < GROUP_BYTES and len(sounds) <= 4 * GROUP_FILES
@@ -66,8 +67,7 @@ def predict_recordings(
             file.flush()
             if getattr(outcome, "windows", 1) > 1:
                 reason = f"{outcome.windows} windows, since it lasts {outcome.seconds:.0f} s"
-                text = f"note: {name}: the mean of {reason}; --timeline shows its parts"
-                print_message(PROGRAM, text)
+                print_message(PROGRAM, f"note: {name}: the mean of {reason}{hint}")
     if output and (results or len(names) > 1):
         write_file(output, file.getvalue())
     return results

@@ -1,5 +1,6 @@
 """From a recording to emotions: the library's functions, on which predict.py is built."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +11,16 @@ import numpy as np
 
 from utility.audio import SILENT, is_silent, read_windows, trim_silence
 from utility.errors import SignalError
-from utility.furtherFeatures import compute_all_features
+from utility.functions import read_array
+from utility.furtherFeatures import compute_all_features, validate_frames
 from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.network.inference import BATCH_CLIPS, predict_frames
 from utility.network.voice import Statistics, adapt, measure_baseline
 from utility.network.weights import Weights, read_weights
 
-# A recording, or its samples and their rate in Hz; see `utility.audio.read_windows`.
-Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int]
+# A recording, or its samples and their rate in Hz; see `utility.audio.read_windows`. For weights
+# of the user's own features, a .npy file of frames or an array of them.
+Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int] | np.ndarray
 # The baseline of a voice, from `learn_voice`; None for an unknown voice.
 Voice = Statistics | None
 
@@ -75,11 +78,12 @@ def predict(
     ----------
     sound : path-like, binary file, or np.ndarray
         A recording that libsndfile reads, or its samples: floats with full scale from -1
-        to 1, or integers, of shape (samples,) or (samples, channels).
+        to 1, or integers, of shape (samples,) or (samples, channels). For weights of your own
+        features, a .npy file of frames, or frames of shape (frames, values).
     weights : Weights
         From `load`.
     sample_rate : int, optional
-        In Hz; required with an array.
+        In Hz; required with an array of samples.
     voice : Statistics, optional
         The baseline of the voice, from `learn_voice`.
 
@@ -88,7 +92,10 @@ def predict(
     SignalError
         If the sound is missing, unreadable, too short, silent, or not finite.
     """
-    if sample_rate is not None:
+    if weights.hyperparameters.reads_own_features:
+        if sample_rate is not None:
+            raise SignalError("cannot be read as sound by weights of own features; give frames")
+    elif sample_rate is not None:
         if isinstance(sound, str | os.PathLike) or hasattr(sound, "read"):
             raise SignalError("is a file and has its own sample rate; omit sample_rate")
         sound = (sound, sample_rate)
@@ -144,6 +151,9 @@ def predict_all(
 
 def extract_windows(sound, weights, voice=None) -> Iterator[tuple[float, np.ndarray | None]]:
     """Yield the seconds and the frames of each window; raise `SignalError` if all are silent."""
+    if weights.hyperparameters.reads_own_features:
+        yield from divide_frames(sound, weights, voice)
+        return
     silent = True
     for signal in read_windows(sound, WINDOW_SECONDS):
         frames = extract_frames(signal, weights, voice)
@@ -151,6 +161,20 @@ def extract_windows(sound, weights, voice=None) -> Iterator[tuple[float, np.ndar
         yield len(signal) / FRAMES.sample_rate_hz, frames
     if silent:
         raise SignalError(SILENT)
+
+
+def divide_frames(source, weights, voice=None) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield the seconds and the frames of each window of frames that the user computed.
+
+    The source is a .npy file, by its path or open, or an array of shape (frames, values).
+    """
+    is_file = isinstance(source, str | os.PathLike) or hasattr(source, "read")
+    frames = read_array(source) if is_file else source
+    frames = validate_frames(frames, len(weights.feature_names))
+    window_count = math.ceil(len(frames) * weights.hop_seconds / WINDOW_SECONDS)
+    for window in np.array_split(frames, window_count):
+        adapted = window if voice is None else adapt(window, voice, weights.statistics)
+        yield len(window) * weights.hop_seconds, adapted
 
 
 def extract_frames(signal, weights, voice=None) -> np.ndarray | None:
