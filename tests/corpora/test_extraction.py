@@ -152,6 +152,19 @@ def test_every_bad_file_of_frames_is_named_and_nothing_is_written(tmp_path, call
     assert not list(tmp_path.glob("*.p"))
 
 
+def test_recordings_of_the_same_name_do_not_share_a_file_of_frames(tmp_path, call_command):
+    folder = write_own_frames(tmp_path)
+    with (folder / "own.csv").open("a") as manifest:
+        manifest.write("ann/anger 0.flac,sadness,dan,\n")
+    done = collect(folder, call_command)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{folder / 'frames/ann/anger 0.npy'}: is named like 2 recordings" in done.stderr
+    (folder / "own.csv").write_text("file,emotion\n/,sadness\n")
+    done = collect(folder, call_command)
+    assert "own.csv, line 2: /: no such file" in done.stderr
+    assert not list(folder.glob("*.p"))
+
+
 def test_sound_can_take_the_place_of_own_features(tmp_path, call_command):
     folder = write_own_frames(tmp_path)
     assert collect(folder, call_command).returncode == 0

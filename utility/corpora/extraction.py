@@ -138,7 +138,11 @@ def collect_frames(rows, folder: Path, path: Path, name, hop_seconds) -> Corpus:
     DataError
         If any file cannot be used; it names all of these, and nothing is written.
     """
-    tables = [read_own_frames((folder / row["file"]).with_suffix(FRAMES_SUFFIX)) for row in rows]
+    paths = [(folder / row["file"]).with_suffix(FRAMES_SUFFIX) for row in rows]
+    for path_of_frames, count in Counter(paths).items():
+        if count > 1:
+            raise DataError(f"{path_of_frames}: is named like {count} recordings; rename them")
+    tables = [*map(read_own_frames, paths)]
     refuse_problems(tables)
     counts = Counter(table.shape[1] for table in tables)
     (value_count, _), *others = counts.most_common()

@@ -164,7 +164,7 @@ def find_problem(cells: dict, audio: Path, seen: dict, suffix: str | None, surpl
     if cells["file"] in seen:
         return f"{cells['file']} is also in line {seen[cells['file']]}"
     path = audio / cells["file"]
-    path = path.with_suffix(suffix) if suffix else path
+    path = path.with_suffix(suffix) if suffix and path.name else path
     if not path.is_file():
         return f"{path}: no such file"
     if not cells["emotion"]:
