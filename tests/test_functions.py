@@ -94,5 +94,5 @@ def test_files_without_an_array_are_refused(tmp_path):
         with pytest.raises(SignalError, match=r"is not a \.npy file"):
             read_array(path)
     np.savez(tmp_path / "x.npz", np.ones(3), np.ones(3))
-    with pytest.raises(SignalError, match="holds several arrays"):
+    with pytest.raises(SignalError, match="is an archive of arrays"):
         read_array(tmp_path / "x.npz")

@@ -393,9 +393,9 @@ def test_corpora_of_different_features_do_not_go_together(framed, data, tmp_path
         (["--data", own, data], 1, different.format(data)),
         (["--data", own, "--test-data", data], 1, different.format(data)),
         (["--data", own, other], 1, different.format(other)),
-        (["--data", own, "--set", "features=original"], 2, "features=original: "),
-        (["--data", own, "--preset", "seed2018"], 2, "own has mine; name those"),
-        (["--data", data, "--set", "features=mine"], 2, "has original,further; name those"),
+        (["--data", own, "--set", "features=original"], 2, "own has mine; give --set features=m"),
+        (["--data", own, "--preset", "seed2018"], 2, "the network reads the features original, "),
+        (["--data", data, "--set", "features=mine"], 2, "; give --set features=original,further"),
         (["--data", own, "--evaluate", "loso", "--conditions", "room"], 2, "--conditions: there"),
     ):
         done = train(*options, "--output", tmp_path / "w.h5", "--run", tmp_path / "run")

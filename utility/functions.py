@@ -100,7 +100,7 @@ def read_array(file):
     except Exception as error:  # a damaged file can raise anything
         raise SignalError(f"is not a .npy file of frames; {remedy}") from error
     if not isinstance(array, np.ndarray):
-        raise SignalError(f"holds several arrays; {remedy}")
+        raise SignalError(f"is an archive of arrays; {remedy}")
     return array
 
 

@@ -48,7 +48,8 @@ def choose_features(hyperparameters, data, test_data=()) -> Hyperparameters:
         return replace(hyperparameters, features=tuple(sets))
     if not set(hyperparameters.features) <= sets.keys():
         asked, there = (",".join(names) for names in (hyperparameters.features, sets))
-        raise UsageError(f"--set features={asked}: {first} has {there}; name those")
+        have = f"the network reads the features {asked}, but {first} has {there}"
+        raise UsageError(f"{have}; give --set features={there}")
     return hyperparameters
 
 
