@@ -13,7 +13,7 @@ def make_parser(prog, description, output) -> Parser:
     )
     parser.add_argument("--audio", type=Path, metavar="DIR", help="folder of the EmoDB recordings")
     parser.add_argument(
-        "--output", type=Path, default=output, metavar="FILE", help="file for the results"
+        "--output", type=Path, default=output, metavar="PATH", help="place for the results"
     )
     add_debug_option(parser)
     return parser

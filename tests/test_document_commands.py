@@ -27,6 +27,7 @@ ELSEWHERE = {
     "python -m experiments.svm",
     "python -m experiments.timeline",
     "python -m experiments.ablation",
+    "python -m experiments.opensmile_frames",
 }
 # What makes a training short. A fold still begins and ends as it does with the real data.
 SHORT = {
@@ -81,11 +82,13 @@ def write_recordings(project):
 
 
 def write_frames(project, rows):
-    """Write the frames of a corpus that is listed like my.csv, and of a clip."""
+    """Write the frames of a corpus that is listed like my.csv, of a clip, and of EmoDB."""
     random = np.random.default_rng(0)
     (project / "framed.csv").write_text("\n".join(rows) + "\n")
-    (project / "home/frames").mkdir()
+    for folder in ("home/frames", "runs/opensmile"):
+        (project / folder).mkdir(parents=True)
     names = [Path("home/frames", row.partition(".")[0]) for row in rows[1:]]
+    names += [Path("runs/opensmile", path.stem) for path in (project / "data/wav").glob("*.wav")]
     for name in [*names, "clip"]:
         np.save(project / f"{name}.npy", random.normal(size=(30, 4)).astype(np.float32))
 

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.table import format_results
 from utility.corpora.corpus import read_corpus
 from utility.corpora.protocols import PROTOCOLS
-from utility.evaluation.measures import CLEAN, MEASURES, read_predictions
+from utility.evaluation.measures import CLEAN, MEASURES, compare, read_predictions
 from utility.evaluation.run import rewrite_report
 from utility.globalvars import ROOT
 
@@ -156,6 +156,8 @@ def test_there_are_results():
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_the_metrics_and_the_report_follow_from_the_predictions(run, tmp_path, monkeypatch):
     monkeypatch.setattr("utility.evaluation.plots.draw_confusion", lambda *arguments: None)
+    # All runs are of EmoDB, also those on other features, which are not in the repository.
+    monkeypatch.setattr("utility.evaluation.run.read_corpus", lambda name: read_corpus())
     copy = shutil.copytree(run, tmp_path / run.name)
     rewrite_report(copy)
     for name in ("metrics.json", "report.md"):
@@ -188,6 +190,9 @@ def results_row(run):
     metrics = read_json(run / "metrics.json")
     cells = [percent(metrics["measures"][name]) for name in MEASURES]
     seeds, network = str(len(metrics["seeds"])), NETWORKS[metrics["preset"]]
+    if metrics["changed"].get("members") == 1:
+        features = " on openSMILE's 65 descriptors" * (metrics["data"] == ["opensmile"])
+        network = f"ours, one network{features}, without augmentation"
     if metrics["max_evals"]:
         network = f"ours, one network, searched in each fold in {metrics['max_evals']} trials"
     return f"| {' | '.join([network, metrics['protocol'], seeds, *cells])} |"
@@ -196,6 +201,28 @@ def results_row(run):
 def test_the_table_follows_from_the_metrics():
     shown = re.findall(r"^\| (?:ours|2018 network).*$", DOCUMENTS["results"], re.MULTILINE)
     assert sorted(shown) == sorted(map(results_row, RUNS))
+
+
+def test_the_table_of_own_features_follows_from_the_metrics():
+    rows = []
+    for label, path in (
+        ("openSMILE's 65 descriptors, without augmentation", "opensmile/metrics.json"),
+        ("the 66 features, without augmentation", "no_copies/metrics.json"),
+        ("the 66 features, with augmentation", "ablation/and still less dropout.json"),
+    ):
+        metrics = read_json(RESULTS / path)
+        assert metrics["changed"]["members"] == 1
+        assert metrics.get("copies", 20) == (0 if "without" in label else 20)
+        recalls = metrics["measures"][UAR], metrics["tests"]["calibrated_speaker"][UAR]
+        rows.append(f"| {label} | {len(metrics['seeds'])} | {' | '.join(map(percent, recalls))} |")
+    assert "\n".join(rows) in DOCUMENTS["data"]
+
+
+def test_only_without_adaptation_could_the_gain_of_own_features_vanish():
+    for name, sure in (("predictions", False), ("predictions_calibrated_speaker", True)):
+        paths = (RESULTS / run / f"{name}.csv" for run in ("no_copies", "opensmile"))
+        low, high = compare(*map(read_predictions, paths))["measures"][UAR]["interval"]
+        assert (low > 0, high > 0) == (sure, True)
 
 
 def test_the_table_of_the_readme_follows_from_the_metrics():
