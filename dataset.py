@@ -86,7 +86,7 @@ def add_extract(commands) -> Parser:
         type=Path,
         metavar="FILE",
         help="a table of any other corpus, in CSV: columns file and emotion and, if known, "
-        "speaker, text and split (train or test)",
+        "speaker, text and split (train or test); start and end, in seconds, of segments",
     )
     add(
         "--audio",
@@ -112,7 +112,8 @@ def add_extract(commands) -> Parser:
     add("--features", metavar="NAME", help="a name for the features in --frames")
     add("--hop", type=float, metavar="SECONDS", help="time from one frame to the next in --frames")
     add("--name", help="the name of the pickles (default: that of the corpus or manifest)")
-    add("--output", type=Path, default=ROOT, metavar="DIR", help="folder for the pickles")
+    folder = "folder for the pickles (default: that of dataset.py)"
+    add("--output", type=Path, metavar="DIR", help=folder)
     add("--processes", type=int, metavar="N", help="recordings at a time (default: one per core)")
     return command
 
@@ -129,9 +130,11 @@ def add_info(commands) -> Parser:
     return command
 
 
-def extract(arguments):
-    """Extract the corpus that the command line names, and return it."""
-    from utility.corpora.corpus import pickle_paths
+def extract(arguments, note):
+    """Extract the corpus that the command line names.
+
+    Return the path that its pickles' paths begin with, and the corpus. `note` takes messages.
+    """
     from utility.corpora.extraction import (
         collect_frames,
         extract_corpus,
@@ -140,14 +143,10 @@ def extract(arguments):
     )
 
     audio, manifest, output = arguments.audio, arguments.manifest, arguments.output
-    processes = arguments.processes
-
-    def note(message):
-        tell(f"note: {message}")
-
-    for option, folder in (("--output", output), ("--audio", audio)):
-        if folder is not None and not folder.is_dir():
-            raise UsageError(f"{option} {folder}: give a folder that exists")
+    processes, folder = arguments.processes, (output or ROOT).resolve()
+    for option, given in (("--output", output), ("--audio", audio)):
+        if given is not None and not given.is_dir():
+            raise UsageError(f"{option} {given}: give a folder that exists")
     if processes is not None and processes < 1:
         raise UsageError(f"--processes {processes}: give 1 or more")
     check_frames(arguments)
@@ -157,7 +156,7 @@ def extract(arguments):
         corpus = extract_emodb(audio or require_recordings_folder(), output, processes, note)
         if len(corpus) != len(read_manifest()):
             note(f"{len(corpus)} recordings, where EmoDB has {len(read_manifest())}")
-        return corpus
+        return folder / BERLIN.name, corpus
     audio = arguments.frames or audio
     if audio is None and not manifest:
         raise UsageError(f"--corpus {arguments.corpus}: name its recordings with --audio DIR")
@@ -165,16 +164,13 @@ def extract(arguments):
     name = arguments.name or (manifest.stem if manifest else arguments.corpus)
     if name == BERLIN.name or "/" in name:
         raise UsageError(f"--name {name}: give a name without /, other than berlin (EmoDB)")
-    path = output.resolve() / name
-    suffix = FRAMES_SUFFIX if arguments.frames else None
+    path, suffix = folder / name, FRAMES_SUFFIX if arguments.frames else None
     rows = find_utterances(audio, arguments.corpus, note, manifest, arguments.classes, suffix)
     if arguments.frames:
-        corpus = collect_frames(rows, audio, path, arguments.features, arguments.hop)
+        corpus = collect_frames(rows, audio, path, arguments.features, arguments.hop, note)
     else:
         corpus = extract_corpus(rows, audio, path, note, processes, kept_audio=str(audio))
-    paths = pickle_paths(path, corpus.feature_sets)
-    note(f"the corpus is in {', '.join(map(display_path, paths))}")
-    return corpus
+    return path, corpus
 
 
 def check_frames(arguments) -> None:
@@ -207,10 +203,18 @@ def main(arguments) -> None:
         folder = display_path(arguments.audio)
         print(f"{len(read_manifest())} recordings, every one checked, are in {folder}")
         return
-    from utility.corpora.corpus import read_corpus
+    from utility.corpora.corpus import pickle_paths, read_corpus
     from utility.corpora.extraction import describe_corpus
 
-    corpus = extract(arguments) if arguments.command == "extract" else read_corpus(arguments.data)
+    def note(message):
+        tell(f"note: {message}")
+
+    if arguments.command == "info":
+        print(describe_corpus(read_corpus(arguments.data)))
+        return
+    path, corpus = extract(arguments, note)
+    paths = pickle_paths(path, corpus.feature_sets)
+    note(f"the corpus is in {', '.join(map(display_path, paths))}")
     print(describe_corpus(corpus))
 
 

@@ -1,5 +1,7 @@
 """dataset.py as users run it."""
 
+import re
+
 import numpy as np
 import pytest
 import soundfile
@@ -15,6 +17,18 @@ def test_info_prints_counts_and_format(run_command):
     assert "535 utterances, 1487.09 s" in done.stdout
     assert "format version 1" in done.stdout
     assert "anger                  127" in done.stdout
+
+
+def test_a_corpus_that_is_not_there_is_named(call_command):
+    done = call_command("dataset.py", "info", "--data", "nope")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(r"nope: no corpus of that name in this folder \(.*berlin", done.stderr)
+    assert "rebuild" not in done.stderr
+
+
+def test_help_says_where_extract_writes(call_command):
+    done = call_command("dataset.py", "extract", "--help")
+    assert "folder for the pickles (default: that of dataset.py)" in " ".join(done.stdout.split())
 
 
 def test_the_pickles_of_emodb_are_not_overwritten(tmp_path, call_command):

@@ -1,6 +1,7 @@
 """A corpus: the shipped one, and pickles that do not fit."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,3 +88,26 @@ def test_a_missing_pickle_is_named(name, tmp_path):
             (tmp_path / path.name).symlink_to(path)
     with pytest.raises(DataError, match=rf"{name}: no such file; .*dataset\.py extract"):
         read_corpus(tmp_path)
+
+
+def test_a_corpus_that_is_not_there_is_named_with_those_that_are(tmp_path):
+    with pytest.raises(DataError) as raised:
+        read_corpus(tmp_path / "nope")
+    assert f"{tmp_path / 'nope'}: no corpus of that name in this folder (it has none)" in str(
+        raised.value
+    )
+    for name in ("mine_db.p", "mine_features.p", "berlin_db.p"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"\(it has berlin, mine\); make one with: .*--manifest"):
+        read_corpus(tmp_path / "nope")
+    # Some of its pickles are there.
+    with pytest.raises(DataError, match="rebuild it with"):
+        read_corpus(tmp_path / "mine")
+
+
+def test_an_unknown_speaker_is_known_as_such_also_in_segments(corpus):
+    assert corpus.speaker_known.all()
+    names = np.array(["a.wav", "b.wav@0.000-1.000", "b.wav@1.000-end", "c.wav"])
+    speakers = np.array(["a.wav", "b.wav", "ann", "bob"])
+    part = replace(corpus.take(range(4)), file=names, speaker=speakers)
+    assert part.speaker_known.tolist() == [False, False, True, True]

@@ -7,15 +7,21 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import write_own_frames
+from made import RATE, make_voice, speak, write_emodb, write_own_frames
+from utility.audio import load_audio
+from utility.corpora.augmentation import make_variant
 from utility.corpora.corpus import COLUMNS, read_corpus
 from utility.corpora.extraction import extract_emodb
+from utility.corpora.variants import load_variants
 from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
+from utility.furtherFeatures import compute_all_features
 
 
 def write_tone(path, seconds=0.5, rate=16_000):
-    soundfile.write(path, 0.3 * np.sin(np.arange(round(seconds * rate)) / 20), rate)
+    """Write a sine whose phase depends on the name of the file."""
+    phase = sum(number * byte for number, byte in enumerate(bytes(path)))
+    soundfile.write(path, 0.3 * np.sin(np.arange(round(seconds * rate)) / 20 + phase), rate)
 
 
 def test_extract_writes_rows_in_file_name_order(tmp_path, call_command):
@@ -57,7 +63,7 @@ def test_extract_names_every_bad_recording_and_writes_nothing(tmp_path, call_com
 def test_extract_without_recordings_says_so(tmp_path, call_command):
     done = call_command("dataset.py", "extract", "--audio", tmp_path)
     assert done.returncode == 1
-    assert "no .wav files" in done.stderr
+    assert f"{tmp_path}: no recordings; name their folder with --audio" in done.stderr
 
 
 def test_shipped_pickles_come_from_the_recordings(emodb_audio, corpus, tmp_path):
@@ -81,7 +87,187 @@ def test_files_with_other_names_are_left_out_with_a_note(tmp_path):
     notes = []
     corpus = extract_emodb(tmp_path, tmp_path, processes=1, note=notes.append)
     assert corpus.file.tolist() == ["03a01Fa.wav"]
-    assert notes == ["left out WAV files without a name of berlin: 1, such as song.wav"]
+    assert notes == ["left out files without a name of berlin: 1, such as song.wav"]
+
+
+def test_a_part_of_emodb_does_not_replace_the_whole(tmp_path, copy_project, run_command):
+    project = copy_project(tmp_path / "project")
+    audio = write_emodb(tmp_path / "audio", ("03", "08"), ("a01a",))
+    options = (project / "dataset.py", "extract", "--processes", 1, "--audio")
+    assert run_command(*options, audio, cwd=tmp_path).returncode == 0
+    before = {path: path.read_bytes() for path in project.glob("*.p")}
+    assert len(before) == 3
+    for path in audio.glob("08*"):
+        path.unlink()
+    done = run_command(*options, audio, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{audio}: has 7 recordings, but {project / 'berlin_db.p'} has 14" in done.stderr
+    assert {path: path.read_bytes() for path in project.glob("*.p")} == before
+    # Where it is told to write, it does, and says so.
+    done = run_command(*options, audio, "--output", ".", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "the corpus is in berlin_db.p, berlin_features.p, berlin_further_" in done.stderr
+    assert done.stdout.startswith("7 utterances, ")
+    done = run_command(*options, audio, "--name", "few", cwd=tmp_path)
+    assert done.stdout.startswith("7 utterances, ")
+    assert len(read_corpus(project / "few")) == 7
+
+
+# Segments
+
+
+@pytest.fixture
+def write_manifest(tmp_path):
+    """Return a function that writes a manifest of a recording that is 1 s long, b.wav and c.wav.
+
+    The first is a tone that becomes louder; it returns the words of the command.
+    """
+    for name in "bc":
+        write_tone(tmp_path / f"{name}.wav")
+    rising = np.sin(np.arange(RATE) / 20) * np.linspace(0.1, 0.9, RATE)
+    soundfile.write(tmp_path / "long.wav", rising, RATE)
+
+    def write(*rows, header="file,start,end,emotion,speaker"):
+        (tmp_path / "my.csv").write_text("\n".join([header, *rows]) + "\n")
+        options = ("--manifest", tmp_path / "my.csv", "--output", tmp_path)
+        return "dataset.py", "extract", *options, "--processes", 1
+
+    return write
+
+
+def test_segments_hold_the_frames_of_their_part(write_manifest, tmp_path, call_command):
+    done = call_command(
+        *write_manifest(
+            "long.wav,0,0.4,anger,ann", "long.wav,0.3,,sadness,ann", "long.wav,,,sadness,ann"
+        )
+    )
+    assert done.returncode == 0, done.stderr
+    corpus = read_corpus(tmp_path / "my")
+    names = ["long.wav@0.000-0.400", "long.wav@0.300-end", "long.wav"]
+    assert corpus.file.tolist() == names
+    np.testing.assert_allclose(corpus.seconds, [0.4, 0.7, 1])
+    samples = load_audio(tmp_path / "long.wav")
+    parts = (samples[:6400], samples[4800:], samples)
+    for table, part in zip(corpus.frames, parts, strict=True):
+        expected = compute_all_features(part)
+        np.testing.assert_array_equal(table[:, :36], expected[:, :36].astype(np.float32))
+    # Variants are made of the same parts.
+    (quiet,) = load_variants(corpus, ["quiet"], tmp_path / "kept", tmp_path, processes=1)
+    for number, (table, part) in enumerate(zip(quiet, parts, strict=True)):
+        expected = compute_all_features(make_variant(part, "quiet", number))
+        np.testing.assert_allclose(table, expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("times", "reason"),
+    [
+        ("0.5,1.02", "the recording ends after 1.000 s; mend start and end"),
+        ("2,", "the recording ends after 1.000 s"),
+        ("0.5,0.51", "is too short"),
+        ("0.99,", "is too short"),
+    ],
+)
+def test_a_segment_that_is_not_there_is_named_by_its_line(
+    times, reason, write_manifest, tmp_path, call_command
+):
+    done = call_command(*write_manifest("b.wav,,,sadness,", f"long.wav,{times},anger,ann"))
+    assert (done.returncode, done.stdout) == (1, "")
+    first, problem = done.stderr.splitlines()
+    assert first.endswith("nothing was written; these recordings cannot be used:")
+    assert problem.startswith(f"{tmp_path / 'my.csv'}, line 3: {tmp_path / 'long.wav'}@")
+    assert reason in problem
+    assert not list(tmp_path.glob("*.p"))
+
+
+def test_a_silent_segment_is_refused(tmp_path, call_command, write_manifest):
+    half = np.concatenate([np.zeros(RATE), make_voice()])
+    soundfile.write(tmp_path / "half.wav", half, RATE)
+    done = call_command(*write_manifest("half.wav,0,0.9,anger,", "half.wav,1,2.005,sadness,"))
+    assert done.returncode == 1
+    assert "half.wav@0.000-0.900: is silent" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+# Recordings that are there twice
+
+
+def test_equal_recordings_count_once_whatever_their_names_and_format(
+    tmp_path, write_manifest, call_command
+):
+    samples, rate = soundfile.read(tmp_path / "b.wav")
+    soundfile.write(tmp_path / "copy.flac", samples, rate)
+    with soundfile.SoundFile(tmp_path / "tagged.wav", "w", rate, 1) as file:
+        file.title = "another title"
+        file.write(samples)
+    assert (tmp_path / "tagged.wav").read_bytes() != (tmp_path / "b.wav").read_bytes()
+    rows = ("b.wav,,,anger,", "copy.flac,,,angry,ann", "tagged.wav,,,anger,ann", "c.wav,,,sad,")
+    done = call_command(*write_manifest(*rows, "b.wav,0,0.5,anger,", "long.wav,,,sad,bob"))
+    assert done.returncode == 0, done.stderr
+    assert read_corpus(tmp_path / "my").file.tolist() == ["b.wav", "c.wav", "long.wav"]
+    place = f"{tmp_path / 'my.csv'}, line"
+    note = f"left out recordings that are there twice: 3, such as {place} 3, the same as {place} 2"
+    assert note in done.stderr
+
+
+def test_equal_recordings_with_other_labels_are_both_named(tmp_path, write_manifest, call_command):
+    for name in "xyz":
+        shutil.copy(tmp_path / "b.wav", tmp_path / f"{name}.wav")
+    header = "file,emotion,speaker,split"
+    rows = ("b.wav,anger,ann,train", "x.wav,sad,ann,", "y.wav,anger,bob,", "z.wav,anger,,test")
+    done = call_command(*write_manifest(*rows, "c.wav,sad,,", header=header))
+    assert (done.returncode, done.stdout) == (1, "")
+    first, *problems = done.stderr.splitlines()
+    assert "nothing was written; equal recordings have different labels" in first
+    place = f"{tmp_path / 'my.csv'}, line"
+    assert problems == [
+        f"{place} {line}: is equal to {place} 2, whose {label}"
+        for line, label in ((3, "emotion is anger"), (4, "speaker is ann"), (5, "split is train"))
+    ]
+    assert not list(tmp_path.glob("*.p"))
+
+
+def test_a_corpus_that_was_unpacked_twice_counts_once(tmp_path, call_command):
+    for number, emotion in enumerate(("01", "03", "04", "05")):
+        for take in ("01", "02"):
+            name = f"Actor_01/03-01-{emotion}-01-01-{take}-01.wav"
+            speak(tmp_path / "ravdess" / name, number)
+            speak(tmp_path / "ravdess/audio_speech_actors_01-24" / name, number)
+    options = ("--corpus", "ravdess", "--audio", tmp_path / "ravdess", "--output", tmp_path)
+    done = call_command("dataset.py", "extract", *options, "--processes", 2)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("8 utterances, ")
+    assert {name.split("/")[0] for name in read_corpus(tmp_path / "ravdess").file} == {"Actor_01"}
+    example = "Actor_01/03-01-01-01-01-01-01.wav"
+    note = f"twice: 8, such as audio_speech_actors_01-24/{example}, the same as {example}\n"
+    assert note in done.stderr
+
+
+# Labels
+
+
+def test_emotions_are_kept_by_any_of_their_names(tmp_path, write_manifest, call_command):
+    words = write_manifest("b.wav,,,surprised,ann", "c.wav,,,Pleasant Calm,ann", "long.wav,,,sad,")
+    done = call_command(*words, "--classes", "Surprise")
+    assert done.returncode == 0, done.stderr
+    assert read_corpus(tmp_path / "my").emotions == ("sadness", "surprise")
+    assert "left out 1 of pleasant calm; to keep them: --classes 'pleasant calm'" in done.stderr
+    done = call_command(*words, "--classes", "pleasant calm", "SURPRISED")
+    assert read_corpus(tmp_path / "my").emotions == ("sadness", "pleasant calm", "surprise")
+
+
+def test_a_misspelt_emotion_leaves_nothing_out_silently(tmp_path, write_manifest, call_command):
+    done = call_command(*write_manifest("b.wav,,,angery,ann", "c.wav,,,sad,ann"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "my.csv, line 2: emotion is 'angery'; did you mean angry?" in done.stderr
+    assert "--classes" not in done.stderr
+    assert not list(tmp_path.glob("*.p"))
+
+
+def test_unknown_speakers_are_not_listed_as_speakers(write_manifest, call_command):
+    done = call_command(*write_manifest("b.wav,,,anger,", "long.wav,0,.5,sad,", "c.wav,,,sad,ann"))
+    assert done.returncode == 0, done.stderr
+    speakers = done.stdout.split("speaker         utterances\n")[1].splitlines()
+    assert speakers == ["not given                2", "ann                      1"]
 
 
 # Frames of the user's own
@@ -113,7 +299,7 @@ def test_frames_become_a_corpus_without_recordings(framed, call_command):
 
 def test_frames_of_a_known_corpus_need_no_manifest(tmp_path, call_command):
     for name in ("03a01Fa", "16b10Td"):
-        np.save(tmp_path / f"{name}.npy", np.ones((9, 3), np.float16))
+        np.save(tmp_path / f"{name}.npy", np.full((9, 3), int(name[:2]), np.float16))
     (tmp_path / "notes.npy").touch()
     options = ("--frames", tmp_path, "--features", "x", "--hop", 0.01, "--output", tmp_path)
     done = call_command("dataset.py", "extract", *options)
@@ -121,11 +307,32 @@ def test_frames_of_a_known_corpus_need_no_manifest(tmp_path, call_command):
     assert "--name berlin: give a name" in done.stderr
     done = call_command("dataset.py", "extract", *options, "--name", "x")
     assert done.returncode == 0, done.stderr
-    assert "left out .npy files without a name of berlin: 1, such as notes.npy" in done.stderr
+    assert "left out files without a name of berlin: 1, such as notes.npy" in done.stderr
     corpus = read_corpus(tmp_path / "x")
     assert corpus.file.tolist() == ["03a01Fa.wav", "16b10Td.wav"]
     assert corpus.emotion.tolist() == ["happiness", "sadness"]
     assert corpus.recognition[0] == pytest.approx(0.90)
+
+
+def test_segments_are_cut_from_frames(tmp_path, call_command):
+    frames = np.arange(150, dtype=np.float32).reshape(50, 3)
+    (tmp_path / "frames").mkdir()
+    np.save(tmp_path / "frames/a.npy", frames)
+    rows = "file,start,end,emotion\na.wav,0.2,0.4,anger\na.wav,.4,1.03,sad\n"
+    (tmp_path / "own.csv").write_text(rows)
+    done = collect(tmp_path, call_command)
+    assert done.returncode == 0, done.stderr
+    corpus = read_corpus(tmp_path / "own")
+    np.testing.assert_array_equal(corpus.frames[0], frames[10:20])
+    np.testing.assert_array_equal(corpus.frames[1], frames[20:])
+    np.testing.assert_allclose(corpus.seconds, [0.2, 0.6])
+    (tmp_path / "own.csv").write_text(f"{rows}a.wav,0.5,1.2,anger\na.wav,0.5,0.501,anger\n")
+    done = collect(tmp_path, call_command)
+    _, long, short = done.stderr.splitlines()
+    assert re.search(
+        r"line 4: .*a\.npy: the recording ends after 1\.000 s; mend start and end", long
+    )
+    assert re.search(r"line 5: .*a\.npy: is too short", short)
 
 
 def test_every_bad_file_of_frames_is_named_and_nothing_is_written(tmp_path, call_command):
@@ -136,8 +343,10 @@ def test_every_bad_file_of_frames_is_named_and_nothing_is_written(tmp_path, call
     assert done.returncode == 1
     first, *problems = done.stderr.splitlines()
     assert first.endswith("nothing was written; these recordings cannot be used:")
-    assert problems[0].startswith(f"{frames / 'ann/anger 0.npy'}: has values that are NaN")
-    assert problems[1].startswith(f"{frames / 'bob/anger 1.npy'}: is not a .npy file")
+    manifest, names = tmp_path / "own.csv", ("ann/anger 0.npy", "bob/anger 1.npy")
+    reasons = ("has values that are NaN", "is not a .npy file")
+    for problem, line, name, reason in zip(problems, (2, 6), names, reasons, strict=True):
+        assert problem.startswith(f"{manifest}, line {line}: {frames / name}: {reason}")
     assert len(problems) == 2
     write_own_frames(tmp_path)
     np.save(frames / "ann/anger 0.npy", np.ones((9, 4)))

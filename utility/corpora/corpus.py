@@ -1,5 +1,6 @@
 """A corpus: utterances with their labels and frames, read from the pickles of dataset.py."""
 
+import glob
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -10,6 +11,7 @@ import numpy as np
 from utility.audioFeatureExtraction import FEATURE_NAMES
 from utility.corpora.emodb import NO_RECORDINGS, find_recordings_folder
 from utility.corpora.frames import FORMAT_VERSION, frame_paths, read_frames, write_frames
+from utility.corpora.naming import find_segment
 from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
 from utility.furtherFeatures import FEATURE_SETS, feature_names, make_own_feature_set
@@ -23,13 +25,15 @@ OWN_PRECISION = np.float32
 
 @dataclass(frozen=True)
 class Corpus:
-    """The utterances of a corpus, in the order of their file names.
+    """The utterances of a corpus, in the order of their file names or of the manifest.
 
     Attributes
     ----------
     file, speaker, sex, text, emotion, version, split : np.ndarray of str, shape (utterances,)
-        `emotion` holds labels such as "anger", `version` the letter of EmoDB's repetitions,
-        `split` train or test where a manifest says so. Unknown values are empty.
+        `file` is the path of the recording below its folder, or names a segment of it as
+        `utility.corpora.naming.name_utterance` does. `emotion` holds labels such as "anger",
+        `version` the letter of EmoDB's repetitions, `split` train or test where a manifest says
+        so. Unknown values are empty.
     seconds, recognition, naturalness : np.ndarray, shape (utterances,)
         The duration, and the fractions of 20 listeners who named the intended emotion and who
         found it natural; NaN where there are no judgements.
@@ -80,6 +84,12 @@ class Corpus:
         """Class number of each utterance, its position in `emotions`, shape (utterances,)."""
         numbers = {emotion: number for number, emotion in enumerate(self.emotions)}
         return np.array([numbers[emotion] for emotion in self.emotion.tolist()])
+
+    @property
+    def speaker_known(self) -> np.ndarray:
+        """Whether each utterance has a speaker; a recording without is a speaker of its own."""
+        recordings = np.array([find_segment(name)[0] for name in self.file.tolist()])
+        return self.speaker != recordings
 
     def take(self, rows: Sequence[int]) -> "Corpus":
         """Return some of the utterances."""
@@ -134,6 +144,8 @@ def pickle_paths(path: Path, feature_sets=FEATURE_SETS) -> list[Path]:
 
 def read_database(path: Path) -> tuple[dict, dict]:
     """Read a corpus's pickle of labels; return its content and the feature sets of the frames."""
+    if not any(path.parent.glob(f"{glob.escape(path.name)}_*.p")):
+        raise DataError(explain_missing_corpus(path))
     content = read_pickle(database_path(path), FORMAT_VERSION, REMEDY)
     if "own_features" not in content:
         return content, FEATURE_SETS
@@ -143,6 +155,16 @@ def read_database(path: Path) -> tuple[dict, dict]:
         return content, {str(own["name"]): make_own_feature_set(own["name"], count, hop_seconds)}
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{database_path(path)}: damaged ({error!r}); {REMEDY}") from error
+
+
+def explain_missing_corpus(path: Path) -> str:
+    """Say that there is no corpus of a name in a folder, and which ones there are."""
+    names = sorted(it.name.removesuffix("_db.p") for it in path.parent.glob("*_db.p"))
+    there = f"it has {', '.join(names)}" if names else "it has none"
+    return (
+        f"{path}: no corpus of that name in this folder ({there}); make one with: python "
+        "dataset.py extract --manifest FILE, or --corpus NAME --audio DIR"
+    )
 
 
 def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:

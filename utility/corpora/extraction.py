@@ -3,21 +3,34 @@
 The features may also come from files of frames that the user computed.
 """
 
+import hashlib
+import shlex
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from utility.audio import load_audio
-from utility.corpora.corpus import COLUMNS, Corpus, read_corpus, same_content, write_corpus
+from utility.audio import SILENT, is_silent, load_audio
+from utility.corpora.corpus import (
+    COLUMNS,
+    Corpus,
+    database_path,
+    read_corpus,
+    read_database,
+    same_content,
+    write_corpus,
+)
 from utility.corpora.emodb import read_manifest
 from utility.corpora.frames import FORMAT_VERSION
 from utility.corpora.naming import (
     CORPORA,
     FRAMES_SUFFIX,
+    find_segment,
+    read_emotion,
     read_manifest_rows,
     read_names,
-    suggest_emotion,
 )
 from utility.errors import DataError, SignalError
 from utility.functions import read_array
@@ -30,6 +43,18 @@ from utility.globalvars import BERLIN, EMOTION_LABELS, FRAMES, ROOT
 from utility.parallel import in_processes
 
 FEMALE_SPEAKERS = frozenset({"08", "09", "13", "14", "16"})
+# How far the end of a segment may lie beyond its recording: tables round times, and the last frame
+# begins before the recording ends.
+SLACK_SECONDS = FRAMES.hop_seconds
+FRAMES_SLACK_SECONDS = 0.1
+
+
+class Extracted(NamedTuple):
+    """What is kept of an utterance: its frames, and a digest of the values they come from."""
+
+    seconds: float
+    frames: np.ndarray
+    digest: bytes
 
 
 def find_utterances(audio: Path, name, note, manifest=None, classes=(), suffix=None) -> list[dict]:
@@ -39,33 +64,29 @@ def find_utterances(audio: Path, name, note, manifest=None, classes=(), suffix=N
     in addition to the seven; `note` takes a message about the recordings that are left out.
     With a suffix, the folder `audio` has files of the same names but for their ending.
     """
+    classes = [read_emotion(emotion) for emotion in classes]
     foreign = []
     if manifest:
-        rows = read_manifest_rows(manifest, audio, suffix)
+        rows = read_manifest_rows(manifest, audio, note, classes, suffix)
     else:
-        rows, foreign = read_names(audio, CORPORA[name], suffix)
+        rows, foreign = read_names(audio, CORPORA[name], note, suffix)
         if not rows and not foreign:
             option = "--frames" if suffix else "--audio"
-            raise DataError(
-                f"{audio}: no {suffix or '.wav'} files; name their folder with {option}"
-            )
+            kind = f"{suffix} files" if suffix else "recordings"
+            raise DataError(f"{audio}: no {kind}; name their folder with {option}")
         if not rows:
             found = f"no file has a name of {name} (one of them is {foreign[0]})"
             raise DataError(f"{audio}: {found}; give the folder of the corpus, or a --manifest")
     if foreign:
-        kind = suffix or "WAV"
-        note(
-            f"left out {kind} files without a name of {name}: {len(foreign)}, such as {foreign[0]}"
-        )
+        note(f"left out files without a name of {name}: {len(foreign)}, such as {foreign[0]}")
     for emotion in classes:
         if all(row["emotion"] != emotion for row in rows):
             note(f"--classes {emotion}: no recording has that emotion")
     known = {*EMOTION_LABELS, *classes}
     left_out = Counter(row["emotion"] for row in rows if row["emotion"] not in known)
     for emotion, count in sorted(left_out.items()):
-        suggestion = suggest_emotion(emotion)
-        then = f"{suggestion} To" if suggestion else "; to"
-        note(f"left out {count} of {emotion}{then} keep them: --classes {emotion}")
+        keep = f"--classes {shlex.quote(emotion)}"
+        note(f"left out {count} of {emotion}; to keep them: {keep}")
     if not (rows := [row for row in rows if row["emotion"] in known]):
         names = ", ".join(EMOTION_LABELS)
         raise DataError(f"no recording has one of the emotions {names}; name others with --classes")
@@ -84,10 +105,30 @@ def add_judgements(rows) -> None:
         row["naturalness"] = float(judged.get("naturalness_percent", "nan")) / 100
 
 
-def extract_emodb(audio, output=ROOT, processes=None, note=lambda message: None) -> Corpus:
-    """Extract EmoDB from a folder of recordings with its file names; write three pickles."""
-    rows, path = find_utterances(Path(audio), BERLIN.name, note), Path(output) / BERLIN.name
-    return extract_corpus(rows, Path(audio), path.resolve(), note, processes)
+def extract_emodb(audio, output=None, processes=None, note=lambda message: None) -> Corpus:
+    """Extract EmoDB from a folder of recordings with its file names; write three pickles.
+
+    By default they are those of the project, which must not lose utterances, or a `DataError`
+    is raised.
+    """
+    rows = find_utterances(Path(audio), BERLIN.name, note)
+    if output is None:
+        refuse_fewer(rows, audio)
+    path = Path(output or ROOT).resolve() / BERLIN.name
+    return extract_corpus(rows, Path(audio), path, note, processes)
+
+
+def refuse_fewer(rows, audio) -> None:
+    """Raise a `DataError` if the project's EmoDB would lose utterances."""
+    try:
+        kept = len(read_database(BERLIN)[0]["file"])
+    except (DataError, KeyError, TypeError):
+        return  # there is none that could lose any
+    if len(rows) < kept:
+        raise DataError(
+            f"{audio}: has {len(rows)} recordings, but {database_path(BERLIN)} has {kept}, which "
+            "are kept; write to another folder with --output DIR, or by another name with --name"
+        )
 
 
 def extract_corpus(rows, audio: Path, path: Path, note, processes=None, kept_audio="") -> Corpus:
@@ -95,17 +136,16 @@ def extract_corpus(rows, audio: Path, path: Path, note, processes=None, kept_aud
 
     The rows are those of `find_utterances`, with files in the folder `audio`; `path` is the
     path that the pickles' paths begin with. `kept_audio` is the folder that is noted in them,
-    where variants of the recordings can be made later. Pickles with the same content, except for
-    rounding, are left as they are. If any recording cannot be used, a `DataError` names all of
-    these and nothing is written.
+    where variants of the recordings can be made later. A recording that is there twice counts
+    once. Pickles with the same content, except for rounding, are left as they are. If any
+    recording cannot be used, a `DataError` names all of these and nothing is written.
     """
     from tqdm import tqdm
 
-    files = [audio / row["file"] for row in rows]
-    with in_processes(extract_recording, files, processes) as results:
-        results = list(tqdm(results, "extracting", len(files), unit="recording", disable=None))
-    refuse_problems(results)
-    corpus = make_corpus(rows, *zip(*results, strict=True), audio=kept_audio)
+    names = [row["file"] for row in rows]
+    with in_processes(partial(extract_utterance, Path(audio)), names, processes) as results:
+        results = list(tqdm(results, "extracting", len(names), unit="recording", disable=None))
+    corpus = make_corpus(rows, results, note, audio=kept_audio)
     try:
         kept = read_corpus(path)
         if same_content(kept, corpus):
@@ -117,7 +157,7 @@ def extract_corpus(rows, audio: Path, path: Path, note, processes=None, kept_aud
     return read_corpus(path)
 
 
-def collect_frames(rows, folder: Path, path: Path, name, hop_seconds) -> Corpus:
+def collect_frames(rows, folder: Path, path: Path, name, hop_seconds, note) -> Corpus:
     """Collect frames that the user computed, and write the pickles of a corpus.
 
     Parameters
@@ -125,73 +165,160 @@ def collect_frames(rows, folder: Path, path: Path, name, hop_seconds) -> Corpus:
     rows : list of dict
         Those of `find_utterances`.
     folder : Path
-        For each row, it holds a file of the same name with `FRAMES_SUFFIX`.
+        For each recording, it holds a file of the same name with `FRAMES_SUFFIX`.
     path : Path
         What the pickles' paths begin with.
     name : str
         The name of the features.
     hop_seconds : float
         From one frame to the next.
+    note : callable
+        Takes a message about recordings that are there twice.
 
     Raises
     ------
     DataError
         If any file cannot be used; it names all of these, and nothing is written.
     """
-    paths = [(folder / row["file"]).with_suffix(FRAMES_SUFFIX) for row in rows]
-    for path_of_frames, count in Counter(paths).items():
+    recordings = {find_segment(row["file"])[0] for row in rows}
+    paths = Counter((folder / recording).with_suffix(FRAMES_SUFFIX) for recording in recordings)
+    for path_of_frames, count in paths.items():
         if count > 1:
             raise DataError(f"{path_of_frames}: is named like {count} recordings; rename them")
-    tables = [*map(read_own_frames, paths)]
-    refuse_problems(tables)
-    counts = Counter(table.shape[1] for table in tables)
-    (value_count, _), *others = counts.most_common()
-    if others:
-        refuse_problems(
-            SignalError(
-                f"{row['file']}: has {table.shape[1]} values per frame, others {value_count}"
-            )
-            for row, table in zip(rows, tables, strict=True)
-            if table.shape[1] != value_count
-        )
+    results = [read_own_frames(folder, row["file"], hop_seconds) for row in rows]
+    counts = Counter(it.frames.shape[1] for it in results if isinstance(it, Extracted))
+    value_count = max(counts, key=counts.get, default=0)
+    results = [
+        check_value_count(row["file"], result, value_count)
+        for row, result in zip(rows, results, strict=True)
+    ]
     sets = {name: make_own_feature_set(name, value_count, hop_seconds)}
-    seconds = [len(table) * hop_seconds for table in tables]
-    write_corpus(path, make_corpus(rows, seconds, tables, feature_sets=sets))
+    write_corpus(path, make_corpus(rows, results, note, feature_sets=sets))
     return read_corpus(path)
 
 
-def refuse_problems(results) -> None:
-    """Raise a `DataError` that names all errors among some results."""
-    if problems := [str(result) for result in results if isinstance(result, SignalError)]:
+def check_value_count(name, result, value_count) -> Extracted | SignalError:
+    """Return frames, or an error if they have another number of values than most others."""
+    if isinstance(result, SignalError) or result.frames.shape[1] == value_count:
+        return result
+    found = result.frames.shape[1]
+    return SignalError(f"{name}: has {found} values per frame, others {value_count}")
+
+
+def make_corpus(rows, results, note, **options) -> Corpus:
+    """Make a corpus of the rows of `find_utterances`, with what was extracted for each.
+
+    Recordings that are there twice count once, which `note` is told. A recording that cannot be
+    used, or that has two different labels, is an error that names all of these.
+    """
+    if problems := [
+        f"{row['place']}: {result}" if "place" in row else str(result)
+        for row, result in zip(rows, results, strict=True)
+        if isinstance(result, SignalError)
+    ]:
         raise DataError(
             "\n".join(["nothing was written; these recordings cannot be used:", *problems])
         )
-
-
-def make_corpus(rows, seconds, tables, **options) -> Corpus:
-    """Make a corpus of the rows of `find_utterances`, with the length and frames of each."""
+    chosen = find_distinct(rows, results, note)
     unknown = {"sex": "", "recognition": np.nan, "naturalness": np.nan}
-    rows = [unknown | row | {"seconds": each} for row, each in zip(rows, seconds, strict=True)]
+    rows = [unknown | rows[number] | {"seconds": results[number].seconds} for number in chosen]
     columns = {name: np.array([row[name] for row in rows]) for name in COLUMNS}
-    return Corpus(**columns, frames=list(tables), **options)
+    return Corpus(**columns, frames=[results[number].frames for number in chosen], **options)
 
 
-def read_own_frames(path) -> np.ndarray | SignalError:
-    """Return the frames of a .npy file, or the reason why there are none."""
+def find_distinct(rows, results, note) -> list[int]:
+    """Return the numbers of the rows, each recording once, and note those that are there twice.
+
+    Recordings are equal if their samples are, whatever their names, their format or what else
+    their files hold. If the labels of two equal ones differ, a `DataError` names both.
+    """
+    first, repeated, problems = {}, [], []
+    for number, (row, result) in enumerate(zip(rows, results, strict=True)):
+        other = rows[first.setdefault(result.digest, number)]
+        if other is row:
+            continue
+        repeated.append(f"{name_place(row)}, the same as {name_place(other)}")
+        labels, others = list_labels(row), list_labels(other)
+        if differing := [
+            f"{name} is {label}"
+            for name, label in others.items()
+            if labels.get(name, label) != label
+        ]:
+            equal = f"is equal to {name_place(other)}, whose {' and '.join(differing)}"
+            problems.append(f"{name_place(row)}: {equal}")
+    if problems:
+        what = "nothing was written; equal recordings have different labels"
+        raise DataError("\n".join([f"{what}; mend or remove one of each two:", *problems]))
+    if repeated:
+        note(f"left out recordings that are there twice: {len(repeated)}, such as {repeated[0]}")
+    return list(first.values())
+
+
+def name_place(row) -> str:
+    """Tell where a row comes from: a line of a manifest, or a file."""
+    return row.get("place") or row["file"]
+
+
+def list_labels(row) -> dict[str, str]:
+    """Return those labels of a row that an equal recording must share."""
+    labels = {"emotion": row["emotion"], "split": "test" if row["split"] == "test" else "train"}
+    speaker_is_known = row["speaker"] != find_segment(row["file"])[0]
+    return labels | ({"speaker": row["speaker"]} if speaker_is_known else {})
+
+
+def read_own_frames(folder: Path, name: str, hop_seconds) -> Extracted | SignalError:
+    """Return the frames of an utterance from a .npy file, or the reason why there are none."""
+    recording, *times = find_segment(name)
+    path = (folder / recording).with_suffix(FRAMES_SUFFIX)
     try:
-        return validate_frames(read_array(path))
+        frames = validate_frames(read_array(path))
+        frames = cut_segment(frames, 1 / hop_seconds, *times, FRAMES_SLACK_SECONDS)
+        return Extracted(len(frames) * hop_seconds, frames, digest_of(frames))
     except SignalError as error:
         return SignalError(f"{path}: {error}")
 
 
-def extract_recording(path) -> tuple[float, np.ndarray] | SignalError:
-    """Return the seconds and float32 frames of a recording, or the reason why there are none."""
+def extract_utterance(audio: Path, name: str) -> Extracted | SignalError:
+    """Return the float32 frames of an utterance, or the reason why there are none."""
     try:
-        signal = load_audio(path)
+        signal = load_utterance(audio, name)
         frames = compute_all_features(signal).astype(np.float32)
-        return len(signal) / FRAMES.sample_rate_hz, frames
+        return Extracted(len(signal) / FRAMES.sample_rate_hz, frames, digest_of(signal))
     except SignalError as error:
-        return SignalError(f"{path}: {error}")
+        return SignalError(f"{audio / name}: {error}")
+
+
+def load_utterance(audio: Path, name: str) -> np.ndarray:
+    """Read an utterance of a corpus whose recordings are in a folder.
+
+    The name is that of a recording or, from `name_utterance`, of a segment of one. See
+    `load_audio` for the result and the errors.
+    """
+    recording, start_seconds, end_seconds = find_segment(name)
+    signal = load_audio(audio / recording)
+    part = cut_segment(signal, FRAMES.sample_rate_hz, start_seconds, end_seconds, SLACK_SECONDS)
+    if is_silent(part):
+        raise SignalError(SILENT)
+    return part
+
+
+def cut_segment(values, rate_hz, start_seconds, end_seconds, slack_seconds) -> np.ndarray:
+    """Cut a segment out of samples or frames, which follow each other at a rate.
+
+    An infinite end is that of the recording; another one may lie beyond by `slack_seconds`.
+    """
+    seconds = len(values) / rate_hz
+    if start_seconds >= seconds or seconds + slack_seconds < end_seconds < np.inf:
+        raise SignalError(f"the recording ends after {seconds:.3f} s; mend start and end")
+    first, last = (round(min(time, seconds) * rate_hz) for time in (start_seconds, end_seconds))
+    if first == last:
+        raise SignalError("is too short; give a segment of several frames")
+    return values[first:last]
+
+
+def digest_of(values) -> bytes:
+    """Return a short value that only equal arrays share."""
+    return hashlib.sha256(np.ascontiguousarray(values)).digest()
 
 
 def describe_corpus(corpus) -> str:
@@ -199,7 +326,12 @@ def describe_corpus(corpus) -> str:
     seconds, judged = corpus.seconds, ""
     if not np.isnan(corpus.recognition).all():
         judged = f", recognised by {100 * np.nanmean(corpus.recognition):.2f} % of listeners"
-    sex = dict(zip(corpus.speaker.tolist(), corpus.sex.tolist(), strict=True))
+    speakers = [
+        f"{speaker} {sex}" if known else ""
+        for speaker, sex, known in zip(
+            corpus.speaker, corpus.sex, corpus.speaker_known, strict=True
+        )
+    ]
     versions = ", ".join(f"{name} {each.version}" for name, each in corpus.feature_sets.items())
     every = ""
     if corpus.has_own_features:
@@ -211,7 +343,7 @@ def describe_corpus(corpus) -> str:
         f"{judged}",
         f"format version {FORMAT_VERSION}, feature versions: {versions}",
         *count_values("emotion", corpus.emotion, corpus.emotions),
-        *count_values("speaker", [f"{name} {sex[name]}" for name in corpus.speaker]),
+        *count_values("speaker", speakers),
         *(count_values("text", corpus.text) if any(corpus.text) else ()),
         *(count_values("split", corpus.split) if any(corpus.split) else ()),
     ]

@@ -6,17 +6,24 @@ Any other needs a manifest, a CSV table of its files.
 
 import csv
 import difflib
+import math
 import re
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from utility.errors import DataError
 from utility.globalvars import EMOTION_LABELS, EMOTIONS
 
-MANIFEST_COLUMNS = ("file", "emotion", "speaker", "text", "split")
+MANIFEST_COLUMNS = ("file", "start", "end", "emotion", "speaker", "text", "split")
+# Of recordings that are found by their names. If a corpus is there in several formats, the first
+# one counts.
+AUDIO_SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".mp3", ".m4a", ".aac")
 # Files of frames, named like the recordings.
 FRAMES_SUFFIX = ".npy"
-SPLIT_NAMES = ("train", "test")
+# The name of a segment: that of its recording, and its start and end in seconds.
+SEGMENT_NAME = re.compile(r"(.+)@(\d+\.\d{3})-(\d+\.\d{3}|end)", re.DOTALL)
+# An emotion as similar as this to a known one is taken for a misspelling.
+LEAST_SIMILARITY = 0.75
 
 
 def read_pairs(text: str) -> dict[str, str]:
@@ -24,11 +31,15 @@ def read_pairs(text: str) -> dict[str, str]:
     return dict(pair.split("=") for pair in text.split())
 
 
-# Other names of the seven emotions, as manifests use them.
+# Other names of emotions, as manifests use them.
 SYNONYMS = read_pairs(
-    "angry=anger bored=boredom disgusted=disgust anxiety=anxiety/fear fear=anxiety/fear "
-    "fearful=anxiety/fear happy=happiness joy=happiness sad=sadness"
+    "angry=anger bored=boredom disgusted=disgust anxiety=anxiety/fear anxious=anxiety/fear "
+    "fear=anxiety/fear fearful=anxiety/fear happy=happiness joy=happiness sad=sadness "
+    "surprised=surprise"
 )
+# What the values of the column split stand for. Hyperparameters are chosen on speakers that the
+# program holds out itself, so that the validation part of a table is trained on.
+SPLITS = read_pairs("train=train test=test validation=train valid=train val=train dev=train")
 
 
 class Naming(NamedTuple):
@@ -36,15 +47,15 @@ class Naming(NamedTuple):
 
     pattern: re.Pattern  # searched in the path; its groups are speaker, emotion and text
     emotions: dict[str, str]  # the emotion for each code in lower case
-    empty: tuple[str, ...]  # file names of recordings that are known to hold no sound
+    empty: tuple[str, ...]  # file names without ending of recordings known to hold no sound
 
 
 def make_naming(pattern: str, emotions: str, empty=()) -> Naming:
-    """Compile a pattern of file names without .wav, ignoring case.
+    """Compile a pattern of file names without their ending, ignoring case.
 
     The seven emotions are named as in EmoDB, others as in the corpus itself.
     """
-    regex = re.compile(rf"(?:^|/){pattern}\.wav$", re.IGNORECASE)
+    regex = re.compile(rf"(?:^|/){pattern}\.\w+$", re.IGNORECASE)
     return Naming(regex, read_pairs(emotions), empty)
 
 
@@ -81,7 +92,7 @@ CORPORA = {
     "cremad": make_naming(
         r"(?P<speaker>1\d{3})_(?P<text>[A-Z]{3})_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_[A-Z]{1,2}",
         THREE_LETTERS,
-        empty=("1076_MTI_SAD_XX.wav",),
+        empty=("1076_MTI_SAD_XX",),
     ),
     # Published as videos; extract the sound first: act 1 - blk 4 - ang - HI.wav
     "dafex": make_naming(
@@ -91,37 +102,105 @@ CORPORA = {
 
 
 def read_names(
-    audio: Path, naming: Naming, suffix: str | None = None
+    audio: Path, naming: Naming, note, suffix: str | None = None
 ) -> tuple[list[dict], list[str]]:
     """Read emotion, speaker and text from the file names in a folder and its subfolders.
 
     With a suffix, the folder has files of the same names but for their ending.
-    Returns one row per recording, with `MANIFEST_COLUMNS` and version, in the order of the
-    paths; and the paths of WAV files that do not belong to the corpus.
+    `note` takes a message about recordings that are there in another format, too.
+    Returns one row per recording, with the columns of a corpus that its name tells, in the order
+    of the paths; and the paths of files of the same format that do not belong to the corpus.
     """
-    rows, foreign = [], []
-    ending = suffix or ".wav"
-    for path in sorted(path for path in audio.rglob("*") if path.suffix.lower() == ending):
-        file = path.relative_to(audio)
+    suffixes = (suffix,) if suffix else AUDIO_SUFFIXES
+    rows, foreign = {each: [] for each in suffixes}, {each: [] for each in suffixes}
+    for path in sorted(path for path in audio.rglob("*") if path.suffix.lower() in suffixes):
+        ending, file = path.suffix.lower(), path.relative_to(audio)
         file = (file.with_suffix(".wav") if suffix else file).as_posix()
         match = naming.pattern.search(file)
         parts = match.groupdict() if match else {}
         emotion = naming.emotions.get(parts.get("emotion", "").lower())
         if emotion is None:
-            foreign.append(path.relative_to(audio).as_posix())
-        elif path.name not in naming.empty:
+            foreign[ending].append(path.relative_to(audio).as_posix())
+        elif path.stem not in naming.empty:
             text, version = parts.get("text", "").lower(), parts.get("version", "").lower()
             row = {"file": file, "emotion": emotion, "speaker": parts["speaker"].upper()}
-            rows.append(row | {"text": text, "split": "", "version": version})
-    return rows, foreign
+            rows[ending].append(row | {"text": text, "split": "", "version": version})
+    if not (found := [each for each in suffixes if rows[each]]):
+        return [], [file for files in foreign.values() for file in files]
+    first, *others = found
+    for other in others:
+        count, example = len(rows[other]), rows[other][0]["file"]
+        note(f"left out {count} {other} files, such as {example}; there are {first} files as well")
+    return rows[first], foreign[first]
 
 
-def read_manifest_rows(path: str | Path, audio: Path, suffix: str | None = None) -> list[dict]:
+def read_manifest_rows(
+    path: str | Path, audio: Path, note, classes=(), suffix: str | None = None
+) -> list[dict]:
     """Read and check a manifest, whose files are relative to the folder `audio`.
 
-    With a suffix, that folder has files of the same names but for their ending.
-    Returns rows like those of `read_names`. A recording without a speaker counts as a speaker
-    of its own. If rows are wrong, the `DataError` names all of them.
+    Parameters
+    ----------
+    path, audio : path-like
+        The manifest, and the folder of the recordings.
+    note : callable
+        Takes a message about what is there but not used.
+    classes : collection of str
+        Emotions other than the seven that are meant, not misspelt.
+    suffix : str, optional
+        The folder has files of the same names but for this ending.
+
+    Returns
+    -------
+    list of dict
+        Like those of `read_names`, and the place of each row: manifest and line. Segments are
+        named by `name_utterance`. A recording without a speaker counts as a speaker of its own.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read or rows are wrong; it names all of these.
+    """
+    names, rows = read_table(path)
+    if ignored := [name for name in names if name and name not in MANIFEST_COLUMNS]:
+        note(f"{path}: columns that are not used: {', '.join(ignored)}")
+    option = "--frames" if suffix else "--audio"
+    files = [file for _, row in rows if (file := (row["file"] or "").strip())]
+    if len(files) > 1 and not any(find_recording(audio, file, suffix) for file in files):
+        raise DataError(
+            f"{path}: none of its {len(files)} files, such as {files[0]}, is in {audio}; give "
+            f"paths below that folder, or name another with {option} DIR"
+        )
+    read, problems = [], []
+    for line, row in rows:
+        place = f"{path}, line {line}"
+        try:
+            read.append(read_row(row, audio, classes, suffix) | {"place": place})
+        except DataError as error:
+            problems.append(f"{place}: {error}")
+    if problems:
+        where = f"files are looked up in {audio}; {option} DIR names another folder"
+        raise DataError("\n".join([f"nothing was written; mend these rows ({where}):", *problems]))
+    note_validation_part(path, [row.get("split") or "" for _, row in rows], note)
+    return read
+
+
+def note_validation_part(path, splits, note) -> None:
+    """Tell that the validation part of a manifest is trained on, if it has one."""
+    splits = [split.strip() for split in splits]
+    held_out = [split for split in splits if split and split.lower() not in ("train", "test")]
+    if held_out:
+        names = " or ".join(dict.fromkeys(held_out))
+        note(
+            f"{path}: {len(held_out)} rows with the split {names} count as train, since validation "
+            "speakers are drawn from the training part"
+        )
+
+
+def read_table(path) -> tuple[list[str], list[tuple[int, dict]]]:
+    """Read a manifest: the names of its columns in lower case, and its rows with their lines.
+
+    Rows without any text are left out.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
@@ -130,51 +209,129 @@ def read_manifest_rows(path: str | Path, audio: Path, suffix: str | None = None)
             delimiter = max(",;\t", key=header.count)
             file.seek(0)
             table = csv.DictReader(file, delimiter=delimiter, strict=True)
-            table.fieldnames = [name.strip().lower() for name in table.fieldnames or []]
+            names = [name.strip().lower() for name in table.fieldnames or []]
+            table.fieldnames = names
             rows = [(table.line_num, row) for row in table]
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a table in CSV ({error}); save it as CSV in UTF-8") from error
-    if missing := [name for name in ("file", "emotion") if name not in table.fieldnames]:
-        raise DataError(f"{path}: has no column {' and '.join(missing)}; add it to the header")
+    if not any(names):
+        raise DataError(f"{path}: is empty; write the columns file and emotion and their rows")
+    if not {"file", "emotion"} <= {*names}:
+        found = ", ".join(filter(None, names))
+        raise DataError(
+            f"{path}: has the columns {found}, but needs file and emotion; rename them in the "
+            "first line"
+        )
+    rows = [(line, row) for line, row in rows if any(map(str.strip, list_cells(row)))]
     if not rows:
         raise DataError(f"{path}: has no rows; list recordings below the first line")
-    seen, problems, read = {}, [], []
-    for line, row in rows:
-        cells = {name: (row.get(name) or "").strip() for name in MANIFEST_COLUMNS}
-        if wrong := find_problem(cells, audio, seen, suffix, surplus=None in row):
-            problems.append(f"{path}, line {line}: {wrong}")
-        seen.setdefault(cells["file"], line)
-        cells["emotion"] = SYNONYMS.get(cells["emotion"].lower(), cells["emotion"].lower())
-        read.append(cells | {"speaker": cells["speaker"] or cells["file"], "version": ""})
-    if problems:
-        option = "--frames" if suffix else "--audio"
-        place = f"files are looked up in {audio}; {option} DIR names another folder"
-        raise DataError("\n".join([f"nothing was written; mend these rows ({place}):", *problems]))
-    return read
+    return names, rows
 
 
-def find_problem(cells: dict, audio: Path, seen: dict, suffix: str | None, surplus: bool) -> str:
-    """Return the first problem of a row of a manifest, or an empty string."""
-    if surplus:
-        return "more cells than columns; put cells that contain a comma in quotes"
+def list_cells(row) -> list[str]:
+    """Return the texts in a row of `csv.DictReader`, those beyond the last column included."""
+    cells = [cell for name, cell in row.items() if name is not None and cell]
+    return cells + row.get(None, [])
+
+
+def read_row(row, audio: Path, classes, suffix: str | None) -> dict:
+    """Check a row of a manifest and return it like one of `read_names`; or raise a `DataError`."""
+    if any(map(str.strip, row.get(None, []))):
+        raise DataError("more cells than columns; put cells that contain a comma in quotes")
+    cells = {name: (row.get(name) or "").strip() for name in MANIFEST_COLUMNS}
     if not cells["file"]:
-        return "no file"
-    if cells["file"] in seen:
-        return f"{cells['file']} is also in line {seen[cells['file']]}"
-    path = audio / cells["file"]
-    path = path.with_suffix(suffix) if suffix and path.name else path
-    if not path.is_file():
-        return f"{path}: no such file"
+        raise DataError("no file")
+    if (recording := find_recording(audio, cells["file"], suffix)) is None:
+        raise DataError(explain_missing(audio, cells["file"], suffix))
+    start_seconds, end_seconds = (read_seconds(name, cells[name]) for name in ("start", "end"))
+    if end_seconds is not None and end_seconds <= (start_seconds or 0):
+        raise DataError(f"end is {cells['end']}; give a time after start")
     if not cells["emotion"]:
-        return "no emotion"
-    if cells["split"] and cells["split"] not in SPLIT_NAMES:
-        return f"split is {cells['split']!r}; give train, test or nothing"
-    return ""
+        raise DataError("no emotion")
+    emotion = read_emotion(cells["emotion"])
+    if meant := suggest_emotion(emotion, classes):
+        raise DataError(f"emotion is {cells['emotion']!r}; did you mean {meant}?")
+    if cells["split"] and cells["split"].lower() not in SPLITS:
+        raise DataError(f"split is {cells['split']!r}; give train, validation, test or nothing")
+    return {
+        "file": name_utterance(recording, start_seconds, end_seconds),
+        "emotion": emotion,
+        "speaker": cells["speaker"] or recording,
+        "text": cells["text"],
+        "split": SPLITS.get(cells["split"].lower(), ""),
+        "version": "",
+    }
 
 
-def suggest_emotion(name: str) -> str:
-    """Return "; did you mean ...?" if a name is almost that of a known emotion, or ""."""
-    close = difflib.get_close_matches(name, [*EMOTION_LABELS, *SYNONYMS], n=1, cutoff=0.7)
-    return f"; did you mean {close[0]}?" if close else ""
+def find_recording(audio: Path, file: str, suffix: str | None) -> str | None:
+    """Return the path of a recording below a folder as this system writes it; None if it lacks.
+
+    Tables that were written on Windows have backslashes in their paths.
+    """
+    for name in (file, file.replace("\\", "/")):
+        if with_suffix(audio / name, suffix).is_file():
+            return name
+    return None
+
+
+def with_suffix(path: Path, suffix: str | None) -> Path:
+    """Return a path with another ending, or as it is without one."""
+    return path.with_suffix(suffix) if suffix and path.name else path
+
+
+def explain_missing(audio: Path, file: str, suffix: str | None) -> str:
+    """Say why a file of a manifest is not there, and what to do."""
+    if PureWindowsPath(file).drive:
+        return f"{file}: a path of another computer; give the path below {audio}"
+    return f"{with_suffix(audio / file, suffix)}: no such file"
+
+
+def read_seconds(name: str, text: str) -> float | None:
+    """Read a time in seconds, None if there is none; raise a `DataError` if it is not a time."""
+    if not text:
+        return None
+    try:
+        seconds = float(text.replace(",", "."))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise DataError(f"{name} is {text!r}; give seconds from the beginning, such as 1.25")
+    return round(seconds, 3)
+
+
+def name_utterance(recording: str, start_seconds=None, end_seconds=None) -> str:
+    """Name an utterance: by its recording, and by its times if it is a segment of it."""
+    if not start_seconds and end_seconds is None:
+        return recording
+    end = "end" if end_seconds is None else f"{end_seconds:.3f}"
+    return f"{recording}@{start_seconds or 0:.3f}-{end}"
+
+
+def find_segment(name: str) -> tuple[str, float, float]:
+    """Return recording, start and end in seconds of what `name_utterance` named.
+
+    An utterance that ends with its recording ends at infinity.
+    """
+    match = SEGMENT_NAME.fullmatch(name)
+    if not match:
+        return name, 0.0, math.inf
+    recording, start, end = match.groups()
+    return recording, float(start), math.inf if end == "end" else float(end)
+
+
+def read_emotion(name: str) -> str:
+    """Return an emotion by the name that the project gives it."""
+    name = name.strip().lower()
+    return SYNONYMS.get(name, name)
+
+
+def suggest_emotion(name: str, classes=()) -> str:
+    """Return the emotion that an unknown one probably means, or ""; `classes` are known, too."""
+    known = {*EMOTION_LABELS, *classes}
+    if name in known:
+        return ""
+    words = [*known, *(word for word, emotion in SYNONYMS.items() if emotion in known)]
+    close = difflib.get_close_matches(name, sorted(words), n=1, cutoff=LEAST_SIMILARITY)
+    return close[0] if close else ""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from utility.audio import load_audio
 from utility.corpora.augmentation import make_variant
+from utility.corpora.extraction import load_utterance
 from utility.corpora.frames import read_frames, write_frames
 from utility.errors import DataError, SignalError
 from utility.furtherFeatures import FEATURE_SETS, compute_all_features
@@ -55,7 +55,7 @@ def make_variants(corpus, names, audio, folder, processes, quiet) -> None:
     from tqdm import tqdm
 
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = [(audio / file, number) for number, file in enumerate(corpus.file)]
+    tasks = [(audio, str(name), number) for number, name in enumerate(corpus.file)]
     progress = {"total": len(tasks), "unit": "recording", "disable": True if quiet else None}
     with in_processes(partial(extract_variants, names=names), tasks, processes) as results:
         rows = list(tqdm(results, "augmenting", **progress))
@@ -66,14 +66,14 @@ def make_variants(corpus, names, audio, folder, processes, quiet) -> None:
 
 
 def extract_variants(task, names) -> list[np.ndarray] | SignalError:
-    """Return the frames of each variant of a recording, or the reason why there are none."""
-    path, number = task
+    """Return the frames of each variant of an utterance, or the reason why there are none."""
+    audio, utterance, number = task
     try:
-        samples = load_audio(path)
+        samples = load_utterance(audio, utterance)
         variants = (make_variant(samples, name, number) for name in names)
         return [to_float16(compute_all_features(variant)) for variant in variants]
     except SignalError as error:
-        return SignalError(f"{path}: {error}")
+        return SignalError(f"{audio / utterance}: {error}")
 
 
 def to_float16(frames) -> np.ndarray:
