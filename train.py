@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from utility.command_line import Parser, add_debug_option, display_path, run
-from utility.corpora.augmentation import CONDITIONS
+from utility.corpora.augmentation import CONDITIONS, name_copies
 from utility.corpora.corpus import corpus_path
 from utility.corpora.protocols import PROTOCOLS
 from utility.errors import UsageError
@@ -203,6 +203,7 @@ def train(arguments, folder) -> None:
         hyperparameters = replace(hyperparameters, epochs=arguments.epochs)
     if arguments.adapt and not hyperparameters.adapted_share:
         raise UsageError("--adapt: this network is not trained for it; omit it")
+    name_copies(hyperparameters.augmentations)  # a wrong name is refused before anything is read
     augmented = hyperparameters.augmented_copies or arguments.max_evals
     kinds = hyperparameters.augmentations if augmented else ()
     if not arguments.quiet:

@@ -470,6 +470,20 @@ def test_wrong_usage_ends_at_once_with_2(options, message, call_command):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--set", "augmentations=speed,chanel"], 2, "give some of speed, channel, hall"),
+        (["--data", "nope"], 1, "nope: no corpus of that name in this folder (it has "),
+    ],
+)
+def test_a_wrong_name_is_refused_before_anything_is_read(options, code, message, call_command):
+    done = call_command("train.py", *options)
+    assert (done.returncode, done.stdout) == (code, "")
+    (line,) = done.stderr.splitlines()
+    assert message in line
+
+
 def test_every_network_has_a_seed_that_is_allowed():
     # The last member of a run with the largest seed; a seed has 32 bits.
     assert (SEED_COUNT - 1) * MOST_MEMBERS + MOST_MEMBERS - 1 < 2**32
