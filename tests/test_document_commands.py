@@ -24,7 +24,7 @@ ELSEWHERE = {
     "python dataset.py download",
     "python -m benchmarks",
     "python -m experiments.svm",
-    "python -m experiments.timeline",
+    "python -m experiments.long_recordings",
     "python -m experiments.ablation",
 }
 # What makes a training short. A fold still begins and ends as it does with the real data.

@@ -218,15 +218,24 @@ def test_the_peer_is_as_it_was_measured():
     assert f"a UAR of {100 * measured['of own speaker'][UAR]:.1f} %" in DOCUMENTS["results"]
 
 
-def test_the_windows_of_a_timeline_are_as_they_were_measured():
-    total = read_json(RESULTS / "timeline.json")["total"]
-    text = " ".join(DOCUMENTS["results"].split())
+def test_long_recordings_are_as_they_were_measured():
+    measured, text = read_json(RESULTS / "long_recordings.json"), DOCUMENTS["results"]
+    for label, kind in (("trained on", "trained on"), ("of a speaker left out", "left out")):
+        cells = [f"{row['right']} of {row['recordings']}" for row in measured[kind]["wholes"]]
+        assert f"| {label} | {' | '.join(cells)} |" in text
+    total = measured["left out"]["timeline"]
+    text = " ".join(text.split())
     for kind, shown in (
         ("windows", "{right} of {all} windows"),
         ("clips", "{right} of {all} are right"),
     ):
         right, count = total[f"{kind}_right"], total[kind]
         assert f"{shown.format(right=right, all=count)} ({100 * right / count:.1f} %)" in text
+    repeated = measured["trained on"]["repeated"]
+    ((emotion, once),), ((again, often),) = (repeated[n].items() for n in ("once", "repeated"))
+    assert emotion == again == "neutral"
+    shown = f"({once:.2f}) and repeated {repeated['repetitions']} times ({often:.2f})"
+    assert shown in text
 
 
 def test_the_table_of_other_tests_is_that_of_the_report():

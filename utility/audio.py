@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+from collections.abc import Iterator
 from numbers import Real
 from pathlib import Path
 
@@ -18,6 +19,7 @@ SILENCE_PEAK = 1e-4
 # 40 dB below the loudest step, as a fraction of its power.
 TRIMMED_POWER_FRACTION = 1e-4
 KEPT_SILENCE_SECONDS = 0.3
+BLOCK_SECONDS = 10
 EMPTY = "is empty; use a recording that holds sound"
 SILENT = "is silent; use a recording that holds a voice"
 
@@ -80,6 +82,44 @@ def read_windows(sound, longest_seconds):
             if number > 0 and len(channels) < FRAMES.frame_seconds * rate:
                 return
             yield resample(validate_signal(channels.mean(axis=1)), rate)
+
+
+def read_signal(sound) -> Iterator[np.ndarray]:
+    """Read a recording in blocks of 10 s, so that memory does not grow with it.
+
+    Parameters
+    ----------
+    sound
+        As for `read_windows`.
+
+    Yields
+    ------
+    np.ndarray, shape (samples,), float64
+        One channel at 16 kHz, full scale from -1 to 1.
+
+    Raises
+    ------
+    SignalError
+        As by `read_windows`.
+    """
+    with open_recording(sound) as recording:
+        rate = recording.samplerate
+        check_sample_rate(rate)
+        length = math.ceil(BLOCK_SECONDS * rate)
+        signal = validate_signal(read_channels(recording, length).mean(axis=1))
+        if rate == FRAMES.sample_rate_hz or len(signal) < length or recording.frames == length:
+            yield resample(signal, rate)
+        else:
+            import soxr
+
+            stream = soxr.ResampleStream(rate, FRAMES.sample_rate_hz, 1, "float64", quality="HQ")
+            yield stream.resample_chunk(signal)
+            while len(channels := read_channels(recording, length)):
+                yield stream.resample_chunk(validate_signal(channels.mean(axis=1)))
+            yield stream.resample_chunk(np.zeros(0), last=True)
+            return
+        while len(channels := read_channels(recording, length)):
+            yield validate_signal(channels.mean(axis=1))
 
 
 @contextlib.contextmanager

@@ -96,6 +96,6 @@ def test_a_long_recording_comes_with_a_note(tmp_path, run_command):
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 2
     assert done.stderr == (
-        f"predict.py: note: {path}: the mean of 2 windows, since it lasts 16 s; "
+        f"predict.py: note: {path}: the mean of 5 windows, since it lasts 16 s; "
         "--timeline shows its parts\n"
     )

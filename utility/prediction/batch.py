@@ -37,7 +37,7 @@ def predict_recordings(
     """Predict recordings, write each result or error in their order, and return the results.
 
     The names of the recordings are for messages; the sounds are as for
-    `utility.audio.read_windows`. `predict_group` maps a list of them to a result or
+    `utility.audio.read_signal`. `predict_group` maps a list of them to a result or
     `SignalError` for each. The writers are from `utility.prediction.output.choose_writers`.
     The output file is written at the end, unless the only recording failed.
     """

@@ -4,22 +4,46 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from utility.audio import SILENT, is_silent, read_windows, trim_silence
+from utility.audio import SILENT, is_silent, read_signal, trim_silence
 from utility.errors import SignalError
 from utility.furtherFeatures import compute_all_features
-from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
+from utility.globalvars import WEIGHTS_PATH
 from utility.network.inference import BATCH_CLIPS, predict_frames
 from utility.network.voice import Statistics, adapt, measure_baseline
 from utility.network.weights import Weights, read_weights
+from utility.prediction.cutting import (
+    WHOLE,
+    Cut,
+    Window,
+    cut_signal,
+    separate_pauses,
+    to_seconds,
+)
 
-# A recording, or its samples and their rate in Hz; see `utility.audio.read_windows`.
+# A recording, or its samples and their rate in Hz; see `utility.audio.read_signal`.
 Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int]
 # The baseline of a voice, from `learn_voice`; None for an unknown voice.
 Voice = Statistics | None
+
+
+class Segment(NamedTuple):
+    """A part of a recording.
+
+    Attributes
+    ----------
+    start, end : float
+        In seconds.
+    ranking : list of (str, float), or None
+        The emotions with their probabilities, most likely first; None in a pause.
+    """
+
+    start: float
+    end: float
+    ranking: list[tuple[str, float]] | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +73,13 @@ class Prediction:
     def probabilities(self) -> dict[str, float]:
         """The probability of each emotion, most likely first."""
         return dict(self.ranking)
+
+
+class Timeline(NamedTuple):
+    """The windows and pauses of a recording in order, and the prediction for the whole."""
+
+    segments: list[Segment]
+    whole: Prediction
 
 
 def load(path: str | os.PathLike = WEIGHTS_PATH) -> Weights:
@@ -103,52 +134,90 @@ def predict(
 def predict_all(
     sounds: Sequence[Sound], weights: Weights, voice: Voice = None
 ) -> list[Prediction | SignalError]:
-    """Predict recordings of any length, in windows that go through the networks in batches.
+    """Predict recordings of any length.
 
     Parameters
     ----------
     sounds : sequence
-        Each as for `utility.audio.read_windows`.
+        Each as for `utility.audio.read_signal`.
     weights, voice
         As for `predict`.
 
     Returns
     -------
     list of Prediction or SignalError
-        For each sound the mean over its windows that are not silent, or what is wrong with it.
+        For each sound the mean over its windows with voice, or what is wrong with it.
+    """
+    timelines = predict_windows(sounds, weights, voice)
+    return [one if isinstance(one, SignalError) else one.whole for one in timelines]
+
+
+def predict_windows(
+    sounds: Sequence[Sound], weights: Weights, voice: Voice = None, cut: Cut = WHOLE
+) -> list[Timeline | SignalError]:
+    """Predict the windows of recordings, which go through the networks in batches.
+
+    The first arguments are as for `predict_all`, and `cut` says how the recordings are cut.
+    The whole of each timeline is the mean over these windows.
     """
     errors, seconds = {}, [0.0] * len(sounds)
-    rows = [[] for _ in sounds]  # for each sound, the probabilities of its windows
+    # Of each sound: span and power of its windows, and the probabilities of those that are not
+    # silent, by their spans.
+    windows, rows = [[] for _ in sounds], [{} for _ in sounds]
 
     def extract_all():
         for number, sound in enumerate(sounds):
             try:
-                for length, frames in extract_windows(sound, weights, voice):
-                    seconds[number] += length
+                for window, frames in extract_windows(sound, weights, voice, cut):
+                    windows[number].append((window.span, window.power))
+                    seconds[number] = window.end_seconds
                     if frames is not None:
-                        yield number, frames
+                        yield number, window.span, frames
             except SignalError as error:
                 errors[number] = error
 
-    windows = extract_all()
-    while batch := list(islice(windows, BATCH_CLIPS)):
-        numbers, frames = zip(*batch, strict=True)
-        for number, row in zip(numbers, predict_frames(weights, frames)[0], strict=True):
-            rows[number].append(row)
+    clips = extract_all()
+    while batch := list(islice(clips, BATCH_CLIPS)):
+        numbers, spans, frames = zip(*batch, strict=True)
+        probabilities = predict_frames(weights, frames)[0]
+        for number, span, row in zip(numbers, spans, probabilities, strict=True):
+            rows[number][span] = row
     return [
-        errors.get(number)
-        or Prediction(seconds[number], rank(weights.emotions, np.mean(group, 0, float)), len(group))
-        for number, group in enumerate(rows)
+        errors.get(number) or make_timeline(*heard, weights.emotions)
+        for number, heard in enumerate(zip(windows, rows, seconds, strict=True))
     ]
 
 
-def extract_windows(sound, weights, voice=None) -> Iterator[tuple[float, np.ndarray | None]]:
-    """Yield the seconds and the frames of each window; raise `SignalError` if all are silent."""
+def make_timeline(windows, rows, seconds, emotions) -> Timeline | SignalError:
+    """Arrange the windows of a recording that lasts some seconds, and average them.
+
+    The windows are given by their spans and power, and the probabilities by their spans.
+    """
+    power = np.zeros(max(end for (_, end), _ in windows))
+    for (start, end), part in windows:
+        power[start:end] = part
+    spans, segments, voiced = sorted(rows), [], []
+    for start, end, number in separate_pauses(spans, power):
+        ranking = None
+        if number is not None:
+            voiced.append(rows[spans[number]])
+            ranking = rank(emotions, voiced[-1])
+        segments.append(Segment(to_seconds(start), min(to_seconds(end), seconds), ranking))
+    if not voiced:
+        return SignalError(SILENT)
+    mean = np.mean(voiced, axis=0, dtype=float)
+    return Timeline(segments, Prediction(seconds, rank(emotions, mean), len(voiced)))
+
+
+def extract_windows(
+    sound, weights, voice=None, cut=WHOLE
+) -> Iterator[tuple[Window, np.ndarray | None]]:
+    """Yield each window and its frames, None if it is silent; raise `SignalError` if all are."""
     silent = True
-    for signal in read_windows(sound, WINDOW_SECONDS):
-        frames = extract_frames(signal, weights, voice)
+    for window in cut_signal(read_signal(sound), cut):
+        frames = extract_frames(window.signal, weights, voice)
         silent = silent and frames is None
-        yield len(signal) / FRAMES.sample_rate_hz, frames
+        yield window, frames
     if silent:
         raise SignalError(SILENT)
 
@@ -169,7 +238,7 @@ def learn_voice(
     Parameters
     ----------
     sounds : iterable
-        Each as for `utility.audio.read_windows`.
+        Each as for `utility.audio.read_signal`.
     weights : Weights
     on_error : callable, optional
         Called with each recording that cannot be used and its error, instead of raising.

@@ -11,9 +11,8 @@ from utility.audio import resample
 from utility.errors import SignalError
 from utility.network.inference import predict_frames
 from utility.network.weights import Weights
-from utility.prediction.clip import Voice, extract_frames, rank
+from utility.prediction.clip import Segment, Voice, extract_frames, rank
 from utility.prediction.output import format_clock, format_part, format_ranking
-from utility.prediction.timeline import Segment
 
 FULL_SCALE = 2**15
 # The shortest window at the beginning of a stream, and the shortest hop at its end.
