@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.parser import make_parser
-from utility.audio import load_audio
+from utility.audio.recording import load_audio
 from utility.command_line import Parser, run
 from utility.corpora.augmentation import name_copies
 from utility.corpora.corpus import read_corpus

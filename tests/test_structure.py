@@ -14,10 +14,11 @@ SCRIPTS = ("predict.py", "train.py", "dataset.py")
 # From which rooms the modules of a room may import; all may import from the root of utility/.
 IMPORTABLE = {
     "": set(),
-    "corpora": {"corpora"},
+    "audio": {"audio"},
+    "corpora": {"audio", "corpora"},
     "network": {"corpora", "network"},
     "evaluation": {"corpora", "network", "evaluation"},
-    "prediction": {"network", "prediction"},
+    "prediction": {"audio", "network", "prediction"},
 }
 FOLDERS = [UTILITY, *(UTILITY / room for room in IMPORTABLE if room)]
 MODULES = sorted(UTILITY.rglob("*.py"))

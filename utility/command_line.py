@@ -49,7 +49,8 @@ def add_debug_option(parser) -> None:
 
 def print_message(program, message) -> None:
     """Print one line for the user on stderr, so that stdout holds only results."""
-    print(f"{program}: {message}", file=sys.stderr, flush=True)
+    # The line break is part of the text, since Ctrl-C could come between two writes.
+    print(f"{program}: {message}\n", end="", file=sys.stderr, flush=True)
 
 
 def display_path(path) -> str:

@@ -10,11 +10,12 @@ import pytest
 import soundfile
 
 from made import DEMO, RATE
-from utility.audio import load_audio, trim_silence
+from utility.audio.recording import load_audio
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, ROOT, WEIGHTS_PATH
 from utility.network.inference import predict_frames
 from utility.network.weights import read_weights
+from utility.signals import trim_silence
 
 
 @pytest.mark.parametrize("processes", [1, 2])

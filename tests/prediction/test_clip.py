@@ -9,13 +9,13 @@ import pytest
 import soundfile
 
 from made import DEMO, RATE, make_voice, noise
-from utility.audio import trim_silence
 from utility.errors import SignalError
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, ROOT, WEIGHTS_PATH
 from utility.network.inference import predict_frames
 from utility.network.weights import read_weights
 from utility.prediction.clip import learn_voice, predict, predict_all
+from utility.signals import trim_silence
 
 
 def test_a_path_a_file_and_an_array_are_the_same(weights):

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from made import DEMO, RATE
-from utility.audio import load_audio
+from utility.audio.recording import load_audio
 from utility.prediction.clip import Segment, predict
 from utility.prediction.picture import make_columns, measure_attention
 

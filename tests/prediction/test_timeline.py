@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from made import DEMO, RATE, make_voice
-from utility.audio import read_signal
+from utility.audio.recording import open_recording
 from utility.prediction.clip import predict
 from utility.prediction.cutting import Cut, cut_signal
 from utility.prediction.timeline import predict_timelines
@@ -48,7 +48,8 @@ def test_windows_of_a_timeline_are_predicted_like_clips(joined, weights):
     (result,) = predict_timelines([joined], weights, 3, 3)
     voiced = [segment for segment in result.segments if segment.ranking]
     assert len(voiced) == 2
-    windows = cut_signal(read_signal(joined), Cut(3, 3))
+    with open_recording(joined) as recording:
+        windows = list(cut_signal(recording.read_signal(), Cut(3, 3)))
     for (start, end, ranking), window in zip(voiced, windows, strict=True):
         assert window.start / 100 <= start < end <= window.end_seconds
         expected = predict(window.signal, weights, sample_rate=RATE)

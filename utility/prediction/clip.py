@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from utility.audio import SILENT, is_silent, read_signal, trim_silence
+from utility.audio.recording import Channel, open_recording
 from utility.errors import SignalError
 from utility.furtherFeatures import compute_all_features
 from utility.globalvars import WEIGHTS_PATH
@@ -23,9 +23,12 @@ from utility.prediction.cutting import (
     separate_pauses,
     to_seconds,
 )
+from utility.signals import SILENT, is_silent, trim_silence
 
-# A recording, or its samples and their rate in Hz; see `utility.audio.read_signal`.
-Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int]
+# A recording, its samples and their rate in Hz, or a channel of it; see `open_recording`.
+Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int] | Channel
+# What a prediction tells of its recording, by the names of both.
+TRAITS = ("ends_early", "channels_differ")
 # The baseline of a voice, from `learn_voice`; None for an unknown voice.
 Voice = Statistics | None
 
@@ -58,11 +61,17 @@ class Prediction:
         The emotions with their probabilities, most likely first.
     windows : int
         The number of windows whose probabilities were averaged.
+    ends_early : bool
+        Whether less sound was found than the file promises.
+    channels_differ : bool
+        Whether the channels differ, so that one was heard at a time and not their mean.
     """
 
     seconds: float
     ranking: list[tuple[str, float]]
     windows: int = 1
+    ends_early: bool = False
+    channels_differ: bool = False
 
     @property
     def label(self) -> str:
@@ -98,6 +107,7 @@ def predict(
     weights: Weights,
     *,
     sample_rate: int | None = None,
+    channel: int | None = None,
     voice: Voice = None,
 ) -> Prediction:
     """Predict the emotions of a voice.
@@ -105,12 +115,14 @@ def predict(
     Parameters
     ----------
     sound : path-like, binary file, or np.ndarray
-        A recording that libsndfile reads, or its samples: floats with full scale from -1
+        A recording of any format, or its samples: floats with full scale from -1
         to 1, or integers, of shape (samples,) or (samples, channels).
     weights : Weights
         From `load`.
     sample_rate : int, optional
         In Hz; required with an array.
+    channel : int, optional
+        The channel to hear, from 1. By default, all are mixed.
     voice : Statistics, optional
         The baseline of the voice, from `learn_voice`.
 
@@ -125,6 +137,8 @@ def predict(
         sound = (sound, sample_rate)
     elif isinstance(sound, np.ndarray):
         raise SignalError("is an array; also give its sample_rate")
+    if channel is not None:
+        sound = Channel(sound, channel)
     (result,) = predict_all([sound], weights, voice)
     if isinstance(result, SignalError):
         raise result
@@ -139,7 +153,7 @@ def predict_all(
     Parameters
     ----------
     sounds : sequence
-        Each as for `utility.audio.read_signal`.
+        Each as for `utility.audio.recording.open_recording`.
     weights, voice
         As for `predict`.
 
@@ -160,7 +174,7 @@ def predict_windows(
     The first arguments are as for `predict_all`, and `cut` says how the recordings are cut.
     The whole of each timeline is the mean over these windows.
     """
-    errors, seconds = {}, [0.0] * len(sounds)
+    errors, seconds, traits = {}, [0.0] * len(sounds), [{}] * len(sounds)
     # Of each sound: span and power of its windows, and the probabilities of those that are not
     # silent, by their spans.
     windows, rows = [[] for _ in sounds], [{} for _ in sounds]
@@ -168,11 +182,13 @@ def predict_windows(
     def extract_all():
         for number, sound in enumerate(sounds):
             try:
-                for window, frames in extract_windows(sound, weights, voice, cut):
-                    windows[number].append((window.span, window.power))
-                    seconds[number] = window.end_seconds
-                    if frames is not None:
-                        yield number, window.span, frames
+                with open_recording(sound) as recording:
+                    for window, frames in extract_windows(recording, weights, voice, cut):
+                        windows[number].append((window.span, window.power))
+                        seconds[number] = window.end_seconds
+                        if frames is not None:
+                            yield number, window.span, frames
+                    traits[number] = {name: getattr(recording, name) for name in TRAITS}
             except SignalError as error:
                 errors[number] = error
 
@@ -184,14 +200,15 @@ def predict_windows(
             rows[number][span] = row
     return [
         errors.get(number) or make_timeline(*heard, weights.emotions)
-        for number, heard in enumerate(zip(windows, rows, seconds, strict=True))
+        for number, heard in enumerate(zip(windows, rows, seconds, traits, strict=True))
     ]
 
 
-def make_timeline(windows, rows, seconds, emotions) -> Timeline | SignalError:
+def make_timeline(windows, rows, seconds, traits, emotions) -> Timeline | SignalError:
     """Arrange the windows of a recording that lasts some seconds, and average them.
 
-    The windows are given by their spans and power, and the probabilities by their spans.
+    The windows are given by their spans and power, the probabilities by their spans, and what
+    else is known of the recording by the names in `TRAITS`.
     """
     power = np.zeros(max(end for (_, end), _ in windows))
     for (start, end), part in windows:
@@ -206,15 +223,18 @@ def make_timeline(windows, rows, seconds, emotions) -> Timeline | SignalError:
     if not voiced:
         return SignalError(SILENT)
     mean = np.mean(voiced, axis=0, dtype=float)
-    return Timeline(segments, Prediction(seconds, rank(emotions, mean), len(voiced)))
+    return Timeline(segments, Prediction(seconds, rank(emotions, mean), len(voiced), **traits))
 
 
 def extract_windows(
-    sound, weights, voice=None, cut=WHOLE
+    recording, weights, voice=None, cut=WHOLE
 ) -> Iterator[tuple[Window, np.ndarray | None]]:
-    """Yield each window and its frames, None if it is silent; raise `SignalError` if all are."""
+    """Yield each window of an open recording and its frames, None if it is silent.
+
+    Raises a `SignalError` if all are.
+    """
     silent = True
-    for window in cut_signal(read_signal(sound), cut):
+    for window in cut_signal(recording.read_signal(), cut):
         frames = extract_frames(window.signal, weights, voice)
         silent = silent and frames is None
         yield window, frames
@@ -238,7 +258,7 @@ def learn_voice(
     Parameters
     ----------
     sounds : iterable
-        Each as for `utility.audio.read_signal`.
+        Each as for `utility.audio.recording.open_recording`.
     weights : Weights
     on_error : callable, optional
         Called with each recording that cannot be used and its error, instead of raising.
@@ -254,8 +274,9 @@ def learn_voice(
     def extract_clips():
         for sound in sounds:
             try:
-                windows = extract_windows(sound, weights)
-                yield from (frames for _, frames in windows if frames is not None)
+                with open_recording(sound) as recording:
+                    windows = extract_windows(recording, weights)
+                    yield from (frames for _, frames in windows if frames is not None)
             except SignalError as error:
                 if on_error is None:
                     raise

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utility.audio import measure_step_power
 from utility.globalvars import FRAMES, WINDOW_SECONDS
+from utility.signals import measure_step_power
 
 STEP_SAMPLES, STEP_SECONDS = FRAMES.hop_length, FRAMES.hop_seconds
 # A window is at least and at most this many times as long as asked for, and never longer than

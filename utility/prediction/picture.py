@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utility.audio import find_sound, is_silent, measure_step_power, read_signal
+from utility.audio.recording import load_audio
 from utility.globalvars import FRAMES
 from utility.network.inference import predict_frames
 from utility.prediction.clip import extract_frames, rank
@@ -19,6 +19,7 @@ from utility.prediction.cutting import (
     separate_pauses,
     to_seconds,
 )
+from utility.signals import find_sound, is_silent, measure_step_power
 
 # From M. Okabe and K. Ito; colour-blind readers can tell them apart.
 COLOURS = ("#d55e00", "#f0e442", "#009e73", "#56b4e9", "#e69f00", "#0072b2", "#999999")
@@ -35,9 +36,9 @@ MOST_COLUMNS = 120
 def draw_attention(sound, weights, voice) -> Figure:
     """Draw waveform and spectrogram with the attention over both, and the probabilities.
 
-    The sound, as for `utility.audio.read_signal`, has a few seconds and is not all silent.
+    The sound is as for `open_recording`; it has a few seconds and is not all silent.
     """
-    signal = np.concatenate(list(read_signal(sound)))
+    signal = load_audio(sound)
     times, attention, probabilities = measure_attention(signal, weights, voice)
     figure = Figure(figsize=(10, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1), height_ratios=(1, 1.4))
