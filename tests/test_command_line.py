@@ -29,7 +29,7 @@ def test_an_interrupted_command_can_say_how_to_continue(interruption, message, m
     assert capsys.readouterr() == ("", f"train.py: {message}")
 
 
-@pytest.mark.parametrize("script", ["predict.py", "train.py", "dataset.py"])
+@pytest.mark.parametrize("script", ["predict.py", "train.py", "evaluate.py", "dataset.py"])
 def test_help_has_usage_examples_and_options(script, call_command):
     done = call_command(script, "--help")
     assert (done.returncode, done.stderr) == (0, "")
