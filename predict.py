@@ -156,6 +156,8 @@ def predict_names(arguments, names, weights, voice) -> int:
     from utility.prediction.clip import predict_all
     from utility.prediction.output import choose_writers
 
+    if arguments.plot:  # so that a package that is missing is named before anything is printed
+        from utility.prediction.picture import draw_attention, draw_timeline
     sounds = [io.BytesIO(sys.stdin.buffer.read()) if n == STANDARD_INPUT else n for n in names]
     if arguments.channel:
         names, sounds = choose_channels(names, sounds, arguments.channel)
@@ -173,8 +175,6 @@ def predict_names(arguments, names, weights, voice) -> int:
     options = {name: getattr(arguments, name) for name in ("output", "processes", "debug")}
     results = predict_recordings(names, sounds, predict_group, writers, **options)
     if arguments.plot and results:
-        from utility.prediction.picture import draw_attention, draw_timeline
-
         if arguments.timeline:
             figure = draw_timeline(results[0], weights.emotions)
         else:

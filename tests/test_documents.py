@@ -117,7 +117,7 @@ def options(parser):
                 yield from options(command)
 
 
-@pytest.mark.parametrize("program", ["predict", "train", "dataset"])
+@pytest.mark.parametrize("program", ["predict", "train", "evaluate", "dataset"])
 def test_every_option_is_explained(program):
     parser = importlib.import_module(program).build_parser()
     missing = [
