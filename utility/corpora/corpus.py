@@ -81,6 +81,11 @@ class Corpus:
         numbers = {emotion: number for number, emotion in enumerate(self.emotions)}
         return np.array([numbers[emotion] for emotion in self.emotion.tolist()])
 
+    @property
+    def speaker_known(self) -> np.ndarray:
+        """Whether each utterance has a speaker; one without counts as a speaker of its own."""
+        return self.speaker != self.file
+
     def take(self, rows: Sequence[int]) -> "Corpus":
         """Return some of the utterances."""
         columns = {name: getattr(self, name)[rows] for name in COLUMNS}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utility.audio import load_audio
+from utility.audio.recording import load_audio
 from utility.corpora.corpus import COLUMNS, Corpus, read_corpus, same_content, write_corpus
 from utility.corpora.emodb import read_manifest
 from utility.corpora.frames import FORMAT_VERSION

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utility.audio import load_audio
+from utility.audio.recording import load_audio
 from utility.corpora.augmentation import make_variant
 from utility.corpora.frames import read_frames, write_frames
 from utility.errors import DataError, SignalError
