@@ -23,6 +23,7 @@ SHORTEST_WINDOW_SECONDS = 0.1
 DEFAULT_WINDOW_SECONDS = 3.0
 DEFAULT_STREAM_HOP_SECONDS = 1.0  # as the help of --hop says
 LONGEST_PLOT_SECONDS = 30
+EACH = "each"
 SUBTITLES = ("srt", "vtt", "audacity")
 
 
@@ -39,7 +40,7 @@ def build_parser() -> Parser:
         ),
     )
     add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}
-    text = "recordings (WAV, FLAC, OGG, MP3) of any sample rate, folders of them, or - for stdin"
+    text = "recordings of any format and sample rate, folders of them, or - for stdin"
     add("audio", nargs="+", metavar="AUDIO", help=text)
     add("--top", type=int, default=2, metavar="N", help="number of emotions to print as text")
     form = parser.add_mutually_exclusive_group()
@@ -57,10 +58,13 @@ def build_parser() -> Parser:
     add("--hop", type=float, metavar="SECONDS", help=text)
     text = "draw one recording as PNG, SVG or PDF: the attention of the networks, or its timeline"
     add("--plot", **file, help=text)
-    text = "predict standard input while it arrives: WAV, or raw 16-bit samples of one channel"
+    text = "predict standard input while it arrives: any format, or raw 16-bit samples"
     add("--stream", action="store_true", help=text)
-    text = f"sample rate of a raw stream (default: {FRAMES.sample_rate_hz})"
+    text = "the stream holds raw samples, little-endian, one channel, at this rate (default: the "
+    text += f"format is recognised; raw samples have {FRAMES.sample_rate_hz} Hz)"
     add("--rate", type=int, metavar="HZ", help=text)
+    text = "hear only channel N, from 1, or each on its own (default: all are mixed)"
+    add("--channel", type=read_channel, metavar="N|each", help=text)
     text = "adapt to the speaker with another recording of the same voice, or a folder of them; "
     text += "ten clips of different emotions are enough; may be repeated"
     add("--adapt", "--calibrate", action="append", metavar="PATH", help=text)
@@ -73,11 +77,16 @@ def build_parser() -> Parser:
     return parser
 
 
+def read_channel(text) -> int | str:
+    """Read the value of --channel."""
+    if text != EACH and int(text) < 1:
+        raise ValueError
+    return text if text == EACH else int(text)
+
+
 def fill_in_defaults(arguments) -> None:
     """Set the options that follow from others, unless they are given."""
     arguments.timeline = arguments.timeline or bool(arguments.subtitles)
-    if arguments.stream and arguments.rate is None:
-        arguments.rate = FRAMES.sample_rate_hz
     if (arguments.timeline or arguments.stream) and arguments.window is None:
         arguments.window = DEFAULT_WINDOW_SECONDS
     if arguments.timeline and arguments.hop is None:
@@ -106,6 +115,8 @@ def check(arguments) -> None:
     if arguments.stream:
         if arguments.audio != [STANDARD_INPUT]:
             raise UsageError(f"--stream: give only {STANDARD_INPUT}, standard input")
+        if arguments.channel == EACH:
+            raise UsageError(f"--channel {EACH}: a stream has one result; give a number")
         if arguments.timeline or arguments.plot or arguments.csv or arguments.output:
             raise UsageError("--stream: omit --timeline, --subtitles, --plot, --csv and --output")
     if arguments.frames and (arguments.timeline or arguments.stream or arguments.plot):
@@ -137,20 +148,39 @@ def check_features(arguments, weights) -> None:
 
 def check_plot_length(sound) -> None:
     """Raise `UsageError` if a recording is too long for an attention plot."""
-    from utility.audio import read_duration
+    from utility.audio.recording import load_audio
 
     with contextlib.suppress(SignalError):  # reported by the prediction
-        if (seconds := read_duration(sound)) > LONGEST_PLOT_SECONDS:
-            raise UsageError(f"--plot: {seconds:.0f} s are too long; also give --timeline")
+        longest = LONGEST_PLOT_SECONDS * FRAMES.sample_rate_hz
+        if len(load_audio(sound, end_seconds=LONGEST_PLOT_SECONDS + 1)) > longest:
+            text = f"--plot: more than {LONGEST_PLOT_SECONDS} s are too long"
+            raise UsageError(f"{text}; also give --timeline")
 
 
-def predict_names(arguments, names, weights, voice) -> list:
-    """Write and draw the emotions of recordings; return the results of those that are usable."""
+def choose_channels(names, sounds, channel) -> tuple[list, list]:
+    """Return the names and sounds with one channel of each recording, or with each channel."""
+    from utility.audio.recording import Channel, count_channels
+
+    chosen = []
+    for name, sound in zip(names, sounds, strict=True):
+        numbers = [channel] if channel != EACH else range(1, count_channels(sound) + 1)
+        for number in numbers:
+            label = f"{name} [channel {number}]" if channel == EACH else name
+            chosen.append((label, Channel(sound, number)))
+    return tuple(map(list, zip(*chosen, strict=True)))
+
+
+def predict_names(arguments, names, weights, voice) -> int:
+    """Write and draw the emotions of recordings; return how many are not usable."""
     from utility.prediction.batch import predict_recordings
     from utility.prediction.clip import predict_all
     from utility.prediction.output import choose_writers
 
+    if arguments.plot:  # so that a package that is missing is named before anything is printed
+        from utility.prediction.picture import draw_attention, draw_timeline
     sounds = [io.BytesIO(sys.stdin.buffer.read()) if n == STANDARD_INPUT else n for n in names]
+    if arguments.channel:
+        names, sounds = choose_channels(names, sounds, arguments.channel)
     predict_group = partial(predict_all, weights=weights, voice=voice)
     if arguments.timeline:
         from utility.prediction.timeline import predict_timelines
@@ -166,15 +196,13 @@ def predict_names(arguments, names, weights, voice) -> list:
     options["hint"] = "" if arguments.frames else "; --timeline shows its parts"
     results = predict_recordings(names, sounds, predict_group, writers, **options)
     if arguments.plot and results:
-        from utility.prediction.picture import draw_attention, draw_timeline
-
         if arguments.timeline:
             figure = draw_timeline(results[0], weights.emotions)
         else:
             figure = draw_attention(sounds[0], weights, voice)
         figure.suptitle(Path(names[0]).name)
         figure.savefig(arguments.plot, dpi=150)
-    return results
+    return len(names) - len(results)
 
 
 def main(arguments) -> int:
@@ -199,11 +227,11 @@ def main(arguments) -> int:
         if arguments.stream:
             from utility.prediction.stream import predict_stream, print_stream
 
-            settings = arguments.rate, arguments.window, arguments.hop
-            segments = predict_stream(sys.stdin.buffer, weights, *settings, voice)
+            settings = arguments.rate, arguments.window, arguments.hop, voice, arguments.channel
+            segments = predict_stream(sys.stdin.buffer, weights, *settings)
             print_stream(segments, arguments.top, as_json=arguments.json)
         else:
-            unusable += len(names) - len(predict_names(arguments, names, weights, voice))
+            unusable += predict_names(arguments, names, weights, voice)
     except WeightsError as error:
         raise WeightsError(f"{arguments.weights}: {error}") from error
     return int(unusable > 0)

@@ -21,6 +21,8 @@ from utility.globalvars import BERLIN, ROOT, WEIGHTS_PATH
 from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, override
 
 DEFAULT_MAX_EVALS = 8
+# More tell the deviation over seeds hardly any better, and are more likely a typing mistake.
+MOST_SEEDS = 1000
 # The seed of a network, MOST_MEMBERS * seed + member, is at most 2^32 - 1.
 SEED_COUNT = 2**32 // MOST_MEMBERS
 
@@ -93,8 +95,8 @@ def build_parser() -> Parser:
         help="folder of the recordings, which are needed once, for data augmentation (default: "
         "data/wav, or the folder in the environment variable SPEECH_EMOTION_AUDIO)",
     )
-    output = "weights file, replaced when the run has finished"
-    add("--output", type=Path, default=WEIGHTS_PATH, metavar="FILE", help=output)
+    output = f"weights file, replaced when the run has finished (default: {WEIGHTS_PATH.name})"
+    add("--output", type=Path, metavar="FILE", help=output)
     run_folder = "new folder for the report of the run (default: runs/ and the time)"
     add("--run", type=Path, metavar="DIR", help=run_folder)
     add(
@@ -115,9 +117,16 @@ def build_parser() -> Parser:
     return parser
 
 
+def check_output(arguments) -> None:
+    """Raise `UsageError` if a weights file is named that would not be written."""
+    if arguments.output and (arguments.evaluate or arguments.test_data):
+        raise UsageError("--output: --evaluate and --test-data save no weights; omit it")
+
+
 def fill_in(arguments) -> None:
     """Set the options that follow from others."""
     arguments.data = arguments.data or [BERLIN.name]
+    arguments.output = arguments.output or WEIGHTS_PATH
     if arguments.test_data and arguments.evaluate is None:
         arguments.evaluate = "split"
     if arguments.max_evals is None:
@@ -142,6 +151,8 @@ def check(arguments) -> None:
         raise UsageError("--adapt and --conditions: also give --evaluate")
     if arguments.audio is not None and not arguments.audio.is_dir():
         raise UsageError(f"--audio {arguments.audio}: give a folder that exists")
+    if arguments.seeds > MOST_SEEDS:
+        raise UsageError(f"--seeds {arguments.seeds}: give {MOST_SEEDS} or fewer")
     largest = SEED_COUNT - arguments.seeds
     if not 0 <= arguments.seed <= largest:
         raise UsageError(f"--seed {arguments.seed}: give a number from 0 to {largest}")
@@ -173,8 +184,16 @@ def main(arguments) -> None:
         print(runs.describe_metrics(runs.rewrite_report(arguments.report)))
         return
     if arguments.resume:
-        vars(arguments).update(runs.read_config(arguments.resume)["arguments"])
+        config = runs.read_training_config(arguments.resume)
+        if "saved_epochs" in config:
+            name = display_path(arguments.resume)
+            runs.tell(f"note: {name} is finished; start a new run to train again")
+            print(runs.describe_metrics(runs.rewrite_report(arguments.resume)))
+            return
+        vars(arguments).update(config["arguments"])
         arguments.output = Path(arguments.output)
+    else:
+        check_output(arguments)
     fill_in(arguments)
     check(arguments)
     started = time.strftime("%Y-%m-%d_%H-%M-%S")
@@ -191,8 +210,14 @@ def main(arguments) -> None:
 def train(arguments, folder) -> None:
     """Evaluate all folds, write the report, and without --evaluate train the weights to save."""
     from utility.evaluation import run as runs
+    from utility.evaluation.experiment import check_training_part
     from utility.evaluation.fold import Plan, Task, check_adaptation
-    from utility.evaluation.material import choose_features, load_material
+    from utility.evaluation.material import (
+        choose_features,
+        join_sources,
+        load_material,
+        read_sources,
+    )
     from utility.functions import write_json
 
     hyperparameters = override(PRESETS[arguments.preset], arguments.set)
@@ -212,17 +237,25 @@ def train(arguments, folder) -> None:
         runs.tell(f"reading {' and '.join(map(str, arguments.data))}{made}")
     names = ("conditions", "audio", "processes", "quiet")
     options = {name: getattr(arguments, name) for name in names} | {"note": runs.tell}
-    material = load_material(arguments.data, arguments.test_data, kinds=kinds, **options)
-    for clips in arguments.adapt:
-        check_adaptation(material.corpus, clips)
-    if arguments.resume:
-        runs.check_resumed(folder, hyperparameters, len(material.copies))
-    config = runs.make_config(arguments, hyperparameters, len(material.copies))
+    sources = read_sources(arguments.data, arguments.test_data, note=runs.tell)
+    corpus, protocol = join_sources(sources), arguments.evaluate or "holdout"
     tasks = [
         Task(seed, fold)
         for seed in range(arguments.seed, arguments.seed + arguments.seeds)
-        for fold in PROTOCOLS[config["protocol"]](material.corpus, seed)
+        for fold in PROTOCOLS[protocol](corpus, seed)
     ]
+    # Before the augmented copies are made.
+    for clips in arguments.adapt:
+        check_adaptation(corpus, clips)
+    for task in tasks:
+        check_training_part(corpus, task.fold.train, hyperparameters, arguments.max_evals)
+    divided = any("test" in source.corpus.split for source in sources)
+    if divided and (arguments.test_data or protocol != "split"):
+        runs.tell("note: the column split is ignored; --evaluate split tests on its test rows")
+    material = load_material(sources, kinds=kinds, **options)
+    if arguments.resume:
+        runs.check_resumed(folder, hyperparameters, len(material.copies))
+    config = runs.make_config(arguments, hyperparameters, len(material.copies))
     plan = Plan(material, hyperparameters, arguments.max_evals, arguments.adapt, folder / "folds")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)

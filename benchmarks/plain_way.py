@@ -11,11 +11,11 @@ import keras  # noqa: F401, a plain script imports at the top
 import librosa
 import numpy as np
 
-from utility.audio import trim_silence
 from utility.furtherFeatures import columns_of, extract_all_features
 from utility.globalvars import FRAMES, WEIGHTS_PATH
 from utility.network.model import load_members
 from utility.network.weights import read_weights
+from utility.signals import trim_silence
 
 weights = read_weights(WEIGHTS_PATH)
 members = load_members(weights)

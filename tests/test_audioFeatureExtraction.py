@@ -8,7 +8,7 @@ import scipy.fft
 
 from made import RATE, sine
 from utility import audioFeatureExtraction
-from utility.audio import load_audio
+from utility.audio.recording import load_audio
 from utility.audioFeatureExtraction import FEATURE_NAMES, extract_features
 from utility.errors import SignalError
 

@@ -1,13 +1,14 @@
 """What all commands share: help, messages, exit codes."""
 
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from made import DEMO
-from utility.command_line import Parser, add_debug_option, run
+from utility.command_line import Parser, add_debug_option, display_path, run
 from utility.errors import UsageError, WeightsError
 from utility.globalvars import ROOT, VERSION
 
@@ -28,7 +29,7 @@ def test_an_interrupted_command_can_say_how_to_continue(interruption, message, m
     assert capsys.readouterr() == ("", f"train.py: {message}")
 
 
-@pytest.mark.parametrize("script", ["predict.py", "train.py", "dataset.py"])
+@pytest.mark.parametrize("script", ["predict.py", "train.py", "evaluate.py", "dataset.py"])
 def test_help_has_usage_examples_and_options(script, call_command):
     done = call_command(script, "--help")
     assert (done.returncode, done.stderr) == (0, "")
@@ -54,8 +55,21 @@ def test_a_package_that_is_missing_is_named(package, run_command):
     done = run_command("-c", code)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"the package {package} is not installed" in done.stderr
-    assert "requirements.txt" in done.stderr
+    installation = f"{shlex.quote(display_path(sys.executable))} -m pip install -r "
+    assert f"{installation}requirements-predict.txt\n" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_package_that_a_picture_needs_is_missed_before_anything_is_printed(run_command, tmp_path):
+    code = (
+        "import runpy, sys; sys.modules['matplotlib'] = None; "
+        f"sys.argv = ['predict.py', '--plot', {str(tmp_path / 'a.png')!r}, 'data/demo.wav']; "
+        "runpy.run_path('predict.py', run_name='__main__')"
+    )
+    done = run_command("-c", code)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the package matplotlib is not installed" in done.stderr
+    assert done.stderr.endswith(" -m pip install -r requirements.txt\n")
 
 
 def test_debug_shows_a_traceback(tmp_path, run_command):

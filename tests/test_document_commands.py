@@ -25,7 +25,7 @@ ELSEWHERE = {
     "python dataset.py download",
     "python -m benchmarks",
     "python -m experiments.svm",
-    "python -m experiments.timeline",
+    "python -m experiments.long_recordings",
     "python -m experiments.ablation",
     "python -m experiments.opensmile_frames",
 }
@@ -66,6 +66,7 @@ def write_recordings(project):
     samples, rate = soundfile.read(DEMO)
     for name in ("a.mp3", "b.flac", "interview.mp3"):
         soundfile.write(project / name, np.tile(samples, 6 if name[0] == "i" else 1), rate)
+    soundfile.write(project / "call.wav", np.stack([samples, samples[::-1]], 1), rate)
     soundfile.write(project / "demo.raw", samples, rate, "PCM_16", "LITTLE", "RAW")
     shutil.copy(project / "weights_blstm_hyperas_1.h5", project / "mine.h5")
     write_emodb(project / "data/wav", ("03", "08", "09"), ("a01a", "a01b", "a02a", "a02b"))

@@ -38,7 +38,7 @@ MAIN_RUNS = {  # rows of the README's table: the run and the test behind each
 }
 PEER = "**for comparison**: linear SVM, openSMILE ComParE 2016, a new speaker"
 WA, UAR = "weighted_accuracy", "unweighted_average_recall"
-ROOMS = ("corpora", "network", "evaluation", "prediction")
+ROOMS = ("audio", "corpora", "network", "evaluation", "prediction")
 NETWORKS = {"default": "ours", "seed2018": "2018 network (`--preset seed2018`)"}
 
 
@@ -117,7 +117,7 @@ def options(parser):
                 yield from options(command)
 
 
-@pytest.mark.parametrize("program", ["predict", "train", "dataset"])
+@pytest.mark.parametrize("program", ["predict", "train", "evaluate", "dataset"])
 def test_every_option_is_explained(program):
     parser = importlib.import_module(program).build_parser()
     missing = [
@@ -157,7 +157,7 @@ def test_there_are_results():
 def test_the_metrics_and_the_report_follow_from_the_predictions(run, tmp_path, monkeypatch):
     monkeypatch.setattr("utility.evaluation.plots.draw_confusion", lambda *arguments: None)
     # All runs are of EmoDB, also those on other features, which are not in the repository.
-    monkeypatch.setattr("utility.evaluation.run.read_corpus", lambda name: read_corpus())
+    monkeypatch.setattr("utility.evaluation.material.read_corpus", lambda name: read_corpus())
     copy = shutil.copytree(run, tmp_path / run.name)
     rewrite_report(copy)
     for name in ("metrics.json", "report.md"):
@@ -245,15 +245,24 @@ def test_the_peer_is_as_it_was_measured():
     assert f"a UAR of {100 * measured['of own speaker'][UAR]:.1f} %" in DOCUMENTS["results"]
 
 
-def test_the_windows_of_a_timeline_are_as_they_were_measured():
-    total = read_json(RESULTS / "timeline.json")["total"]
-    text = " ".join(DOCUMENTS["results"].split())
+def test_long_recordings_are_as_they_were_measured():
+    measured, text = read_json(RESULTS / "long_recordings.json"), DOCUMENTS["results"]
+    for label, kind in (("trained on", "trained on"), ("of a speaker left out", "left out")):
+        cells = [f"{row['right']} of {row['recordings']}" for row in measured[kind]["wholes"]]
+        assert f"| {label} | {' | '.join(cells)} |" in text
+    total = measured["left out"]["timeline"]
+    text = " ".join(text.split())
     for kind, shown in (
         ("windows", "{right} of {all} windows"),
         ("clips", "{right} of {all} are right"),
     ):
         right, count = total[f"{kind}_right"], total[kind]
         assert f"{shown.format(right=right, all=count)} ({100 * right / count:.1f} %)" in text
+    repeated = measured["trained on"]["repeated"]
+    ((emotion, once),), ((again, often),) = (repeated[n].items() for n in ("once", "repeated"))
+    assert emotion == again == "neutral"
+    shown = f"({once:.2f}) and repeated {repeated['repetitions']} times ({often:.2f})"
+    assert shown in text
 
 
 def test_the_table_of_other_tests_is_that_of_the_report():

@@ -10,14 +10,15 @@ from made import DEMO
 from utility.globalvars import ROOT
 
 UTILITY = ROOT / "utility"
-SCRIPTS = ("predict.py", "train.py", "dataset.py")
+SCRIPTS = ("predict.py", "train.py", "evaluate.py", "dataset.py")
 # From which rooms the modules of a room may import; all may import from the root of utility/.
 IMPORTABLE = {
     "": set(),
-    "corpora": {"corpora"},
+    "audio": {"audio"},
+    "corpora": {"audio", "corpora"},
     "network": {"corpora", "network"},
     "evaluation": {"corpora", "network", "evaluation"},
-    "prediction": {"network", "prediction"},
+    "prediction": {"audio", "network", "prediction"},
 }
 FOLDERS = [UTILITY, *(UTILITY / room for room in IMPORTABLE if room)]
 MODULES = sorted(UTILITY.rglob("*.py"))
@@ -65,7 +66,9 @@ def test_the_rooms_are_all_there_are():
 def test_rooms_import_in_one_direction(path):
     room = path.relative_to(UTILITY).parent.as_posix().removeprefix(".")
     for module in list_imports(path):
-        assert module.split(".")[0] not in ("predict", "train", "dataset", "tests"), module
+        assert module.split(".")[0] not in ("predict", "train", "evaluate", "dataset", "tests"), (
+            module
+        )
         if module.split(".")[0] == "utility":
             assert find_room(module) in {"", *IMPORTABLE[room]}, module
 
@@ -119,3 +122,12 @@ def test_prediction_imports_neither_tensorflow_nor_another_heavy_package(run_com
     imported = list_imported(done)
     assert "soundfile" in imported
     assert not imported & {*HEAVY}
+
+
+def test_weights_are_evaluated_without_tensorflow(own, run_command, tmp_path):
+    options = ("--data", own / "own", "--run", tmp_path / "run", "--processes", 1)
+    done = run_command("-X", "importtime", "evaluate.py", *options)
+    assert done.returncode == 0, done.stderr
+    imported = list_imported(done)
+    assert "matplotlib" in imported
+    assert not imported & {"tensorflow", "keras", "hyperopt", "hyperas"}

@@ -76,8 +76,9 @@ def test_a_run_prints_its_result_and_nothing_else_on_stdout(tuned):
 def test_a_run_says_at_its_start_how_much_it_will_train(tuned):
     # In the fold two trials, two members, and three networks for the temperature; then five more.
     assert re.search(
-        r"^train\.py: training 1 of 1 fold, then the weights to save: 12 networks, 1 at a time "
-        r"with \d\.\d GB of memory each; about \d+ min$",
+        r"^train\.py: training 1 of 1 fold, then the weights to save: 12 networks \(2 to choose "
+        r"hyperparameters, 4 to predict, 6 to fit the temperature\), 1 at a time with "
+        r"\d\.\d GB of memory each; about \d+ min$",
         tuned[0].stderr,
         re.MULTILINE,
     )
@@ -174,10 +175,9 @@ def test_loso_has_a_fold_per_speaker_and_seed_and_resumes_where_it_stopped(tmp_p
     done = train(
         *("--data", tmp_path, "--audio", tmp_path / "audio", "--evaluate", "loso", "--seeds", 2),
         *(*QUICK, "--calibrate", "speaker", 1, "--conditions", "noise"),
-        *("--output", tmp_path / "w.h5", "--run", run, "--quiet"),
+        *("--run", run, "--quiet"),
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert not (tmp_path / "w.h5").exists()
     places = [(seed, f"speaker {name}") for seed in "01" for name in speakers]
     assert [(row["seed"], row["fold"]) for row in read_rows(run / "history.csv")] == places
     predictions = read_rows(run / "predictions.csv")
@@ -206,6 +206,11 @@ def test_loso_has_a_fold_per_speaker_and_seed_and_resumes_where_it_stopped(tmp_p
     kept = run / "folds" / "seed 0, speaker 03.json"
     before = kept.stat().st_mtime_ns
     (run / "folds" / "seed 1, speaker 08.json").unlink()
+    for options in (("--report", run), ("--compare", ROOT / "results/loso", run)):
+        unfinished = train(*options)
+        assert (unfinished.returncode, unfinished.stdout) == (1, "")
+        assert "is unfinished, with 5 folds done; continue it with: " in unfinished.stderr
+        assert unfinished.stderr.endswith(f"python train.py --resume {run}\n")
     again = train("--resume", run)
     assert again.stdout == done.stdout
     reading, training = again.stderr.splitlines()
@@ -273,10 +278,27 @@ def test_a_run_is_not_resumed_with_other_hyperparameters(tuned, train, tmp_path)
     run = shutil.copytree(tuned[1] / "run", tmp_path / "run")
     config = read_json(run / "config.json")
     config["hyperparameters"]["dropout"] = 0.1
+    del config["saved_epochs"]  # as if it had been stopped before the weights were saved
     (run / "config.json").write_text(json.dumps(config))
+    report = train("--report", run)
+    assert report.returncode == 0
+    note = "note: the weights are not saved yet; continue with: python train.py --resume"
+    assert report.stderr == f"train.py: {note} {run}\n"
     done = train("--resume", run)
     assert (done.returncode, done.stdout) == (1, "")
     assert "was started with different hyperparameters; start a new run" in done.stderr
+
+
+def test_a_finished_run_is_not_trained_again(tuned, train):
+    before = read_weights(tuned[1] / "w.h5")
+    done = train("--resume", tuned[1] / "run")
+    assert (done.returncode, done.stdout) == (0, tuned[0].stdout.splitlines(keepends=True)[0])
+    assert (
+        done.stderr
+        == f"train.py: note: {tuned[1] / 'run'} is finished; start a new run to train again\n"
+    )
+    kept = read_weights(tuned[1] / "w.h5").members[0]["emotion/kernel"]
+    np.testing.assert_array_equal(kept, before.members[0]["emotion/kernel"])
 
 
 # Other corpora
@@ -284,16 +306,18 @@ def test_a_run_is_not_resumed_with_other_hyperparameters(tuned, train, tmp_path)
 
 def train_on(train, folder, *options):
     return train(
-        *("--max-evals", 0, "--epochs", 8, "--run", folder / "run", "--output", folder / "own.h5"),
+        *("--max-evals", 0, "--epochs", 8, "--run", folder / "run"),
         *("--set", "members=1", "augmented_copies=1", "augmentations=speed"),
         *("temperature_scaling=false", "dense_units=16", "lstm_units=8", "--quiet", *options),
     )
 
 
 def test_weights_of_other_classes_predict_them(own, tmp_path, train, call_command):
-    done = train_on(train, tmp_path, "--data", own / "own")
+    done = train_on(train, tmp_path, "--data", own / "own", "--output", tmp_path / "own.h5")
     assert done.returncode == 0, done.stderr
     assert read_weights(tmp_path / "own.h5").emotions == ("anger", "sadness", "surprise")
+    ignored = "note: the column split is ignored; --evaluate split tests on its test rows"
+    assert done.stderr == f"train.py: {ignored}\n"
     predicted = call_command(
         *("predict.py", "--json", "--processes", 1, "--weights", tmp_path / "own.h5"),
         own / "sounds",
@@ -315,7 +339,7 @@ def test_the_split_of_a_manifest_is_kept(own, tmp_path, train):
     metrics = read_json(tmp_path / "run" / "metrics.json")
     assert metrics["utterances"] == 9
     assert metrics["speakers"].keys() == {"dan"}
-    assert not (tmp_path / "own.h5").exists()
+    assert "split is ignored" not in done.stderr
     again = train("--report", tmp_path / "run")
     assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[0]
 
@@ -335,9 +359,14 @@ def test_a_network_is_trained_on_one_corpus_and_tested_on_another(own, tmp_path,
     assert metrics["utterances"] == 36
     assert metrics["tests"].keys() == {"noise", "calibrated_2"}
     assert all(speaker.startswith("other/") for speaker in metrics["speakers"])
-    assert "trained on own" in (tmp_path / "run" / "report.md").read_text()
+    assert done.stdout.startswith("own, tested on other: WA ")
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "trained on own" in report
+    assert "The training part had 36 utterances." in report
+    assert "36 of the tested recordings are also among those trained on" in report
     again = train("--report", tmp_path / "run")
     assert again.returncode == 0, again.stderr
+    assert read_json(tmp_path / "run" / "metrics.json") == metrics
 
 
 def test_emotions_that_are_not_trained_on_are_not_tested(data, own, tmp_path, train):
@@ -354,7 +383,8 @@ def test_emotions_that_are_not_trained_on_are_not_tested(data, own, tmp_path, tr
 
 def test_own_features_are_trained_on_and_predicted(framed, tmp_path, train, call_command):
     settings = ("--epochs", 4, "--set", "batch_size=8", "learning_rate=0.01")
-    done = train_on(train, tmp_path, "--data", framed / "own", *settings)
+    output = ("--output", tmp_path / "own.h5")
+    done = train_on(train, tmp_path, "--data", framed / "own", *output, *settings)
     assert done.returncode == 0, done.stderr
     assert "note: no data augmentation for " in done.stderr
     weights = read_weights(tmp_path / "own.h5")
@@ -398,10 +428,39 @@ def test_corpora_of_different_features_do_not_go_together(framed, data, tmp_path
         (["--data", data, "--set", "features=mine"], 2, "; give --set features=original,further"),
         (["--data", own, "--evaluate", "loso", "--conditions", "room"], 2, "--conditions: there"),
     ):
-        done = train(*options, "--output", tmp_path / "w.h5", "--run", tmp_path / "run")
-        assert (done.returncode, done.stdout) == (code, "")
+        saved = not {"--evaluate", "--test-data"} & set(options)
+        output = ("--output", tmp_path / "w.h5") if saved else ()
+        done = train(*options, *output, "--run", tmp_path / "run")
+        assert (done.returncode, done.stdout) == (code, ""), options
         assert message in done.stderr
         assert not (tmp_path / "run").exists()
+
+
+# Few speakers
+
+
+@pytest.fixture
+def alone(own, tmp_path):
+    """Return the name of a corpus of one speaker."""
+    corpus = read_corpus(own / "own")
+    write_corpus(tmp_path / "alone", corpus.take(np.flatnonzero(corpus.speaker == "ann")))
+    return tmp_path / "alone"
+
+
+def test_one_speaker_is_refused_before_anything_slow_with_a_way_out(alone, train, tmp_path):
+    with mock.patch("utility.evaluation.material.load_material") as load:
+        done = train("--data", alone, "--output", tmp_path / "w.h5")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("with --max-evals 0 --set temperature_scaling=false\n")
+    assert not load.called
+
+
+def test_one_speaker_can_be_trained_on(alone, train, tmp_path):
+    output = tmp_path / "w.h5"
+    options = ("--max-evals", 0, *QUICK, "augmented_copies=0", "--run", tmp_path / "run")
+    done = train("--data", alone, "--output", output, *options)
+    assert done.returncode == 0, done.stderr
+    assert len(read_weights(output).members) == 1
 
 
 # Comparing two runs, and errors
@@ -445,6 +504,9 @@ LARGEST_SEED = SEED_COUNT - 2
         (["--preset", "unknown"], "invalid choice"),
         (["--evaluate", "unknown"], "invalid choice"),
         (["--seeds", "0"], "give 1 or more"),
+        (["--seeds", "1001"], "--seeds 1001: give 1000 or fewer"),
+        (["--evaluate", "loso", "--output", "w.h5"], "--output: --evaluate and --test-data save"),
+        (["--test-data", "my", "--output", "w.h5"], "save no weights; omit it"),
         (["--evaluate", "loso", "--set", "copies=0", "--adapt", "0"], "--adapt 0: give"),
         (["--evaluate", "loso", "--set", "adapted_share=0", "--adapt", "2"], "omit it"),
         (["--evaluate", "loso", "--preset", "seed2018", "--calibrate", "2"], "omit it"),

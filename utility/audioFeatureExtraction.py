@@ -19,9 +19,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from utility.audio import largest_magnitude, resample, validate_signal
 from utility.errors import SignalError
 from utility.globalvars import FRAMES
+from utility.signals import largest_magnitude, resample, validate_signal
 
 MFCC_COUNT = 13
 CHROMA_NAMES = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")

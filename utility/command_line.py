@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def add_debug_option(parser) -> None:
 
 def print_message(program, message) -> None:
     """Print one line for the user on stderr, so that stdout holds only results."""
-    print(f"{program}: {message}", file=sys.stderr, flush=True)
+    # The line break is part of the text, since Ctrl-C could come between two writes.
+    print(f"{program}: {message}\n", end="", file=sys.stderr, flush=True)
 
 
 def display_path(path) -> str:
@@ -111,6 +113,16 @@ def describe_error(error) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}; check the path and the disk"
     if isinstance(error, ModuleNotFoundError):
-        remedy = "install all packages with: pip install -r requirements.txt"
-        return f"the package {error.name} is not installed; {remedy}"
+        return f"the package {error.name} is not installed; {name_installation(error.name)}"
     return f"defect: {type(error).__name__}: {error}; please report it with the output of --debug"
+
+
+def name_installation(package) -> str:
+    """Return the command that installs a package, and all like it, for the Python that runs."""
+    import shlex
+
+    needed = ROOT / "requirements-predict.txt"
+    if not re.search(rf"^{re.escape(package)}\b", needed.read_text(encoding="utf-8"), re.MULTILINE):
+        needed = ROOT / "requirements.txt"
+    words = display_path(sys.executable), "-m", "pip", "install", "-r", display_path(needed)
+    return f"install it with: {shlex.join(words)}"

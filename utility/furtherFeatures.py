@@ -19,7 +19,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from utility.audio import resample, validate_signal
 from utility.audioFeatureExtraction import (
     FEATURE_NAMES,
     FEATURE_VERSION,
@@ -29,6 +28,7 @@ from utility.audioFeatureExtraction import (
 )
 from utility.errors import SignalError
 from utility.globalvars import FRAMES
+from utility.signals import resample, validate_signal
 
 MEL_BANDS = 26
 # An analysis window, centred on each frame, that holds two periods of a low voice.

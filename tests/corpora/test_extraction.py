@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from made import RATE, make_voice, speak, write_emodb, write_own_frames
-from utility.audio import load_audio
+from utility.audio.recording import load_audio
 from utility.corpora.augmentation import make_variant
 from utility.corpora.corpus import COLUMNS, read_corpus
 from utility.corpora.extraction import extract_emodb

@@ -1,5 +1,7 @@
 """Protocols: every utterance is tested once, on speakers or texts apart."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,13 @@ def test_a_corpus_that_cannot_be_divided_is_refused(corpus):
         protocols.kfold(corpus.take(range(100)))
     with pytest.raises(DataError, match="the manifest needs a column split with train and test"):
         protocols.given_split(corpus)
+
+
+def test_unknown_speakers_and_texts_cannot_be_left_out(corpus):
+    speaker = np.where(np.arange(535) < 3, corpus.file, corpus.speaker)
+    with pytest.raises(DataError, match=r"without a speaker; give them .* holdout or kfold"):
+        protocols.loso(replace(corpus, speaker=speaker))
+    with pytest.raises(DataError, match="leaving one speaker out needs two of them; give them"):
+        protocols.loso(corpus.take(np.flatnonzero(corpus.speaker == "03")))
+    with pytest.raises(DataError, match="leaving one text out needs two of them; give them"):
+        protocols.loto(replace(corpus, text=np.full(535, "")))

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from made import RATE
-from utility.audio import load_audio
+from utility.audio.recording import load_audio
 from utility.corpora.augmentation import make_variant
 from utility.corpora.frames import FORMAT_VERSION
 from utility.corpora.variants import load_variants

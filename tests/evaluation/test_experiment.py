@@ -1,11 +1,13 @@
 """An experiment: its validation speakers come from the training part alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from utility.corpora.protocols import holdout, loso, loto
 from utility.errors import DataError
-from utility.evaluation.experiment import make_experiment
+from utility.evaluation.experiment import check_training_part, make_experiment
 from utility.evaluation.material import Material
 from utility.network.hyperparameters import PRESETS
 
@@ -44,7 +46,39 @@ def test_every_training_speaker_is_left_out_once_to_fit_the_temperature(corpus):
         assert {len(group) for group in speakers} <= {3, 4}
 
 
-def test_one_speaker_cannot_both_train_and_validate(corpus):
+def test_one_speaker_alone_is_trained_on_and_validates_nothing(corpus):
     rows = np.flatnonzero(corpus.speaker == "03")
-    with pytest.raises(DataError, match="one speaker only"):
-        make_experiment(Material(corpus, [], {}), rows, PRESETS["default"], seed=0)
+    experiment = make_experiment(Material(corpus, [], {}), rows, PRESETS["default"], seed=0)
+    assert len(experiment.validation_rows) == 0
+    assert len(experiment.training_set) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "max_evals", "options"),
+    [
+        ("default", {}, 8, "--max-evals 0 --set temperature_scaling=false"),
+        ("default", {}, 0, "--set temperature_scaling=false"),
+        ("seed2018", {}, 0, "--set patience=null"),
+        ("default", {"temperature_scaling": False}, 0, ""),
+        ("default", {"temperature_scaling": False}, 3, "--max-evals 0"),
+    ],
+)
+def test_one_speaker_is_refused_with_a_way_out_if_others_are_needed(
+    preset, changes, max_evals, options, corpus
+):
+    settings = replace(PRESETS[preset], **changes), max_evals
+    one, two = (
+        np.flatnonzero(np.isin(corpus.speaker, [*names])) for names in (["03"], ["03", "08"])
+    )
+    check_training_part(corpus, two, *settings)
+    if not options:
+        check_training_part(corpus, one, *settings)
+        return
+    with pytest.raises(DataError, match=f"one speaker only, .* with {options}$"):
+        check_training_part(corpus, one, *settings)
+
+
+def test_a_training_part_of_one_emotion_is_refused(corpus):
+    angry = np.flatnonzero(corpus.emotion == "anger")
+    with pytest.raises(DataError, match="has the emotion anger only; training needs two"):
+        check_training_part(corpus, angry, PRESETS["default"], 0)

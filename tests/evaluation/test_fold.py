@@ -107,6 +107,7 @@ def corpus():
     random = np.random.default_rng(0)
     return SimpleNamespace(
         speaker=np.tile(["03", "08", "09", "10"], 10),
+        speaker_known=np.full(40, True),
         frames=[random.normal(size=(random.integers(5, 50), len(ALL_NAMES))) for _ in range(40)],
     )
 
@@ -133,6 +134,17 @@ def test_a_number_of_clips_that_not_all_speakers_have_is_refused(clips, corpus):
         check_adaptation(corpus, clips)
     for possible in ("1", "9", "speaker"):
         check_adaptation(corpus, possible)
+
+
+def test_speakers_that_are_unknown_or_have_one_clip_are_not_adapted_to(corpus):
+    unknown = SimpleNamespace(speaker=corpus.speaker, speaker_known=np.arange(40) > 0)
+    single = SimpleNamespace(speaker=np.array([*"aab"]), speaker_known=np.full(3, True))
+    for clips in ("1", "speaker"):
+        with pytest.raises(UsageError, match="there are utterances without a speaker; omit it"):
+            check_adaptation(unknown, clips)
+    with pytest.raises(UsageError, match="a speaker has a single clip; give speaker"):
+        check_adaptation(single, "1")
+    check_adaptation(single, "speaker")
 
 
 @pytest.mark.parametrize("sets", [("original",), ("further",), ("original", "further")])

@@ -1,5 +1,7 @@
 """The material of a run: corpora joined, and the variants of their recordings."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -9,13 +11,19 @@ from utility.corpora.corpus import read_corpus, write_corpus
 from utility.corpora.extraction import extract_emodb
 from utility.corpora.protocols import loso
 from utility.errors import DataError
-from utility.evaluation.material import Material, join_materials, load_material
+from utility.evaluation.material import (
+    Source,
+    join_sources,
+    load_material,
+    read_sources,
+    read_tested,
+)
 
 
 def load(folder, kinds=("speed",), **options):
     """Load the material of a corpus, printing notes."""
     options |= {"kinds": kinds, "processes": 1, "quiet": True, "note": print}
-    return load_material([str(folder)], **options)
+    return load_material(read_sources([str(folder)], [], print), **options)
 
 
 @pytest.fixture
@@ -59,16 +67,51 @@ def test_a_corpus_of_a_single_emotion_is_refused_for_training(corpus, tmp_path):
         load(tmp_path / "angry", kinds=())
 
 
-def test_joined_corpora_keep_speakers_apart(own):
-    corpus = read_corpus(own / "own")
-    copies = [[table + 1 for table in corpus.frames]]
-    part = Material(corpus, copies, {"noise": corpus.frames})
-    joined = join_materials({"a": part, "b": part})
-    assert len(joined.corpus) == 72
-    assert len(set(joined.corpus.speaker)) == 8
-    assert len(loso(joined.corpus)) == 8
-    assert joined.corpus.emotions == corpus.emotions
-    np.testing.assert_array_equal(joined.corpus.labels, np.tile(corpus.labels, 2))
-    np.testing.assert_array_equal(joined.corpus.frames[36], corpus.frames[0])
-    np.testing.assert_array_equal(joined.copies[0][71], copies[0][35])
-    assert len(joined.conditions["noise"]) == 72
+@pytest.fixture
+def both(own, tmp_path):
+    """Return the names of two corpora with the same utterances, one of them a copy."""
+    for path in own.glob("own_*.p"):
+        shutil.copy(path, tmp_path / path.name.replace("own", "other"))
+    return own / "own", tmp_path / "other"
+
+
+def test_joined_corpora_keep_speakers_apart(both):
+    corpus = read_corpus(both[0])
+    joined = join_sources(read_sources(both, [], print))
+    assert len(joined) == 72
+    assert len(set(joined.speaker)) == 8
+    assert len(loso(joined)) == 8
+    assert joined.emotions == corpus.emotions
+    np.testing.assert_array_equal(joined.labels, np.tile(corpus.labels, 2))
+    np.testing.assert_array_equal(joined.frames[36], corpus.frames[0])
+    np.testing.assert_array_equal(joined.split, np.tile(corpus.split, 2))
+
+
+def test_corpora_to_train_and_to_test_on_are_the_split(both):
+    (train, test), corpus = both, read_corpus(both[0])
+    joined = join_sources(read_sources([train], [test], print))
+    assert joined.split.tolist() == ["train"] * 36 + ["test"] * 36
+    options = {"kinds": ["speed"], "conditions": ["quiet"], "processes": 1, "quiet": True}
+    material = load_material(read_sources([train], [test], print), **options, note=print)
+    assert [len(tables) for tables in material.copies] == [72] * 4
+    assert len(material.conditions["quiet"]) == 72
+    # Nothing is trained on copies of test utterances.
+    for tables in material.copies:
+        for row in range(36):
+            np.testing.assert_array_equal(tables[36 + row], corpus.frames[row])
+            assert not np.array_equal(tables[row], corpus.frames[row])
+
+
+def test_only_utterances_of_known_emotions_are_tested(both, capsys):
+    (source,) = read_tested(both[:1], ("sadness", "anger", "joy"), print)
+    note = capsys.readouterr().out
+    assert note.startswith(f"note: left out 12 of {both[0]}, ")
+    assert note.endswith("not trained on: surprise\n")
+    assert set(join_sources([source]).emotion) == {"anger", "sadness"}
+    quiet = load_material([source], conditions=["quiet"], quiet=True, note=print, processes=1)
+    assert len(quiet.corpus) == len(quiet.conditions["quiet"]) == 24
+    surprised = source.corpus.emotion == "surprise"
+    kept = Source("own", source.corpus, np.flatnonzero(~surprised), True)
+    assert join_sources([kept]).file.tolist() == source.corpus.file[~surprised].tolist()
+    with pytest.raises(DataError, match=r"has none of the emotions .* \(calm\); name another"):
+        read_tested(both[:1], ("calm",), print)

@@ -1,6 +1,7 @@
 """Measures against closed forms and scikit-learn, and tables that round-trip."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from utility.evaluation.measures import (
     adapted_test_clips,
     adapted_test_name,
     compare,
+    describe_training,
     measure,
     predictions_name,
     read_predictions,
@@ -123,10 +125,32 @@ def test_a_single_speaker_has_no_interval():
     predictions = replace(predictions, speaker=np.full(len(predictions.speaker), "03"))
     measured = summarise(predictions)["measures"]["macro_f1"]
     assert measured["interval"] is None
-    assert format_interval(measured) == "one speaker only"
+    assert format_interval(measured) == "needs two speakers"
     comparison = compare(predictions, predictions)
     assert comparison["measures"]["macro_f1"]["interval"] is None
-    assert "| +0.0 | one speaker only |" in describe_comparison(comparison, ("a", "b"))
+    assert "| +0.0 | needs two speakers |" in describe_comparison(comparison, ("a", "b"))
+
+
+def test_utterances_without_a_speaker_give_no_interval():
+    predictions = make_predictions()
+    unknown = summarise(replace(predictions, speaker=predictions.file))
+    assert unknown["measures"]["macro_f1"]["interval"] is None
+    assert unknown["speakers"] == {}
+
+
+def test_the_training_part_of_a_fold_is_what_it_does_not_test():
+    # Five utterances; "a" and "e" are the same recording.
+    frames = [np.full((3, 2), value) for value in (1, 2, 3, 4, 1)]
+    corpus = SimpleNamespace(file=np.array([*"abcde"]), frames=frames)
+    folds = {("0", "x"): "ab", ("0", "y"): "cde", ("1", "x"): "ae"}
+    rows = [(file, *place) for place, files in folds.items() for file in files]
+    file, seed, fold = (np.array(column) for column in zip(*rows, strict=True))
+    tested = SimpleNamespace(file=file, seed=seed, fold=fold)
+    described = describe_training(corpus, tested)
+    assert described == {"training_utterances": [2, 3], "repeated_utterances": 2}
+    tested = SimpleNamespace(file=file[5:], seed=seed[5:], fold=fold[5:])
+    described = describe_training(corpus, tested)
+    assert described == {"training_utterances": [3, 3], "repeated_utterances": 0}
 
 
 def test_a_single_seed_has_no_deviation():

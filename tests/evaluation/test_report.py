@@ -1,17 +1,27 @@
 """The report of a run: its tables count and name what was tested."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from made import list_rows, make_predictions
-from utility.evaluation.measures import CLEAN, MEASURES, predictions_name, summarise_run
+from utility.evaluation.measures import (
+    CLEAN,
+    MEASURES,
+    predictions_name,
+    read_tests,
+    summarise,
+    summarise_run,
+)
 from utility.evaluation.report import describe_run, describe_tests, read_chosen
 from utility.functions import write_csv
 from utility.globalvars import EMOTION_LABELS
 
 FACTS = {"protocol": "holdout", "data": ["own"], "test_data": [], "preset": "default"}
 FACTS |= {"changed": {}, "copies": 20, "max_evals": 0}
+FACTS |= {"training_utterances": [30, 30], "repeated_utterances": 0}
 
 
 def made_up_run(folder, judged):
@@ -21,6 +31,11 @@ def made_up_run(folder, judged):
     write_csv(folder / predictions_name(CLEAN), list_rows(tested))
     recognition = np.where(np.isin(np.arange(60), judged), np.arange(60) / 100, np.nan)
     return SimpleNamespace(file=whole.file, emotion=whole.emotion, recognition=recognition)
+
+
+def summarise_folder(folder, corpus):
+    """Return the metrics of predictions in a folder."""
+    return summarise_run(read_tests(folder), corpus)
 
 
 def rows_below(title, report):
@@ -52,7 +67,7 @@ def test_the_report_lists_conditions_first_and_adaptations_by_their_number():
 
 def test_the_report_counts_the_tested_utterances(tmp_path):
     corpus = made_up_run(tmp_path, judged=[])
-    metrics = summarise_run(tmp_path, corpus)
+    metrics = summarise_folder(tmp_path, corpus)
     assert metrics["utterances"] == 30
     assert sum(speaker["utterances"] for speaker in metrics["speakers"].values()) == 30
     report = describe_run(FACTS | metrics)
@@ -64,11 +79,11 @@ def test_the_report_counts_the_tested_utterances(tmp_path):
 
 def test_the_report_shows_listeners_only_of_tested_utterances(tmp_path):
     for judged in ([], range(30, 60)):
-        metrics = summarise_run(tmp_path, made_up_run(tmp_path, judged))
+        metrics = summarise_folder(tmp_path, made_up_run(tmp_path, judged))
         assert metrics["listeners"] == {}
         assert "isteners" not in describe_run(FACTS | metrics)
     corpus = made_up_run(tmp_path, judged=range(20, 60))
-    metrics = summarise_run(tmp_path, corpus)
+    metrics = summarise_folder(tmp_path, corpus)
     report = describe_run(FACTS | metrics)
     assert "perception test" in report
     for emotion, *_, listeners in rows_below("Emotions", report):
@@ -86,7 +101,7 @@ def test_the_report_names_the_trials_that_a_search_chose(tmp_path):
         for number, loss in enumerate(losses[fold], 1)
     ]
     write_csv(tmp_path / "trials.csv", trials)
-    metrics = FACTS | summarise_run(tmp_path, made_up_run(tmp_path, judged=[]))
+    metrics = FACTS | summarise_folder(tmp_path, made_up_run(tmp_path, judged=[]))
     report = describe_run(metrics, read_chosen(tmp_path))
     assert "| fold | seed | trial | validation_loss | dropout |" in report
     expected = [["a", "0", "2", "0.3", "0.247"], ["b", "0", "1", "0.2", "0.123"]]
@@ -94,3 +109,80 @@ def test_the_report_names_the_trials_that_a_search_chose(tmp_path):
     write_csv(tmp_path / "trials.csv", [trials[0], trials[3]])
     assert read_chosen(tmp_path) == []
     assert "Chosen hyperparameters" not in describe_run(metrics)
+
+
+def report_on(predictions, **facts):
+    """Return the report on some predictions."""
+    return describe_run(FACTS | {"listeners": {}, "tests": {}} | summarise(predictions) | facts)
+
+
+def test_a_report_says_when_speakers_are_unknown():
+    known = make_predictions(count=60)
+    report = report_on(known)
+    assert "60 utterances of own, 5 speakers, network" in report
+    assert "speakers are in both parts, which makes the figures optimistic" in report
+    assert len(rows_below("Speakers", report)) == 5
+    report = report_on(replace(known, speaker=known.file))
+    assert "60 utterances of own, speakers unknown, network" in report
+    assert "speakers may be in both parts, which makes the figures optimistic" in report
+    assert "no interval over speakers, since fewer than two are known" in " ".join(report.split())
+    for text in ("## Speakers", "95 %", "bootstrap"):
+        assert text not in report
+    some = np.where(known.speaker == "00", known.file, known.speaker)
+    count = len(set(known.file[known.speaker == "00"]))
+    report = report_on(replace(known, speaker=some))
+    assert f"own, 4 speakers and {count} utterances without one, network" in report
+    assert "without a speaker counts as a speaker of its own" in " ".join(report.split())
+    assert len(rows_below("Speakers", report)) == 4
+
+
+def test_a_report_says_that_means_leave_out_emotions_without_utterances():
+    predictions = make_predictions(count=60)
+    assert "leave out" not in report_on(predictions)
+    rows = np.flatnonzero(predictions.emotion != "disgust")
+    assert "Means over emotions leave out those without" in report_on(predictions.take(rows))
+
+
+def test_a_report_on_one_seed_has_no_deviation():
+    assert "Mean ± standard deviation over seeds. The interval is that" in report_on(
+        make_predictions(seeds=2)
+    )
+    assert "±" not in report_on(make_predictions(seeds=1))
+
+
+def test_a_report_says_what_was_trained_on():
+    predictions = make_predictions(count=60)
+    report = report_on(predictions, training_utterances=[40, 44])
+    assert report.startswith("# HOLDOUT: UAR ")
+    assert "with 4 of 20 augmented copies of every utterance in each epoch, 2 seeds" in report
+    assert "The training part had 40 to 44 utterances.\nThe labels of the tested" in report
+    report = report_on(
+        predictions,
+        **{"protocol": "split", "test_data": ["other"], "changed": {"augmented_copies": 2}},
+        **{"training_utterances": [44, 44], "repeated_utterances": 7},
+    )
+    assert report.startswith("# own, tested on other: UAR ")
+    assert "60 utterances of other, 5 speakers, network `default` trained on own," in report
+    assert "with 2 of 20 augmented copies" in report
+    assert "The training part had 44 utterances.\n7 of the tested recordings are also" in report
+    assert "influenced no decision" not in report
+
+
+@pytest.mark.parametrize(
+    ("data", "seen", "text"),
+    [
+        (["berlin"], [], "The networks were trained on berlin.\n"),
+        (["other"], [], "trained on other. If that other has recordings in common with the"),
+        (["other"], ["other"], "**The networks were trained on the recordings of other.**"),
+        ([], [], "does not say what its networks were trained on"),
+    ],
+)
+def test_a_report_on_a_weights_file_says_whether_it_was_trained_on_the_same(data, seen, text):
+    facts = {"protocol": "weights", "weights": "runs/w.h5", "test_data": ["other"]}
+    facts |= {"data": data, "seen": seen, "listeners": {}, "tests": {}}
+    report = describe_run(facts | summarise(make_predictions(count=60, seeds=1)))
+    assert report.startswith("# w.h5 on other: UAR ")
+    assert "60 utterances of other, 5 speakers, predicted with `runs/w.h5`.\n" in report
+    assert text in report
+    for other in ("seed", "training part", "influenced", "copies"):
+        assert other not in report

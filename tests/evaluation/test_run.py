@@ -5,6 +5,7 @@ import re
 from argparse import Namespace
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from made import DEMO, read_json
@@ -78,6 +79,17 @@ def test_settings_of_something_else_are_refused(change, tmp_path):
         run.read_config(tmp_path)
 
 
+def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run.time, "strftime", lambda form: "now")
+    folders = [run.make_folder() for _ in range(3)]
+    assert [path.name for path in folders] == ["now", "now_2", "now_3"]
+    assert all(path.is_dir() for path in folders)
+    assert run.make_folder(tmp_path / "a" / "b").is_dir()
+    with pytest.raises(FileExistsError):
+        run.make_folder(tmp_path / "a")
+
+
 # What a run will do
 
 
@@ -97,26 +109,41 @@ def test_a_plan_counts_folds_and_networks(plan):
     # Three members, and three networks for the temperature.
     text = describe(plan)
     assert re.fullmatch(
-        r"training 4 of 4 folds: 24 networks, 2 at a time with \d\.\d GB of memory each; "
-        r"about \d+ min",
+        r"training 4 of 4 folds: 24 networks \(12 to predict, 12 to fit the temperature\), 2 at a "
+        r"time with \d\.\d GB of memory each; about \d+ min",
         text,
     )
-    assert "training 1 of 1 fold, then the weights to save: 12 networks" in describe(
+    assert "training 1 of 1 fold, then the weights to save: 12 networks (6 to predict" in describe(
         plan, holdout, final=True
     )
-    searched = plan._replace(max_evals=8)
-    assert "1 of 1 fold: 14 networks" in describe(searched, holdout)
+    searched = describe(plan._replace(max_evals=8), holdout, final=True)
+    assert ": 20 networks (8 to choose hyperparameters, 6 to predict, 6 to fit the " in searched
     single = replace(DEFAULT, members=1, temperature_scaling=False)
-    assert "1 of 1 fold: 1 network," in describe(plan._replace(hyperparameters=single), holdout)
+    assert "1 of 1 fold: 1 network, " in describe(plan._replace(hyperparameters=single), holdout)
     # One more to choose the number of epochs.
     stopped = plan._replace(hyperparameters=PRESETS["seed2018"])
-    assert "1 of 1 fold: 2 networks," in describe(stopped, holdout)
+    assert "1 of 1 fold: 2 networks (1 to choose" in describe(stopped, holdout)
+    # Of two speakers, each is left out once.
+    two = plan.material.corpus.take(np.flatnonzero(plan.material.corpus.speaker < "09"))
+    fewer = plan._replace(material=Material(two, [], {}))
+    assert "1 of 1 fold: 5 networks (3 to predict, 2 to fit" in describe(fewer, holdout)
 
 
 def test_a_plan_leaves_out_the_folds_that_are_finished(plan):
-    for fold in loso(plan.material.corpus)[:3]:
+    folds = loso(plan.material.corpus)
+    for fold in folds[:3]:
         run.result_path(Task(0, fold), plan).write_text("{}")
     assert describe(plan).startswith("training 1 of 4 folds: 6 networks")
+    run.result_path(Task(0, folds[3]), plan).write_text("{}")
+    assert describe(plan) == "4 folds done; training nothing"
+    assert describe(plan, final=True).startswith(
+        "4 folds done; training the weights to save: 6 networks"
+    )
+
+
+def test_a_long_time_is_given_in_hours(plan):
+    longest = plan._replace(hyperparameters=replace(DEFAULT, epochs=100_000))
+    assert re.search(r"; about \d{2,} h$", describe(longest))
 
 
 def read_minutes(text):
@@ -124,7 +151,7 @@ def read_minutes(text):
 
 
 def test_more_work_takes_more_minutes_and_more_processes_fewer(plan):
-    longer = plan._replace(hyperparameters=replace(DEFAULT, epochs=2000))
+    longer = plan._replace(hyperparameters=replace(DEFAULT, epochs=500))
     assert read_minutes(describe(longer)) > read_minutes(describe(plan))
     assert read_minutes(describe(longer, processes=1)) == pytest.approx(
         2 * read_minutes(describe(longer, processes=2)), abs=1

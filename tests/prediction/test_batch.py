@@ -10,11 +10,12 @@ import pytest
 import soundfile
 
 from made import DEMO, RATE
-from utility.audio import load_audio, trim_silence
+from utility.audio.recording import load_audio
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, ROOT, WEIGHTS_PATH
 from utility.network.inference import predict_frames
 from utility.network.weights import read_weights
+from utility.signals import trim_silence
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -96,6 +97,6 @@ def test_a_long_recording_comes_with_a_note(tmp_path, run_command):
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 2
     assert done.stderr == (
-        f"predict.py: note: {path}: the mean of 2 windows, since it lasts 16 s; "
+        f"predict.py: note: {path}: the mean of 5 windows, since it lasts 16 s; "
         "--timeline shows its parts\n"
     )

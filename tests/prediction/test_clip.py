@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE, make_voice, random_clips, random_own_weights
-from utility.audio import trim_silence
+from made import DEMO, RATE, make_voice, noise, random_clips, random_own_weights
 from utility.errors import SignalError
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, ROOT, WEIGHTS_PATH
@@ -17,6 +16,7 @@ from utility.network.inference import predict_frames
 from utility.network.voice import adapt, measure_baseline
 from utility.network.weights import read_weights
 from utility.prediction.clip import learn_voice, predict, predict_all
+from utility.signals import trim_silence
 
 
 def test_a_path_a_file_and_an_array_are_the_same(weights):
@@ -131,18 +131,32 @@ def test_long_silence_at_both_ends_changes_nothing(offset, tmp_path):
     assert results[1] == pytest.approx(results[0], abs=1e-6)
 
 
-def test_a_long_recording_is_the_mean_of_its_windows_with_sound(tmp_path):
-    weights = read_weights(WEIGHTS_PATH)
-    parts = [make_voice(8), np.zeros(8 * RATE), make_voice(8)[::-1] ** 3 / 0.09]
-    for number, part in enumerate(parts):
-        soundfile.write(tmp_path / f"{number}.wav", part, RATE, subtype="FLOAT")
-    soundfile.write(tmp_path / "all.wav", np.concatenate(parts), RATE, subtype="FLOAT")
-    (whole,) = predict_all([tmp_path / "all.wav"], weights)
-    assert whole.seconds == pytest.approx(24)
-    first, last = (predict_file(tmp_path / name, weights) for name in ("0.wav", "2.wav"))
-    expected = {emotion: (first[emotion] + last[emotion]) / 2 for emotion in first}
-    assert dict(whole.ranking) == pytest.approx(expected, abs=1e-5)
-    assert max(abs(first[emotion] - last[emotion]) for emotion in first) > 0.05
+def test_a_long_recording_is_the_mean_of_its_windows_with_sound(tmp_path, weights):
+    first, last = make_voice(2), noise(size=2 * RATE) / 10
+    soundfile.write(
+        tmp_path / "all.wav", np.concatenate([first, np.zeros(8 * RATE), last]), RATE, "DOUBLE"
+    )
+    whole = predict(tmp_path / "all.wav", weights)
+    assert (whole.seconds, whole.windows) == (12, 2)
+    padding = np.zeros(SILENCE)
+    ends = [
+        predict(part, weights, sample_rate=RATE).probabilities
+        for part in (np.concatenate([first, padding]), np.concatenate([padding, last]))
+    ]
+    expected = {emotion: (ends[0][emotion] + ends[1][emotion]) / 2 for emotion in ends[0]}
+    assert whole.probabilities == pytest.approx(expected, abs=1e-5)
+    assert max(abs(ends[0][emotion] - ends[1][emotion]) for emotion in expected) > 0.05
+
+
+@pytest.mark.parametrize("level", [0, 1e-3])
+def test_minutes_without_a_voice_change_nothing(level, weights):
+    voice = np.tile(np.concatenate([make_voice(2), np.zeros(RATE // 2)]), 5)
+    hiss = level * np.random.default_rng(0).normal(size=60 * RATE)
+    expected = predict(voice, weights, sample_rate=RATE)
+    around = predict(np.concatenate([hiss, voice, hiss]), weights, sample_rate=RATE)
+    assert around.label == expected.label
+    assert around.probabilities == pytest.approx(expected.probabilities, abs=0.1)
+    assert around.windows <= expected.windows + 2
 
 
 # The baseline of a voice

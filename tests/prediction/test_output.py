@@ -9,9 +9,8 @@ import pytest
 
 from made import DEMO
 from utility.globalvars import EMOTION_LABELS
-from utility.prediction.clip import Prediction
+from utility.prediction.clip import Prediction, Segment, Timeline
 from utility.prediction.output import SUBTITLES, format_clock, format_timestamp
-from utility.prediction.timeline import Segment, Timeline
 
 
 def test_csv_holds_the_same_as_json(tmp_path, call_command):

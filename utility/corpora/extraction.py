@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utility.audio import SILENT, is_silent, load_audio
+from utility.audio.recording import load_audio
 from utility.corpora.corpus import (
     COLUMNS,
     Corpus,
@@ -41,6 +41,7 @@ from utility.furtherFeatures import (
 )
 from utility.globalvars import BERLIN, EMOTION_LABELS, FRAMES, ROOT
 from utility.parallel import in_processes
+from utility.signals import SILENT, is_silent
 
 FEMALE_SPEAKERS = frozenset({"08", "09", "13", "14", "16"})
 # How far the end of a segment may lie beyond its recording: tables round times, and the last frame

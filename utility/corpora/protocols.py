@@ -10,6 +10,7 @@ from utility.errors import DataError
 HOLDOUT_SHARE = 0.30
 HOLDOUT_SEED = 2018
 FOLD_COUNT = 10
+REMEDY = "give them in a manifest, or use --evaluate holdout or kfold"
 
 
 class Fold(NamedTuple):
@@ -37,6 +38,8 @@ def holdout(corpus, seed: int = 0) -> list[Fold]:
 
 def loso(corpus, seed: int = 0) -> list[Fold]:
     """Leave one speaker out: one fold per speaker, tested on a voice not trained on."""
+    if not all(corpus.speaker_known):
+        raise DataError(f"--evaluate loso: there are utterances without a speaker; {REMEDY}")
     return leave_one_out("speaker", corpus.speaker)
 
 
@@ -47,6 +50,8 @@ def loto(corpus, seed: int = 0) -> list[Fold]:
 
 def leave_one_out(name: str, groups: np.ndarray) -> list[Fold]:
     """Make one fold per group, in the order of their names."""
+    if len(np.unique(groups)) < 2:
+        raise DataError(f"leaving one {name} out needs two of them; {REMEDY}")
     return [
         Fold(f"{name} {group}", np.flatnonzero(groups != group), np.flatnonzero(groups == group))
         for group in np.unique(groups)

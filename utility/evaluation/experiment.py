@@ -68,6 +68,29 @@ class Experiment:
         return fit(training_set, self.hyperparameters, progress=name, **options)
 
 
+def check_training_part(corpus, rows, hyperparameters, max_evals) -> None:
+    """Raise `DataError` if some utterances are too much alike for what a training does with them.
+
+    They need two emotions and, if something is chosen on other speakers, two speakers.
+    """
+    if len(emotions := set(corpus.emotion[rows].tolist())) < 2:
+        raise DataError(
+            f"a training part has the emotion {emotions.pop()} only; training needs two emotions"
+        )
+    ways_out = {
+        "--max-evals 0": max_evals > 0,
+        "--set patience=null": hyperparameters.patience is not None,
+        "--set temperature_scaling=false": hyperparameters.temperature_scaling,
+    }
+    options = [option for option, needed in ways_out.items() if needed]
+    if options and len(set(corpus.speaker[rows].tolist())) < 2:
+        raise DataError(
+            "a training part has one speaker only, which leaves no other to choose "
+            "hyperparameters and temperature on; add speakers, or choose nothing, with "
+            f"{' '.join(options)}"
+        )
+
+
 @dataclass(frozen=True)
 class Trial:
     """Hyperparameters, and how well they did on the validation speakers.
@@ -88,17 +111,17 @@ class Trial:
 
 
 def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Experiment:
-    """Take some utterances of a `Material`, and draw the validation speakers among them."""
+    """Take some utterances of a `Material`, and draw the validation speakers among them.
+
+    A single speaker cannot both train and validate, and is then left to train.
+    """
     from sklearn.model_selection import GroupShuffleSplit
 
     corpus = material.corpus
-    speakers = corpus.speaker[rows]
-    if len(set(speakers)) < 2:
-        raise DataError(
-            "a training part has one speaker only; at least two are needed, one for validation"
-        )
-    splitter = GroupShuffleSplit(n_splits=1, test_size=VALIDATION_SHARE, random_state=seed)
-    _, validation_rows = next(splitter.split(rows, groups=speakers))
+    speakers, validation_rows = corpus.speaker[rows], np.array([], int)
+    if len(set(speakers)) > 1:
+        splitter = GroupShuffleSplit(n_splits=1, test_size=VALIDATION_SHARE, random_state=seed)
+        _, validation_rows = next(splitter.split(rows, groups=speakers))
     variants = [corpus.frames, *material.copies]
     training_set = TrainingSet(
         variants, corpus.labels, corpus.speaker, corpus.emotions, corpus.feature_sets

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 from collections import Counter
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -72,7 +72,9 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
     return {
         **place,
         "predictions": {
-            name: prediction_rows(material.corpus, fold, seed, predict_frames(weights, tables)[0])
+            name: prediction_rows(
+                material.corpus, fold, seed, weights.emotions, predict_frames(weights, tables)[0]
+            )
             for name, tables in tests.items()
         },
         "trials": [
@@ -180,7 +182,11 @@ def fit_temperature(labels, probabilities) -> float:
 
 def check_adaptation(corpus, clips) -> None:
     """Raise `UsageError` unless every speaker has the number of other clips that --adapt says."""
+    if not all(corpus.speaker_known):
+        raise UsageError(f"--adapt {clips}: there are utterances without a speaker; omit it")
     most = min(Counter(corpus.speaker.tolist()).values()) - 1
+    if not most and clips != WHOLE_VOICE:
+        raise UsageError(f"--adapt {clips}: a speaker has a single clip; give {WHOLE_VOICE}")
     if clips != WHOLE_VOICE and not (clips.isdecimal() and 1 <= int(clips) <= most):
         raise UsageError(
             f"--adapt {clips}: give {WHOLE_VOICE}, or a number of clips from 1 to {most}"
@@ -195,14 +201,22 @@ def make_tests(material, rows, adaptations, weights, seed) -> dict:
     """
     corpus, reference = material.corpus, weights.statistics
     columns = weights.columns
-    tables = [table.take(columns, axis=1) for table in corpus.frames]
-    tests = {CLEAN: [tables[row] for row in rows]}
+
+    @cache
+    def read(row):
+        return corpus.frames[row].take(columns, axis=1)
+
+    @cache
+    def measure_voice(clips):
+        return measure_baseline([*map(read, clips)], reference)
+
+    tests = {CLEAN: [read(row) for row in rows]}
     for name, variant in material.conditions.items():
         tests[name] = [variant[row].take(columns, axis=1) for row in rows]
     for clips in adaptations:
         tests[adapted_test_name(clips)] = [
-            adapt(tables[row], measure_baseline([tables[i] for i in others], reference), reference)
-            for row, others in ((row, draw_clips(corpus, row, clips, seed)) for row in rows)
+            adapt(read(row), measure_voice((*draw_clips(corpus, row, clips, seed),)), reference)
+            for row in rows
         ]
     return tests
 

@@ -53,6 +53,18 @@ def choose_features(hyperparameters, data, test_data=()) -> Hyperparameters:
     return hyperparameters
 
 
+class Source(NamedTuple):
+    """A corpus by its name on the command line, and the numbers of its utterances to use.
+
+    `trained` tells whether networks are trained on it.
+    """
+
+    name: str
+    corpus: Corpus
+    rows: np.ndarray
+    trained: bool
+
+
 class Material(NamedTuple):
     """Utterances, and the frames of their variants.
 
@@ -64,94 +76,126 @@ class Material(NamedTuple):
     copies: list
     conditions: dict
 
-    def take(self, rows) -> "Material":
-        """Return some of the utterances."""
-        return Material(
-            self.corpus.take(rows),
-            [[tables[row] for row in rows] for tables in self.copies],
-            {name: [tables[row] for row in rows] for name, tables in self.conditions.items()},
-        )
+
+def read_sources(data, test_data, note) -> list[Source]:
+    """Read the corpora of a run.
+
+    Test utterances of emotions that are not trained on are left out, which a note says.
+
+    Raises
+    ------
+    DataError
+        If a corpus cannot be read, or one to train on has a single emotion.
+    """
+    trained = {name: read_corpus(name) for name in data}
+    for name, corpus in trained.items():
+        if len(corpus.emotions) < 2:
+            raise DataError(
+                f"{name}: every utterance has the emotion {corpus.emotions[0]}; "
+                "training needs at least two emotions"
+            )
+    emotions = {emotion for corpus in trained.values() for emotion in corpus.emotions}
+    return [
+        *(Source(name, corpus, np.arange(len(corpus)), True) for name, corpus in trained.items()),
+        *read_tested(test_data, emotions, note),
+    ]
 
 
-def join_materials(materials: dict[str, Material]) -> Material:
-    """Join the materials of several corpora, by name; see `join_corpora`."""
-    if len(materials) == 1:
-        return next(iter(materials.values()))
+def read_tested(names, emotions, note) -> list[Source]:
+    """Read corpora to test networks on that know some emotions; all others are left out.
 
-    def join_tables(parts):
-        return list(chain.from_iterable(parts))
+    Raises
+    ------
+    DataError
+        If a corpus cannot be read, or has none of these emotions.
+    """
+    sources = []
+    for name in names:
+        corpus = read_corpus(name)
+        known = np.isin(corpus.emotion, sorted(emotions))
+        if unknown := sorted(set(corpus.emotion[~known].tolist())):
+            count, listed = (~known).sum(), ", ".join(unknown)
+            why = f"whose emotions the networks are not trained on: {listed}"
+            note(f"note: left out {count} of {name}, {why}")
+        if not known.any():
+            raise DataError(
+                f"{name}: has none of the emotions that the networks are trained on "
+                f"({', '.join(sorted(emotions))}); name another corpus"
+            )
+        sources.append(Source(name, corpus, np.flatnonzero(known), False))
+    return sources
 
-    parts = list(materials.values())
-    return Material(
-        join_corpora({name: part.corpus for name, part in materials.items()}),
-        [join_tables(copies) for copies in zip(*(part.copies for part in parts), strict=True)],
-        {
-            name: join_tables(part.conditions[name] for part in parts)
-            for name in parts[0].conditions
-        },
-    )
+
+def join_sources(sources) -> Corpus:
+    """Join the corpora of a run; see `join_corpora`.
+
+    If some are to train on and others to test on, that is the split.
+    """
+    corpora = {corpus_path(it.name).name: it.corpus.take(it.rows) for it in sources}
+    corpus = join_corpora(corpora) if len(corpora) > 1 else corpora.popitem()[1]
+    if len({source.trained for source in sources}) == 1:
+        return corpus
+    roles = ["train" if it.trained else "test" for it in sources for _ in it.rows]
+    return replace(corpus, split=np.array(roles))
 
 
 def load_material(
-    data, test_data=(), *, kinds=(), conditions=(), audio=None, processes=None, quiet, note
+    sources, *, kinds=(), conditions=(), audio=None, processes=None, quiet, note
 ) -> Material:
-    """Read the corpora of a run, and the variants of them that it needs.
+    """Read the variants of corpora that a run needs, or make them.
 
-    `kinds` are those of data augmentation. Where the recordings are missing there are no
+    `kinds` are those of data augmentation. Where recordings to train on are missing there are no
     copies, which a note says; conditions are an error then.
 
     Raises
     ------
     DataError
-        If a corpus cannot be read or has a single emotion, or recordings are missing.
+        If recordings are missing or cannot be used.
     """
-    materials = {}
-    for name in (*data, *test_data):
-        corpus, path = read_corpus(name), corpus_path(name)
-        folder = None if corpus.has_own_features else find_audio(corpus, audio)
-        load = partial(
-            load_variants,
-            corpus,
-            folder=path.parent / VARIANTS_NAME / path.name,
-            audio=folder,
-            missing_audio=explain_missing_audio(name, corpus),
-            processes=processes,
-            quiet=quiet,
-        )
-        tested, copies = dict(zip(conditions, load(conditions), strict=True)), []
-        if name in data:
-            if len(corpus.emotions) < 2:
-                raise DataError(
-                    f"{name}: every utterance has the emotion {corpus.emotions[0]}; "
-                    "training needs at least two emotions"
-                )
+    load = partial(load_variants_of, audio=audio, processes=processes, quiet=quiet)
+    tested = [load(source, conditions) for source in sources]
+    copies = {}
+    for source in sources:
+        if source.trained:
             try:
-                copies = load(name_copies(kinds))
+                copies[source.name] = load(source, name_copies(kinds))
             except MissingAudioError as error:
-                note(f"note: no data augmentation for {name}, which costs accuracy: {error}")
-        materials[name] = Material(corpus, copies, tested)
-    return combine_materials(materials, test_data, note)
+                copies[source.name] = []
+                why = f"which costs accuracy: {error}"
+                note(f"note: no data augmentation for {source.name}, {why}")
+    count = min(map(len, copies.values()), default=0)  # all or none
+    for source in sources:
+        if not source.trained:
+            # Test utterances need no copies; the recordings stand in for them.
+            copies[source.name] = [source.corpus.frames] * count
+    return Material(
+        join_sources(sources),
+        [join_tables(sources, [copies[it.name][n] for it in sources]) for n in range(count)],
+        {
+            name: join_tables(sources, [variants[n] for variants in tested])
+            for n, name in enumerate(conditions)
+        },
+    )
 
 
-def combine_materials(materials, test_data, note) -> Material:
-    """Join the corpora of a run; test utterances of emotions never trained on are dropped."""
-    trained = {name: part for name, part in materials.items() if name not in test_data}
-    if not all(part.copies for part in trained.values()):
-        materials = {name: part._replace(copies=[]) for name, part in materials.items()}
-    if not test_data:
-        return join_materials({corpus_path(name).name: part for name, part in materials.items()})
-    emotions = {emotion for part in trained.values() for emotion in part.corpus.emotions}
-    copy_count = max(len(part.copies) for part in materials.values())
-    parts = {}
-    for name, part in materials.items():
-        known = np.isin(part.corpus.emotion, sorted(emotions))
-        if not known.all():
-            count = (~known).sum()
-            note(f"note: left out {count} of {name}, whose emotions are not trained on")
-        role = "test" if name in test_data else "train"
-        corpus = replace(part.corpus, split=np.full(len(known), role))
-        # Test utterances need no copies; the recordings stand in for them in the joined lists.
-        copies = [corpus.frames] * copy_count if name in test_data else part.copies
-        part = Material(corpus, copies, part.conditions)
-        parts[corpus_path(name).name] = part.take(np.flatnonzero(known))
-    return join_materials(parts)
+def load_variants_of(source, names, **options) -> list[list]:
+    """Read some variants of all utterances of a corpus, or make them; see `load_variants`."""
+    corpus, path = source.corpus, corpus_path(source.name)
+    audio = None if corpus.has_own_features else find_audio(corpus, options["audio"])
+    return load_variants(
+        corpus,
+        names,
+        folder=path.parent / VARIANTS_NAME / path.name,
+        missing_audio=explain_missing_audio(source.name, corpus),
+        **options | {"audio": audio},
+    )
+
+
+def join_tables(sources, parts) -> list:
+    """Join one variant of several corpora: the frames of the utterances to use."""
+    return [
+        *chain.from_iterable(
+            [tables[row] for row in source.rows]
+            for source, tables in zip(sources, parts, strict=True)
+        )
+    ]

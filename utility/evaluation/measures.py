@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utility.corpora.naming import find_segment
 from utility.errors import DataError
 from utility.globalvars import EMOTION_LABELS
 
@@ -53,14 +54,19 @@ class Predictions:
         """Class number of each row."""
         return np.array([self.emotions.index(emotion) for emotion in self.emotion])
 
+    @property
+    def speaker_known(self) -> np.ndarray:
+        """Whether each row has a speaker; a recording without is a speaker of its own."""
+        return self.speaker != np.array([find_segment(name)[0] for name in self.file.tolist()])
+
     def take(self, rows) -> "Predictions":
         """Return the given rows."""
         columns = [getattr(self, name)[rows] for name in KEY_COLUMNS]
         return Predictions(*columns, self.probabilities[rows], self.emotions)
 
 
-def prediction_rows(corpus, fold, seed, probabilities) -> list[dict]:
-    """List the tested utterances of a fold with their probabilities."""
+def prediction_rows(corpus, fold, seed, emotions, probabilities) -> list[dict]:
+    """List the tested utterances of a fold with their probabilities of the emotions."""
     return [
         {
             "file": corpus.file[i],
@@ -68,7 +74,7 @@ def prediction_rows(corpus, fold, seed, probabilities) -> list[dict]:
             "emotion": corpus.emotion[i],
             "fold": fold.name,
             "seed": str(seed),
-            **{emotion: f"{p:.6f}" for emotion, p in zip(corpus.emotions, row, strict=True)},
+            **{emotion: f"{p:.6f}" for emotion, p in zip(emotions, row, strict=True)},
         }
         for i, row in zip(fold.test, probabilities, strict=True)
     ]
@@ -193,8 +199,8 @@ def bootstrap(tallies, predictions) -> dict:
 
 
 def bootstrap_interval(draws, predictions) -> list[float] | None:
-    """Return the 95 % interval of drawn values, or None if there is only one speaker to draw."""
-    if len(np.unique(predictions.speaker)) < 2:
+    """Return the 95 % interval of drawn values, or None unless two speakers are known to draw."""
+    if len(np.unique(predictions.speaker[predictions.speaker_known])) < 2:
         return None
     return np.nanquantile(draws, [0.025, 0.975]).tolist()
 
@@ -281,9 +287,9 @@ def summarise(predictions) -> dict:
     dict
         utterances; seeds; measures by name and class_recalls by emotion (None for an emotion
         without utterances), each with mean and deviation (None for a single seed) over seeds
-        and the 95 % interval over speakers (None for a single speaker); speakers, each with
-        its number of utterances, and WA and UAR as means over seeds; confusion_matrix (rows:
-        the true emotion), summed over seeds.
+        and the 95 % interval over speakers (None unless two are known); speakers, as far as
+        they are known, each with its number of utterances, and WA and UAR as means over seeds;
+        confusion_matrix (rows: the true emotion), summed over seeds.
     """
     tallies = tally(predictions.labels, predictions.probabilities)
     seeds = np.unique(predictions.seed)
@@ -307,7 +313,7 @@ def summarise(predictions) -> dict:
         },
         "speakers": {
             str(name): summarise_speaker(tallies, predictions, predictions.speaker == name)
-            for name in np.unique(predictions.speaker)
+            for name in np.unique(predictions.speaker[predictions.speaker_known])
         },
         "confusion_matrix": confusion.astype(int).tolist(),
     }
@@ -320,20 +326,41 @@ def summarise_speaker(tallies, predictions, rows) -> dict:
     return {"utterances": len(np.unique(predictions.file[rows])), **shares}
 
 
-def summarise_run(folder, corpus) -> dict:
-    """Compute the metrics of a run from the predictions in its folder.
+def summarise_run(tests, corpus) -> dict:
+    """Compute the metrics of a run from the predictions of its tests, as `read_tests` gives them.
 
     These are `summarise` of the clean test; tests: the measures of the other tests; listeners:
     by emotion, the mean share of listeners who recognised the tested utterances.
     """
-    tests = read_tests(folder)
-    clean = tests.pop(CLEAN)
+    clean = tests[CLEAN]
     judged = np.isin(corpus.file, clean.file) & ~np.isnan(corpus.recognition)
     return {
         **summarise(clean),
-        "tests": {name: summarise(test)["measures"] for name, test in tests.items()},
+        "tests": {
+            name: summarise(test)["measures"] for name, test in tests.items() if name != CLEAN
+        },
         "listeners": {
             str(emotion): float(corpus.recognition[judged & (corpus.emotion == emotion)].mean())
             for emotion in np.unique(corpus.emotion[judged])
         },
     }
+
+
+def describe_training(corpus, predictions) -> dict:
+    """Describe the training parts of folds, which hold what a fold does not test.
+
+    Returns
+    -------
+    dict
+        training_utterances: the fewest and the most; repeated_utterances: how many tested
+        utterances have the same frames as one that was trained on, which means that their
+        recordings are the same.
+    """
+    contents = np.array([hash(table.tobytes()) for table in corpus.frames])
+    sizes, repeated = [], set()
+    for seed, fold in set(zip(predictions.seed.tolist(), predictions.fold.tolist(), strict=True)):
+        rows = (predictions.seed == seed) & (predictions.fold == fold)
+        tested = np.isin(corpus.file, predictions.file[rows])
+        sizes.append(int((~tested).sum()))
+        repeated.update(corpus.file[tested & np.isin(contents, contents[~tested])].tolist())
+    return {"training_utterances": [min(sizes), max(sizes)], "repeated_utterances": len(repeated)}

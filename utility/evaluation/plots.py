@@ -5,7 +5,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from utility.evaluation.measures import UAR, WA
-from utility.evaluation.report import format_percent
+from utility.evaluation.report import format_percent, name_run
+
+# Cells above this are so dark that white digits are read more easily on them than black ones.
+DARK_PERCENT = 65
 
 
 def draw_confusion(path, metrics) -> None:
@@ -18,15 +21,18 @@ def draw_confusion(path, metrics) -> None:
     percent, scale = 100 * confusion / np.maximum(counts, 1), {"vmin": 0, "vmax": 100}
     display = ConfusionMatrixDisplay(percent, display_labels=emotions)
     display.plot(ax=axes, cmap="Blues", values_format=".1f", colorbar=False, im_kw=scale)
+    for text, value in zip(display.text_.flat, percent.flat, strict=True):
+        text.set_color("white" if value > DARK_PERCENT else "black")
     labels = [f"{name} ({n / seeds:g})" for name, n in zip(emotions, counts[:, 0], strict=True)]
     axes.set_yticks(axes.get_yticks(), labels)
     axes.tick_params("x", rotation=35)
-    axes.set(xlabel="predicted emotion", ylabel="true emotion (utterances per seed)")
+    per_seed, mean = (" per seed", f", mean of {seeds} seeds") if seeds > 1 else ("", "")
+    axes.set(xlabel="predicted emotion", ylabel=f"true emotion (utterances{per_seed})")
     measures = metrics["measures"]
     axes.set_title(
-        f"{metrics['protocol']}: WA {format_percent(measures[WA])}, "
+        f"{name_run(metrics)}: WA {format_percent(measures[WA])}, "
         f"UAR {format_percent(measures[UAR])}\n"
-        f"rows in percent, {f'mean of {seeds} seeds' if seeds > 1 else '1 seed'}"
+        f"rows in percent{mean}"
     )
     axes.figure.savefig(path, dpi=120)
 
@@ -52,7 +58,8 @@ def draw_history(path, history) -> None:
                 axes.plot(range(1, len(curve) + 1), curve, color=colour, alpha=0.2, linewidth=0.8)
             if curves:
                 mean = np.mean([*zip(*curves, strict=False)], axis=1)
-                axes.plot(range(1, len(mean) + 1), mean, color=colour, label=label)
+                marker = "o" if len(mean) == 1 else None  # a line of one point is not visible
+                axes.plot(range(1, len(mean) + 1), mean, color=colour, marker=marker, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="epoch", ylabel=unit)
         axes.grid(alpha=0.3)

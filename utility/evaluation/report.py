@@ -1,6 +1,7 @@
 """The report of a run, in Markdown, for a person who does not know the code."""
 
 import csv
+import textwrap
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -9,17 +10,20 @@ import numpy as np
 
 from utility.corpora.augmentation import CONDITIONS
 from utility.evaluation.measures import CLEAN, MEASURES, UAR, WA, adapted_test_clips
+from utility.network.hyperparameters import PRESETS
 
+# The protocol of evaluate.py, which trains nothing.
+WEIGHTS_PROTOCOL = "weights"
 PROTOCOLS = {
-    "holdout": "a random 30 % of the utterances was held out, as in 2018; every speaker is in both "
-    "parts, which makes the figures optimistic",
+    "holdout": "a random 30 % of the utterances was held out",
     "loso": "each speaker in turn was left out, so every utterance was tested on networks that "
     "were not trained on its speaker",
-    "loto": "each text in turn was left out; the speakers are in both parts",
+    "loto": "each text in turn was left out",
     "split": "the test part was given, as a corpus or as a column of a manifest",
-    "kfold": "ten random folds with the classes in equal shares, as in most papers; every speaker "
-    "is in both parts, which makes the figures optimistic",
+    "kfold": "ten random folds with the classes in equal shares, as in most papers",
 }
+# Those that train and test on the same speakers.
+WITH_SHARED_SPEAKERS = ("holdout", "loto", "kfold")
 ADAPTED_NOTE = """\
 Adapted: the frames were shifted and scaled by the speaker's baseline, measured without labels from
 other clips of the speaker, or from all clips including the tested one.
@@ -46,25 +50,16 @@ def describe_run(metrics, chosen=()) -> str:
     chosen : list of dict
         Those of `read_chosen`.
     """
-    measures, seeds = metrics["measures"], metrics["seeds"]
+    measures = metrics["measures"]
     measure_rows = [[text, *format_cells(measures[name])] for name, text in MEASURES.items()]
-    speaker_rows = [
-        [name, row["utterances"], f"{100 * row[WA]:.1f}", f"{100 * row[UAR]:.1f}"]
-        for name, row in metrics["speakers"].items()
-    ]
     return f"""\
-# {metrics["protocol"].upper()}: UAR {format_percent(measures[UAR])}
+# {title_run(metrics)}: UAR {format_percent(measures[UAR])}
 
-{metrics["utterances"]} utterances of {" and ".join(metrics["test_data"] or metrics["data"])}, \
-{count_noun(len(speaker_rows), "speaker")}, {describe_network(metrics)}, \
-{count_noun(len(seeds), "seed")} ({", ".join(map(str, seeds))}): {PROTOCOLS[metrics["protocol"]]}.
-The labels of the tested utterances influenced no decision in their fold.
+{describe_setting(metrics)}
 
-{format_table(["measure", "%", "95 % over speakers"], measure_rows)}
+{format_table(["measure", "%", *name_interval(metrics)], measure_rows)}
 
-Mean ± standard deviation over seeds. The interval is that of the mean, from a bootstrap over
-speakers: the range to expect with other speakers like these. Resampling raises the ECE, so its
-interval lies too high.
+{describe_spread(metrics)}
 
 {describe_tests(metrics)}{describe_chosen(chosen)}## Emotions
 
@@ -74,11 +69,117 @@ Most often confused:
 {list_confusions(metrics)}
 
 ![Confusion matrix](confusion.png)
+{describe_speakers(metrics)}"""
 
-## Speakers
 
-{format_table(["speaker", "utterances", "WA %", "UAR %"], speaker_rows)}
-"""
+def name_run(metrics) -> str:
+    """Name a run by its protocol, or by what was tested on what."""
+    tested = " and ".join(metrics["test_data"])
+    if metrics["protocol"] == WEIGHTS_PROTOCOL:
+        return f"{Path(metrics['weights']).name} on {tested}"
+    if tested:
+        return f"{' and '.join(metrics['data'])}, tested on {tested}"
+    return metrics["protocol"]
+
+
+def title_run(metrics) -> str:
+    """Write the name of a run as a title."""
+    return name_run(metrics) if metrics["test_data"] else name_run(metrics).upper()
+
+
+def describe_setting(metrics) -> str:
+    """Say in a paragraph what was tested, on which networks, and what that means."""
+    utterances = count_noun(metrics["utterances"], "utterance")
+    corpora = " and ".join(metrics["test_data"] or metrics["data"])
+    tested = f"{utterances} of {corpora}, {count_speakers(metrics)}"
+    if metrics["protocol"] == WEIGHTS_PROTOCOL:
+        return f"{tested}, predicted with `{metrics['weights']}`.\n{describe_origin(metrics)}"
+    seeds = f"{count_noun(len(metrics['seeds']), 'seed')} ({', '.join(map(str, metrics['seeds']))})"
+    least, most = metrics["training_utterances"]
+    trained_on = f"{least} to {most}" if least < most else f"{most}"
+    guarantee = "The labels of the tested utterances influenced no decision in their fold."
+    if repeated := metrics["repeated_utterances"]:
+        guarantee = f"{repeated} of the tested recordings are also among those trained on, so the "
+        guarantee += "figures are too high."
+    return (
+        f"{tested}, {describe_network(metrics)}, {seeds}: {describe_protocol(metrics)}. "
+        f"The training part had {trained_on} utterances.\n{guarantee}"
+    )
+
+
+def count_speakers(metrics) -> str:
+    """Count the speakers, and the utterances without one."""
+    known, unknown = len(metrics["speakers"]), count_unknown_speakers(metrics)
+    if not known:
+        return "speakers unknown"
+    without = f" and {count_noun(unknown, 'utterance')} without one" if unknown else ""
+    return f"{count_noun(known, 'speaker')}{without}"
+
+
+def count_unknown_speakers(metrics) -> int:
+    """Count the utterances without a speaker."""
+    return metrics["utterances"] - sum(row["utterances"] for row in metrics["speakers"].values())
+
+
+def describe_protocol(metrics) -> str:
+    """Say how the utterances were divided, and whether that flatters."""
+    protocol = metrics["protocol"]
+    if protocol not in WITH_SHARED_SPEAKERS:
+        return PROTOCOLS[protocol]
+    both = "speakers are in both parts" if metrics["speakers"] else "speakers may be in both parts"
+    return f"{PROTOCOLS[protocol]}; {both}, which makes the figures optimistic"
+
+
+def describe_origin(metrics) -> str:
+    """Say what the networks of a weights file were trained on, as far as that can be told."""
+    data, seen = metrics["data"], metrics["seen"]
+    if seen:
+        return (
+            f"**The networks were trained on the recordings of {' and '.join(seen)}.** The figures "
+            "say how well they remember these recordings, not how well they would do on others."
+        )
+    if not data:
+        return (
+            "The weights file does not say what its networks were trained on. Figures on "
+            "recordings that they were trained on are too high."
+        )
+    text = f"The networks were trained on {' and '.join(data)}."
+    if shared := [name for name in metrics["test_data"] if name in data]:
+        text += f" If that {' and '.join(shared)} has recordings in common with the one tested"
+        text += " here, the figures are too high."
+    return text
+
+
+def name_interval(metrics) -> list[str]:
+    """Return the title of the column of intervals, if there are any."""
+    return ["95 % over speakers"] if metrics["measures"][UAR]["interval"] else []
+
+
+def describe_spread(metrics) -> str:
+    """Explain the deviation over seeds and the interval over speakers, as far as there are any."""
+    several = len(metrics["seeds"]) > 1
+    text = "Mean ± standard deviation over seeds. " if several else ""
+    if not metrics["measures"][UAR]["interval"]:
+        text += "There is no interval over speakers, since fewer than two are known."
+    else:
+        text += f"The interval is {'that of the mean, ' if several else ''}from a bootstrap over "
+        text += "speakers: the range to expect with other speakers like these. Resampling raises "
+        text += "the ECE, so its interval lies too high."
+        if count_unknown_speakers(metrics):
+            text += " An utterance without a speaker counts as a speaker of its own."
+    return textwrap.fill(text, 99)
+
+
+def describe_speakers(metrics) -> str:
+    """Write the table of speakers, if any are known."""
+    if not metrics["speakers"]:
+        return ""
+    rows = [
+        [name, row["utterances"], f"{100 * row[WA]:.1f}", f"{100 * row[UAR]:.1f}"]
+        for name, row in metrics["speakers"].items()
+    ]
+    table = format_table(["speaker", "utterances", "WA %", "UAR %"], rows)
+    return f"\n## Speakers\n\n{table}\n"
 
 
 def describe_comparison(comparison, names) -> str:
@@ -108,7 +209,12 @@ def describe_network(metrics) -> str:
     changes = (f", {name} {format_value(value)}" for name, value in metrics["changed"].items())
     trained = f" trained on {' and '.join(metrics['data'])}" if metrics["test_data"] else ""
     copies, trials = metrics["copies"], metrics["max_evals"]
-    augmented = f"with {copies} augmented copies to draw from" if copies else "without augmentation"
+    usual = PRESETS[metrics["preset"]].augmented_copies
+    drawn = metrics["changed"].get("augmented_copies", usual)
+    augmented = "without augmentation"
+    if copies:  # a search chooses how many are drawn
+        drawn = "some" if trials else drawn
+        augmented = f"with {drawn} of {copies} augmented copies of every utterance in each epoch"
     searched = f", hyperparameters searched in {trials} trials inside each fold" if trials else ""
     return f"network `{metrics['preset']}`{trained}{''.join(changes)}, {augmented}{searched}"
 
@@ -188,16 +294,18 @@ def describe_emotions(metrics) -> str:
     """Write the table of recalls, with those of listeners if they judged the utterances."""
     listeners, seeds = metrics["listeners"], len(metrics["seeds"])
     counts = np.sum(metrics["confusion_matrix"], axis=1) / seeds
+    blank = [""] * (1 + len(name_interval(metrics)))
     rows = [
-        [emotion, f"{count:g}", *(format_cells(recall) if recall else ("", ""))]
+        [emotion, f"{count:g}", *(format_cells(recall) if recall else blank)]
         for (emotion, recall), count in zip(metrics["class_recalls"].items(), counts, strict=True)
     ]
-    header = ["emotion", "utterances", "model recalls %", "95 % over speakers"]
+    absent = "" if all(counts) else "\nMeans over emotions leave out those without utterances.\n"
+    header = ["emotion", "utterances", "model recalls %", *name_interval(metrics)]
     if not listeners:
-        return f"{format_table(header, rows)}\n"
+        return f"{format_table(header, rows)}\n{absent}"
     for row in rows:
         row.append(f"{100 * listeners[row[0]]:.1f}" if row[0] in listeners else "")
-    return f"{format_table([*header, 'listeners recognised %'], rows)}\n\n{LISTENERS_NOTE}"
+    return f"{format_table([*header, 'listeners recognised %'], rows)}\n\n{LISTENERS_NOTE}{absent}"
 
 
 def list_confusions(metrics) -> str:
@@ -232,16 +340,17 @@ def format_percent(measured, unit=" %") -> str:
 
 
 def format_interval(measured, sign="") -> str:
-    """Write an interval in percent, if there is one."""
+    """Write an interval in percent, or that there is none."""
     if measured["interval"] is None:
-        return "one speaker only"
+        return "needs two speakers"
     low, high = measured["interval"]
     return f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f}"
 
 
 def format_cells(measured) -> list[str]:
-    """Write mean, deviation and interval for a table."""
-    return [format_percent(measured, ""), format_interval(measured)]
+    """Write mean and deviation for a table, and the interval if there is one."""
+    interval = [format_interval(measured)] if measured["interval"] else []
+    return [format_percent(measured, ""), *interval]
 
 
 def format_value(value) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import time
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
@@ -11,13 +12,14 @@ from statistics import median
 import numpy as np
 
 from utility.command_line import display_path, print_message
-from utility.corpora.corpus import corpus_path, join_corpora, read_corpus
+from utility.corpora.corpus import corpus_path
 from utility.errors import DataError, WeightsError
 from utility.evaluation import measures, report
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
+from utility.evaluation.material import join_sources, read_sources, read_tested
 from utility.evaluation.measures import CLEAN, UAR, WA
-from utility.evaluation.report import count_noun, format_percent
+from utility.evaluation.report import WEIGHTS_PROTOCOL, count_noun, format_percent, name_run
 from utility.functions import read_json, replaced_when_done, write_csv, write_json
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_hyperparameters, write_names
@@ -36,6 +38,22 @@ KEPT_ARGUMENTS = (
     *("evaluate", "max_evals", "preset", "epochs", "set", "seed", "seeds"),
     *("adapt", "conditions", "data", "test_data", "output"),
 )
+# Those of evaluate.py.
+WEIGHTS_ARGUMENTS = ("weights", "data", "adapt", "conditions")
+
+
+def make_folder(given=None) -> Path:
+    """Make the given folder for a run, or one that is named by the time; return its path."""
+    if given:
+        given.mkdir(parents=True)
+        return given
+    started, number = ROOT / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S"), 1
+    folder = started
+    while folder.exists():
+        number += 1
+        folder = started.with_name(f"{started.name}_{number}")
+    folder.mkdir(parents=True)
+    return folder
 
 
 def make_config(arguments, hyperparameters, copy_count) -> dict:
@@ -60,16 +78,28 @@ def read_config(folder) -> dict:
     try:
         config = read_json(path)
         arguments = config["arguments"]
-        if "calibrate" in arguments:  # its name up to 1.0.0
-            arguments["adapt"] = arguments.pop("calibrate")
-        config["hyperparameters"] = read_hyperparameters(config["hyperparameters"])
-        missing = {"protocol", "copies", *KEPT_ARGUMENTS} - {*config, *arguments}
+        if config["protocol"] == WEIGHTS_PROTOCOL:
+            needed = {"emotions", "trained_on", "seen", *WEIGHTS_ARGUMENTS}
+        else:
+            needed = {"copies", *KEPT_ARGUMENTS}
+            if "calibrate" in arguments:  # its name up to 1.0.0
+                arguments["adapt"] = arguments.pop("calibrate")
+            config["hyperparameters"] = read_hyperparameters(config["hyperparameters"])
+        missing = needed - {*config, *arguments}
         if missing:
             raise ValueError(f"{', '.join(sorted(missing))} is missing")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not written by this train.py ({error!r})") from error
+    return config
+
+
+def read_training_config(folder) -> dict:
+    """Read the settings of a run that can be resumed, or raise a `DataError`."""
+    config = read_config(folder)
+    if config["protocol"] == WEIGHTS_PROTOCOL:
+        raise DataError(f"{folder}: trains nothing; run evaluate.py again instead")
     return config
 
 
@@ -84,6 +114,14 @@ def check_resumed(folder, hyperparameters, copy_count) -> None:
 def describe_config(config) -> dict:
     """Return the facts about a run that its metrics and report repeat."""
     arguments = config["arguments"]
+    if config["protocol"] == WEIGHTS_PROTOCOL:
+        return {
+            "protocol": WEIGHTS_PROTOCOL,
+            "weights": arguments["weights"],
+            "data": config["trained_on"],
+            "test_data": [corpus_path(name).name for name in arguments["data"]],
+            "seen": config["seen"],
+        }
     usual = asdict(PRESETS[arguments["preset"]])
     values = asdict(config["hyperparameters"])
     changed = {name: value for name, value in values.items() if value != usual[name]}
@@ -121,20 +159,45 @@ def describe_plan(tasks, plan, processes, final) -> str:
     `final` tells whether the weights to save are trained after all folds.
     """
     hyperparameters, missing = plan.hyperparameters, find_missing(tasks, plan)
-    members = hyperparameters.members + SPEAKER_GROUPS * hyperparameters.temperature_scaling
+    speaker, folds = plan.material.corpus.speaker, count_noun(len(tasks), "fold")
+    if missing:
+        what = f"training {len(missing)} of {folds}{', then the weights to save' if final else ''}"
+    else:
+        what = f"{folds} done; training {'the weights to save' if final else 'nothing'}"
+    parts = [task.fold.train for task in missing] + [np.arange(len(speaker))] * final
+    if not parts:
+        return what
     trials = plan.max_evals or int(hyperparameters.patience is not None)
-    networks = [trials + members] * len(missing) + [members] * final
-    sizes = [len(task.fold.train) for task in missing] + [len(plan.material.corpus)] * final
+    uses = {
+        "to choose hyperparameters": [trials] * len(missing) + [0] * final,
+        "to predict": [hyperparameters.members] * len(parts),
+        "to fit the temperature": [
+            hyperparameters.temperature_scaling * count_groups(speaker[rows]) for rows in parts
+        ],
+    }
+    networks = [sum(counts) for counts in zip(*uses.values(), strict=True)]
+    seconds = estimate_seconds(networks, [len(rows) for rows in parts], hyperparameters)
+    minutes = max(1, round(seconds / max(1, min(processes, sum(networks))) / 60))
+    duration = f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
+    listed = [f"{sum(counts)} {use}" for use, counts in uses.items() if sum(counts)]
+    return (
+        f"{what}: {count_noun(sum(networks), 'network')}"
+        f"{' (' + ', '.join(listed) + ')' if len(listed) > 1 else ''}, "
+        f"{processes} at a time with {estimate_memory(plan) / 1e9:.1f} GB of memory each; "
+        f"about {duration}"
+    )
+
+
+def estimate_seconds(networks, sizes, hyperparameters) -> float:
+    """Estimate the time on one core of numbers of networks, each for a training part of a size."""
     items = sum(np.multiply(networks, sizes)) * (1 + hyperparameters.augmented_copies)
     seconds = SECONDS_PER_ITEM[hyperparameters.network] * items * hyperparameters.epochs
-    seconds += STARTING_SECONDS * sum(networks)
-    minutes = max(1, round(seconds / max(1, min(processes, sum(networks))) / 60))
-    return (
-        f"training {len(missing)} of {count_noun(len(tasks), 'fold')}"
-        f"{', then the weights to save' if final else ''}: "
-        f"{count_noun(sum(networks), 'network')}, {processes} at a time with "
-        f"{estimate_memory(plan) / 1e9:.1f} GB of memory each; about {minutes} min"
-    )
+    return seconds + STARTING_SECONDS * sum(networks)
+
+
+def count_groups(speakers) -> int:
+    """Count the groups of speakers that are left out in turn to fit a temperature."""
+    return min(SPEAKER_GROUPS, len(set(speakers.tolist())))
 
 
 def find_missing(tasks, plan) -> list:
@@ -184,18 +247,26 @@ def write_results(folder, results, corpus) -> dict:
     draw_history(folder / "history.png", history)
     if trials:
         write_csv(folder / "trials.csv", trials)
-    for test in results[0]["predictions"]:
-        rows = [row for result in results for row in result["predictions"][test]]
+    write_predictions(folder, [result["predictions"] for result in results])
+    return write_report(folder, corpus)
+
+
+def write_predictions(folder, parts) -> None:
+    """Write the predictions of all folds, each by the name of the test, into a table per test."""
+    for test in parts[0]:
+        rows = [row for part in parts for row in part[test]]
         rows.sort(key=lambda row: (int(row["seed"]), row["file"]))
         write_csv(folder / measures.predictions_name(test), rows)
-    return write_report(folder, corpus)
 
 
 def write_report(folder, corpus) -> dict:
     """Compute the metrics of a run from its predictions, and write them and its report."""
     from utility.evaluation.plots import draw_confusion
 
-    metrics = describe_config(read_config(folder)) | measures.summarise_run(folder, corpus)
+    config, tests = read_config(folder), measures.read_tests(folder)
+    metrics = describe_config(config) | measures.summarise_run(tests, corpus)
+    if config["protocol"] != WEIGHTS_PROTOCOL:
+        metrics |= measures.describe_training(corpus, tests[CLEAN])
     write_json(folder / "metrics.json", metrics)
     draw_confusion(folder / "confusion.png", metrics)
     text = report.describe_run(metrics, report.read_chosen(folder))
@@ -203,17 +274,41 @@ def write_report(folder, corpus) -> dict:
     return metrics
 
 
+def check_finished(folder) -> None:
+    """Raise `DataError` if a run was interrupted before it had predicted everything."""
+    begun, predicted = (Path(folder) / n for n in ("config.json", measures.predictions_name(CLEAN)))
+    if begun.exists() and not predicted.exists():
+        read_config(folder)
+        done = len([*(Path(folder) / "folds").glob("*.json")])
+        raise DataError(
+            f"{folder}: is unfinished, with {count_noun(done, 'fold')} done; continue it with: "
+            f"python train.py --resume {display_path(folder)}"
+        )
+
+
 def rewrite_report(folder) -> dict:
     """Compute the metrics and the report of a run again from its predictions."""
-    arguments = read_config(folder)["arguments"]
-    names = (*arguments["data"], *arguments["test_data"])
-    corpora = {corpus_path(name).name: read_corpus(name) for name in names}
-    corpus = join_corpora(corpora) if len(corpora) > 1 else corpora.popitem()[1]
-    return write_report(folder, corpus)
+    check_finished(folder)
+    config = read_config(folder)
+    arguments = config["arguments"]
+    if config["protocol"] == WEIGHTS_PROTOCOL:
+        sources = read_tested(arguments["data"], config["emotions"], note=ignore)
+    else:
+        if arguments["evaluate"] is None and "saved_epochs" not in config:
+            command = f"python train.py --resume {display_path(folder)}"
+            tell(f"note: the weights are not saved yet; continue with: {command}")
+        sources = read_sources(arguments["data"], arguments["test_data"], note=ignore)
+    return write_report(folder, join_sources(sources))
+
+
+def ignore(message) -> None:
+    """Drop a message that the run has shown already."""
 
 
 def compare_runs(folders) -> str:
     """Describe how two runs differ, test by test."""
+    for folder in folders:
+        check_finished(folder)
     names = [display_path(folder) for folder in folders]
     first, second = map(measures.read_tests, folders)
     texts = []
@@ -303,9 +398,11 @@ def find_reason_to_keep(output, score) -> str:
 def describe_metrics(metrics) -> str:
     """Give the most important measures in a line."""
     measured = metrics["measures"]
+    trained = metrics["protocol"] != WEIGHTS_PROTOCOL
+    seeds = f", {count_noun(len(metrics['seeds']), 'seed')}" if trained else ""
     return (
-        f"{metrics['protocol']}: WA {format_percent(measured[WA])}, "
+        f"{name_run(metrics)}: WA {format_percent(measured[WA])}, "
         f"UAR {format_percent(measured[UAR])}, "
         f"top 2 {format_percent(measured['top_2_accuracy'])} "
-        f"of {metrics['utterances']} utterances, {count_noun(len(metrics['seeds']), 'seed')}"
+        f"of {count_noun(metrics['utterances'], 'utterance')}{seeds}"
     )

@@ -37,7 +37,7 @@ def predict_recordings(
     """Predict recordings, write each result or error in their order, and return the results.
 
     The names of the recordings are for messages; the sounds are as for
-    `utility.audio.read_windows`. `predict_group` maps a list of them to a result or
+    `utility.audio.recording.open_recording`. `predict_group` maps a list of them to a result or
     `SignalError` for each. The writers are from `utility.prediction.output.choose_writers`.
     The note about a recording that was divided in windows ends with the hint. The output file is
     written at the end, unless the only recording failed.
@@ -65,12 +65,24 @@ def predict_recordings(
                 put(write(name, outcome))
                 results.append(outcome)
             file.flush()
+            for note in list_notes(outcome):
+                print_message(PROGRAM, f"note: {name}: {note}")
             if getattr(outcome, "windows", 1) > 1:
                 reason = f"{outcome.windows} windows, since it lasts {outcome.seconds:.0f} s"
                 print_message(PROGRAM, f"note: {name}: the mean of {reason}{hint}")
     if output and (results or len(names) > 1):
         write_file(output, file.getvalue())
     return results
+
+
+def list_notes(outcome) -> list[str]:
+    """List what the user should know about a result."""
+    prediction, notes = getattr(outcome, "whole", outcome), []
+    if getattr(prediction, "ends_early", False):
+        notes.append(f"ends early, after {prediction.seconds:.2f} s; heard up to there")
+    if getattr(prediction, "channels_differ", False):
+        notes.append("its channels differ, so the louder one is heard; --channel each hears all")
+    return notes
 
 
 def write_file(path, text) -> None:
@@ -98,6 +110,7 @@ def group_sounds(sounds) -> list[list]:
 def measure_bytes(sound) -> int:
     """Return the size of a file, or 0 if there is none."""
     try:
+        sound = getattr(sound, "sound", sound)  # of a channel
         return os.stat(sound).st_size  # noqa: PTH116, sound may be text
     except (OSError, TypeError):
         return 0

@@ -5,24 +5,51 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from utility.audio import SILENT, is_silent, read_windows, trim_silence
+from utility.audio.recording import Channel, open_recording
 from utility.errors import SignalError
 from utility.functions import read_array
 from utility.furtherFeatures import compute_all_features, validate_frames
-from utility.globalvars import FRAMES, WEIGHTS_PATH, WINDOW_SECONDS
+from utility.globalvars import WEIGHTS_PATH, WINDOW_SECONDS
 from utility.network.inference import BATCH_CLIPS, predict_frames
 from utility.network.voice import Statistics, adapt, measure_baseline
 from utility.network.weights import Weights, read_weights
+from utility.prediction.cutting import (
+    WHOLE,
+    Cut,
+    Window,
+    cut_signal,
+    separate_pauses,
+    to_seconds,
+)
+from utility.signals import SILENT, is_silent, trim_silence
 
-# A recording, or its samples and their rate in Hz; see `utility.audio.read_windows`. For weights
-# of the user's own features, a .npy file of frames or an array of them.
-Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int] | np.ndarray
+# A recording, its samples and their rate in Hz, or a channel of it; see `open_recording`. For
+# weights of the user's own features, a .npy file of frames or an array of them.
+Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int] | Channel | np.ndarray
+# What a prediction tells of its recording, by the names of both.
+TRAITS = ("ends_early", "channels_differ")
 # The baseline of a voice, from `learn_voice`; None for an unknown voice.
 Voice = Statistics | None
+
+
+class Segment(NamedTuple):
+    """A part of a recording.
+
+    Attributes
+    ----------
+    start, end : float
+        In seconds.
+    ranking : list of (str, float), or None
+        The emotions with their probabilities, most likely first; None in a pause.
+    """
+
+    start: float
+    end: float
+    ranking: list[tuple[str, float]] | None
 
 
 @dataclass(frozen=True)
@@ -37,11 +64,17 @@ class Prediction:
         The emotions with their probabilities, most likely first.
     windows : int
         The number of windows whose probabilities were averaged.
+    ends_early : bool
+        Whether less sound was found than the file promises.
+    channels_differ : bool
+        Whether the channels differ, so that one was heard at a time and not their mean.
     """
 
     seconds: float
     ranking: list[tuple[str, float]]
     windows: int = 1
+    ends_early: bool = False
+    channels_differ: bool = False
 
     @property
     def label(self) -> str:
@@ -52,6 +85,13 @@ class Prediction:
     def probabilities(self) -> dict[str, float]:
         """The probability of each emotion, most likely first."""
         return dict(self.ranking)
+
+
+class Timeline(NamedTuple):
+    """The windows and pauses of a recording in order, and the prediction for the whole."""
+
+    segments: list[Segment]
+    whole: Prediction
 
 
 def load(path: str | os.PathLike = WEIGHTS_PATH) -> Weights:
@@ -70,6 +110,7 @@ def predict(
     weights: Weights,
     *,
     sample_rate: int | None = None,
+    channel: int | None = None,
     voice: Voice = None,
 ) -> Prediction:
     """Predict the emotions of a voice.
@@ -77,13 +118,15 @@ def predict(
     Parameters
     ----------
     sound : path-like, binary file, or np.ndarray
-        A recording that libsndfile reads, or its samples: floats with full scale from -1
+        A recording of any format, or its samples: floats with full scale from -1
         to 1, or integers, of shape (samples,) or (samples, channels). For weights of your own
         features, a .npy file of frames, or frames of shape (frames, values).
     weights : Weights
         From `load`.
     sample_rate : int, optional
         In Hz; required with an array of samples.
+    channel : int, optional
+        The channel to hear, from 1. By default, all are mixed.
     voice : Statistics, optional
         The baseline of the voice, from `learn_voice`.
 
@@ -101,6 +144,8 @@ def predict(
         sound = (sound, sample_rate)
     elif isinstance(sound, np.ndarray):
         raise SignalError("is an array; also give its sample_rate")
+    if channel is not None:
+        sound = Channel(sound, channel)
     (result,) = predict_all([sound], weights, voice)
     if isinstance(result, SignalError):
         raise result
@@ -110,57 +155,110 @@ def predict(
 def predict_all(
     sounds: Sequence[Sound], weights: Weights, voice: Voice = None
 ) -> list[Prediction | SignalError]:
-    """Predict recordings of any length, in windows that go through the networks in batches.
+    """Predict recordings of any length.
 
     Parameters
     ----------
     sounds : sequence
-        Each as for `utility.audio.read_windows`.
+        Each as for `utility.audio.recording.open_recording`.
     weights, voice
         As for `predict`.
 
     Returns
     -------
     list of Prediction or SignalError
-        For each sound the mean over its windows that are not silent, or what is wrong with it.
+        For each sound the mean over its windows with voice, or what is wrong with it.
     """
-    errors, seconds = {}, [0.0] * len(sounds)
-    rows = [[] for _ in sounds]  # for each sound, the probabilities of its windows
+    if weights.hyperparameters.reads_own_features:
+        return [predict_table(source, weights, voice) for source in sounds]
+    timelines = predict_windows(sounds, weights, voice)
+    return [one if isinstance(one, SignalError) else one.whole for one in timelines]
+
+
+def predict_windows(
+    sounds: Sequence[Sound], weights: Weights, voice: Voice = None, cut: Cut = WHOLE
+) -> list[Timeline | SignalError]:
+    """Predict the windows of recordings, which go through the networks in batches.
+
+    The first arguments are as for `predict_all`, and `cut` says how the recordings are cut.
+    The whole of each timeline is the mean over these windows.
+    """
+    errors, seconds, traits = {}, [0.0] * len(sounds), [{}] * len(sounds)
+    # Of each sound: span and power of its windows, and the probabilities of those that are not
+    # silent, by their spans.
+    windows, rows = [[] for _ in sounds], [{} for _ in sounds]
 
     def extract_all():
         for number, sound in enumerate(sounds):
             try:
-                for length, frames in extract_windows(sound, weights, voice):
-                    seconds[number] += length
-                    if frames is not None:
-                        yield number, frames
+                with open_recording(sound) as recording:
+                    for window, frames in extract_windows(recording, weights, voice, cut):
+                        windows[number].append((window.span, window.power))
+                        seconds[number] = window.end_seconds
+                        if frames is not None:
+                            yield number, window.span, frames
+                    traits[number] = {name: getattr(recording, name) for name in TRAITS}
             except SignalError as error:
                 errors[number] = error
 
-    windows = extract_all()
-    while batch := list(islice(windows, BATCH_CLIPS)):
-        numbers, frames = zip(*batch, strict=True)
-        for number, row in zip(numbers, predict_frames(weights, frames)[0], strict=True):
-            rows[number].append(row)
+    clips = extract_all()
+    while batch := list(islice(clips, BATCH_CLIPS)):
+        numbers, spans, frames = zip(*batch, strict=True)
+        probabilities = predict_frames(weights, frames)[0]
+        for number, span, row in zip(numbers, spans, probabilities, strict=True):
+            rows[number][span] = row
     return [
-        errors.get(number)
-        or Prediction(seconds[number], rank(weights.emotions, np.mean(group, 0, float)), len(group))
-        for number, group in enumerate(rows)
+        errors.get(number) or make_timeline(*heard, weights.emotions)
+        for number, heard in enumerate(zip(windows, rows, seconds, traits, strict=True))
     ]
 
 
-def extract_windows(sound, weights, voice=None) -> Iterator[tuple[float, np.ndarray | None]]:
-    """Yield the seconds and the frames of each window; raise `SignalError` if all are silent."""
-    if weights.hyperparameters.reads_own_features:
-        yield from divide_frames(sound, weights, voice)
-        return
+def make_timeline(windows, rows, seconds, traits, emotions) -> Timeline | SignalError:
+    """Arrange the windows of a recording that lasts some seconds, and average them.
+
+    The windows are given by their spans and power, the probabilities by their spans, and what
+    else is known of the recording by the names in `TRAITS`.
+    """
+    power = np.zeros(max(end for (_, end), _ in windows))
+    for (start, end), part in windows:
+        power[start:end] = part
+    spans, segments, voiced = sorted(rows), [], []
+    for start, end, number in separate_pauses(spans, power):
+        ranking = None
+        if number is not None:
+            voiced.append(rows[spans[number]])
+            ranking = rank(emotions, voiced[-1])
+        segments.append(Segment(to_seconds(start), min(to_seconds(end), seconds), ranking))
+    if not voiced:
+        return SignalError(SILENT)
+    mean = np.mean(voiced, axis=0, dtype=float)
+    return Timeline(segments, Prediction(seconds, rank(emotions, mean), len(voiced), **traits))
+
+
+def extract_windows(
+    recording, weights, voice=None, cut=WHOLE
+) -> Iterator[tuple[Window, np.ndarray | None]]:
+    """Yield each window of an open recording and its frames, None if it is silent.
+
+    Raises a `SignalError` if all are.
+    """
     silent = True
-    for signal in read_windows(sound, WINDOW_SECONDS):
-        frames = extract_frames(signal, weights, voice)
+    for window in cut_signal(recording.read_signal(), cut):
+        frames = extract_frames(window.signal, weights, voice)
         silent = silent and frames is None
-        yield len(signal) / FRAMES.sample_rate_hz, frames
+        yield window, frames
     if silent:
         raise SignalError(SILENT)
+
+
+def predict_table(source, weights, voice=None) -> Prediction | SignalError:
+    """Predict frames that the user computed; see `divide_frames`."""
+    try:
+        seconds, windows = zip(*divide_frames(source, weights, voice), strict=True)
+    except SignalError as error:
+        return error
+    mean = np.mean(predict_frames(weights, windows)[0], axis=0, dtype=float)
+    return Prediction(sum(seconds), rank(weights.emotions, mean), len(windows))
 
 
 def divide_frames(source, weights, voice=None) -> Iterator[tuple[float, np.ndarray]]:
@@ -185,6 +283,16 @@ def extract_frames(signal, weights, voice=None) -> np.ndarray | None:
     return frames if voice is None else adapt(frames, voice, weights.statistics)
 
 
+def extract_voiced(sound, weights) -> Iterator[np.ndarray]:
+    """Yield the frames of each window of a recording that is not silent."""
+    if weights.hyperparameters.reads_own_features:
+        yield from (frames for _, frames in divide_frames(sound, weights))
+        return
+    with open_recording(sound) as recording:
+        windows = extract_windows(recording, weights)
+        yield from (frames for _, frames in windows if frames is not None)
+
+
 def learn_voice(
     sounds: Iterable[Sound], weights: Weights, on_error: Callable | None = None
 ) -> Statistics:
@@ -193,7 +301,7 @@ def learn_voice(
     Parameters
     ----------
     sounds : iterable
-        Each as for `utility.audio.read_windows`.
+        Each as for `utility.audio.recording.open_recording`.
     weights : Weights
     on_error : callable, optional
         Called with each recording that cannot be used and its error, instead of raising.
@@ -209,8 +317,7 @@ def learn_voice(
     def extract_clips():
         for sound in sounds:
             try:
-                windows = extract_windows(sound, weights)
-                yield from (frames for _, frames in windows if frames is not None)
+                yield from extract_voiced(sound, weights)
             except SignalError as error:
                 if on_error is None:
                     raise

@@ -8,7 +8,7 @@ import io
 import json
 from functools import partial
 
-from utility.prediction.clip import Prediction
+from utility.prediction.clip import TRAITS, Prediction
 
 
 def choose_writers(form, emotions, top, *, timeline=False, several=False):
@@ -78,19 +78,22 @@ def list_parts(result) -> list[tuple[dict, list | None]]:
 
 def format_json(name, result) -> str:
     """Return one object per part, and one for the whole of a timeline."""
+    whole = result if isinstance(result, Prediction) else result.whole
     parts = list_parts(result)
-    if not isinstance(result, Prediction):
-        parts += list_parts(result.whole)
-    return "".join(format_part(times, ranking, path=name) for times, ranking in parts)
+    if result is not whole:
+        parts += list_parts(whole)
+    text = "".join(format_part(times, ranking, path=name) for times, ranking in parts[:-1])
+    traits = {trait: True for trait in TRAITS if getattr(whole, trait)}
+    return text + format_part(*parts[-1], traits, path=name)
 
 
-def format_part(times, ranking, **fields) -> str:
-    """Return an object with other fields, times, the label (None in a pause) and probabilities."""
+def format_part(times, ranking, traits=None, **fields) -> str:
+    """Return an object: other fields, times, label (None in a pause), probabilities, traits."""
     fields |= {name: round(seconds, 3) for name, seconds in times.items()} | {"label": None}
     if ranking is not None:
         fields["label"] = ranking[0][0]
         fields["probabilities"] = {emotion: round(share, 4) for emotion, share in ranking}
-    return format_object(**fields)
+    return format_object(**fields, **(traits or {}))
 
 
 def format_object(**fields) -> str:

@@ -8,10 +8,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utility.audio import find_sound, read_windows
-from utility.globalvars import FRAMES, WINDOW_SECONDS
+from utility.audio.recording import load_audio
+from utility.globalvars import FRAMES
 from utility.network.inference import predict_frames
 from utility.prediction.clip import extract_frames, rank
+from utility.prediction.cutting import (
+    STEP_SAMPLES,
+    WHOLE,
+    cut_signal,
+    separate_pauses,
+    to_seconds,
+)
+from utility.signals import find_sound, is_silent, measure_step_power
 
 # From M. Okabe and K. Ito; colour-blind readers can tell them apart.
 COLOURS = ("#d55e00", "#f0e442", "#009e73", "#56b4e9", "#e69f00", "#0072b2", "#999999")
@@ -28,11 +36,10 @@ MOST_COLUMNS = 120
 def draw_attention(sound, weights, voice) -> Figure:
     """Draw waveform and spectrogram with the attention over both, and the probabilities.
 
-    The sound, as for `utility.audio.read_windows`, has a few seconds and is not all silent.
+    The sound is as for `open_recording`; it has a few seconds and is not all silent.
     """
-    signals = list(read_windows(sound, WINDOW_SECONDS))
-    signal = np.concatenate(signals)
-    times, attention, probabilities = measure_attention(signals, weights, voice)
+    signal = load_audio(sound)
+    times, attention, probabilities = measure_attention(signal, weights, voice)
     figure = Figure(figsize=(10, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1), height_ratios=(1, 1.4))
     wave = figure.add_subplot(grid[0, 0])
@@ -88,22 +95,23 @@ def draw_probabilities(emotions, probabilities, axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def measure_attention(signals, weights, voice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predict the windows of a recording, with the attention to each frame.
+def measure_attention(signal, weights, voice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predict the windows of a recording at 16 kHz, with the attention to each frame.
 
     Returns the middle of each frame in seconds and its attention in percent, 100 in all, both
-    (frames,), and the probabilities, (emotions,). Frames of silence that is cut off are missing.
+    (frames,), and the probabilities, (emotions,). Pauses and silence that is cut off are missing.
     """
-    times, attention, rows, place = [], [], [], 0.0
-    for signal in signals:
-        if (frames := extract_frames(signal, weights, voice)) is not None:
-            (row,), (shares,) = predict_frames(weights, [frames])
-            start = find_sound(signal)[0] / RATE_HZ
+    windows = [window for window in cut_signal([signal], WHOLE) if not is_silent(window.signal)]
+    power = measure_step_power(signal, STEP_SAMPLES)
+    times, attention, rows = [], [], []
+    for *_, number in separate_pauses([window.span for window in windows], power):
+        if number is not None:
+            start, _, part = windows[number]
+            (row,), (shares,) = predict_frames(weights, [extract_frames(part, weights, voice)])
             middles = np.arange(len(shares)) * FRAMES.hop_seconds + FRAMES.frame_seconds / 2
-            times.append(place + start + middles)
+            times.append(to_seconds(start) + find_sound(part)[0] / RATE_HZ + middles)
             attention.append(100 * shares)
             rows.append(row)
-        place += len(signal) / RATE_HZ
     return np.concatenate(times), np.concatenate(attention) / len(rows), np.mean(rows, axis=0)
 
 

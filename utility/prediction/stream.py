@@ -1,26 +1,25 @@
 """Emotion in live sound: at each hop, the emotion of the window that ends there."""
 
 import contextlib
-import wave
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
-from utility.audio import resample
+from utility.audio.live import open_stream
+from utility.audio.recording import Recording
 from utility.errors import SignalError
+from utility.globalvars import FRAMES
 from utility.network.inference import predict_frames
 from utility.network.weights import Weights
-from utility.prediction.clip import Voice, extract_frames, rank
+from utility.prediction.clip import Segment, Voice, extract_frames, rank
 from utility.prediction.output import format_clock, format_part, format_ranking
-from utility.prediction.timeline import Segment
+from utility.prediction.recordings import STANDARD_INPUT
 
-FULL_SCALE = 2**15
+RATE_HZ = FRAMES.sample_rate_hz
 # The shortest window at the beginning of a stream, and the shortest hop at its end.
 SHORTEST_WINDOW_SECONDS = 0.1
 SHORTEST_HOP_SECONDS = 0.01
-# First bytes of encoded files: FLAC, Ogg, MP3, AIFF, Matroska.
-ENCODED_FILES = (b"fLaC", b"OggS", b"ID3", b"FORM", b"\x1aE\xdf\xa3")
 
 
 def print_stream(segments, top, *, as_json=False) -> None:
@@ -36,55 +35,44 @@ def print_stream(segments, top, *, as_json=False) -> None:
 def predict_stream(
     source: BinaryIO,
     weights: Weights,
-    sample_rate: int,
+    sample_rate: int | None,
     window_seconds: float,
     hop_seconds: float,
     voice: Voice = None,
+    channel: int | None = None,
 ) -> Iterator[Segment]:
     """Predict the emotions of a voice while it speaks: yield windows, which are shorter at first.
 
-    The source is a buffered binary file that need not be seekable: WAV, or raw 16-bit
-    little-endian samples of one channel, at the given sample rate in Hz. A hop is the time
-    from the end of one window to the end of the next. Raises `SignalError` if the source is an
-    encoded file, a WAV stream but not 16-bit PCM, or too short.
+    The source and the sample rate are those of `utility.audio.live.open_stream`. A hop is the
+    time from the end of one window to the end of the next. Raises `SignalError` if the source is
+    of no known format, or too short.
     """
-    rate, hops = open_stream(source, sample_rate, hop_seconds)
     window, position, predicted = np.zeros(0), 0, False
-    for hop in hops:
-        position += len(hop)
-        window = np.concatenate([window, hop])[-round(window_seconds * rate) :]
-        if len(window) < SHORTEST_WINDOW_SECONDS * rate:
-            continue
-        predicted, ranking = True, None
-        frames = extract_frames(resample(window, rate), weights, voice)
-        if frames is not None:
-            ranking = rank(weights.emotions, predict_frames(weights, [frames])[0][0])
-        yield Segment(position / rate - len(window) / rate, position / rate, ranking)
+    try:
+        recording = Recording(open_stream(source, sample_rate), channel)
+        for hop in read_hops(recording, hop_seconds):
+            position += len(hop)
+            window = np.concatenate([window, hop])[-round(window_seconds * RATE_HZ) :]
+            if len(window) < SHORTEST_WINDOW_SECONDS * RATE_HZ:
+                continue
+            predicted, ranking = True, None
+            frames = extract_frames(window, weights, voice)
+            if frames is not None:
+                ranking = rank(weights.emotions, predict_frames(weights, [frames])[0][0])
+            yield Segment((position - len(window)) / RATE_HZ, position / RATE_HZ, ranking)
+    except SignalError as error:
+        raise SignalError(f"{STANDARD_INPUT}: {error}") from error
     if not predicted:
         raise SignalError("-: ended before there was enough to predict; send more sound")
 
 
-def open_stream(source, rate, hop_seconds) -> tuple[int, Iterator[np.ndarray]]:
-    """Detect the format of a stream; return its rate in Hz and its hops, see `read_hops`."""
-    start = source.peek(4)[:4]
-    if start.startswith(ENCODED_FILES):
-        raise SignalError("-: is an encoded file, not raw samples; decode it, or omit --stream")
-    if start != b"RIFF":
-        return rate, read_hops(lambda count: source.read(2 * count), 1, rate, hop_seconds)
-    try:
-        recording = wave.open(source, "rb")  # noqa: SIM115, standard input stays open
-        rate, channels = recording.getframerate(), recording.getnchannels()
-        if recording.getsampwidth() != 2:
-            raise wave.Error(f"{8 * recording.getsampwidth()} bits per sample")
-    except (wave.Error, EOFError) as error:
-        raise SignalError(f"-: cannot be read as a stream ({error}); give 16-bit PCM") from error
-    return rate, read_hops(recording.readframes, channels, rate, hop_seconds)
-
-
-def read_hops(read, channels, rate, hop_seconds) -> Iterator[np.ndarray]:
-    """Yield hops, of which the last may be shorter: the mean of all channels, from -1 to 1."""
-    while content := read(max(1, round(hop_seconds * rate))):
-        whole = len(content) - len(content) % (2 * channels)
-        if whole < 2 * channels * SHORTEST_HOP_SECONDS * rate:  # the rest at the end
-            return
-        yield np.frombuffer(content[:whole], "<i2").reshape(-1, channels).mean(axis=1) / FULL_SCALE
+def read_hops(recording, hop_seconds) -> Iterator[np.ndarray]:
+    """Yield the signal in hops, of which the last may be shorter."""
+    length, kept = max(1, round(hop_seconds * RATE_HZ)), np.zeros(0)
+    for block in recording.read_signal():
+        kept = np.concatenate([kept, block])
+        while len(kept) >= length:
+            yield kept[:length]
+            kept = kept[length:]
+    if len(kept) >= SHORTEST_HOP_SECONDS * RATE_HZ:
+        yield kept

@@ -1,0 +1,155 @@
+"""Compressed files: heard whole whatever they are called, up to where they end, or refused."""
+
+import io
+
+import av
+import numpy as np
+import pytest
+
+from made import DEMO, RATE
+from utility.audio.recording import load_audio, open_recording
+from utility.errors import SignalError
+
+# Container and codec of FFmpeg.
+FORMATS = [
+    *[("mp3", "libmp3lame"), ("ogg", "libvorbis"), ("ogg", "libopus"), ("ogg", "flac")],
+    *[("flac", "flac"), ("ipod", "aac"), ("mp4", "aac"), ("mov", "aac"), ("mov", "pcm_s16le")],
+    *[("mov", "alac"), ("3gp", "aac"), ("webm", "libopus"), ("webm", "libvorbis")],
+    *[("matroska", "aac"), ("matroska", "libopus"), ("matroska", "flac"), ("matroska", "mp3")],
+    *[("adts", "aac"), ("ac3", "ac3"), ("eac3", "eac3"), ("asf", "wmav2"), ("avi", "mp3")],
+    *[("avi", "pcm_s16le"), ("mpegts", "aac"), ("mpegts", "mp2"), ("mpeg", "mp2"), ("mp2", "mp2")],
+    *[("wv", "wavpack"), ("tta", "tta"), ("nut", "flac"), ("flv", "aac"), ("flv", "mp3")],
+    *[("wav", "adpcm_ima_wav"), ("wav", "adpcm_ms"), ("wav", "mp3")],
+    *[("caf", "aac"), ("aiff", "pcm_s24be"), ("w64", "pcm_s32le"), ("au", "pcm_mulaw")],
+    *[("matroska", "pcm_f32le"), ("wav", "pcm_f64le"), ("oma", "atrac3p"), ("ircam", "pcm_s16le")],
+    *[("sox", "pcm_s32le"), ("voc", "pcm_u8"), ("dsf", "dsd_lsbf")],
+]
+
+
+def encode(container, codec, samples=None, rate=RATE, options=()):
+    """Return the bytes of a recording that FFmpeg encodes; skip the test if it cannot."""
+    content = io.BytesIO()
+    samples = load_audio(DEMO) if samples is None else samples
+    try:
+        with av.open(content, "w", format=container, options=dict(options)) as file:
+            stream = file.add_stream(codec, rate=rate, layout="mono")
+            frame = av.AudioFrame.from_ndarray(samples[np.newaxis].astype("f4"), "flt", "mono")
+            frame.sample_rate = rate
+            for packet in [*stream.encode(frame), *stream.encode(None)]:
+                file.mux(packet)
+    except (av.error.FFmpegError, ValueError) as error:
+        pytest.skip(f"not encoded here: {error}")
+    return content.getvalue()
+
+
+def listen(content):
+    """Return the seconds of a recording, and whether it ends early."""
+    with open_recording(io.BytesIO(content)) as recording:
+        length = sum(map(len, recording.read_signal()))
+    return length / RATE, recording.ends_early
+
+
+@pytest.mark.parametrize(("container", "codec"), FORMATS, ids=map(" ".join, FORMATS))
+def test_a_format_is_heard_whole(container, codec):
+    seconds, ends_early = listen(encode(container, codec))
+    # An encoder adds some of its blocks.
+    assert 1.975 - 0.03 < seconds < 1.975 + 0.15
+    assert not ends_early
+
+
+def test_a_name_does_not_matter(tmp_path):
+    (tmp_path / "clip.wav").write_bytes(encode("webm", "libopus"))
+    (tmp_path / "clip.txt").write_bytes(encode("mp3", "libmp3lame"))
+    for name in ("clip.wav", "clip.txt"):
+        assert abs(len(load_audio(tmp_path / name)) / RATE - 1.975) < 0.06
+
+
+def test_an_mp3_of_variable_rate_without_a_header_is_heard_whole():
+    long = np.tile(load_audio(DEMO), 4)
+    content = encode("mp3", "libmp3lame", long, options={"write_xing": "0", "q:a": "9"})
+    assert b"Xing" not in content
+    seconds, ends_early = listen(content)
+    assert seconds == pytest.approx(len(long) / RATE, abs=0.15)
+    assert not ends_early
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("mp3", "libmp3lame"), ("ogg", "libvorbis"), ("ogg", "libopus")]
+)
+def test_files_that_were_joined_are_heard_one_after_the_other(container, codec):
+    seconds, ends_early = listen(2 * encode(container, codec))
+    assert seconds == pytest.approx(2 * 1.975, abs=0.15)
+    assert not ends_early
+
+
+def test_streams_of_different_rates_are_joined():
+    first, second = encode("ogg", "libvorbis"), encode("ogg", "libvorbis", rate=8000)
+    seconds, _ = listen(first + second)
+    assert seconds == pytest.approx(3 * 1.975, abs=0.15)
+
+
+@pytest.mark.parametrize("front", [bytes(2000), b"\xff" * 700])
+def test_junk_before_an_mp3_is_passed_over(front):
+    content = encode("mp3", "libmp3lame", np.tile(load_audio(DEMO), 3))
+    seconds, _ = listen(front + content)
+    assert seconds == pytest.approx(3 * 1.975, abs=0.2)
+
+
+CUT = [("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "libopus"), ("ogg", "libvorbis")]
+CUT += [("matroska", "aac"), ("webm", "libopus"), ("asf", "wmav2"), ("tta", "tta")]
+
+
+@pytest.mark.parametrize(("container", "codec"), CUT, ids=map(" ".join, CUT))
+def test_a_cut_file_is_heard_up_to_there(container, codec):
+    content = encode(container, codec, np.tile(load_audio(DEMO), 5))
+    seconds, ends_early = listen(content[: len(content) * 7 // 10])
+    assert 4 < seconds < 9
+    assert ends_early
+
+
+def test_an_mp4_cut_before_its_index_says_so():
+    content = encode("ipod", "aac")
+    with pytest.raises(SignalError, match=r"is cut off: its index, .* is missing; record it again"):
+        listen(content[: len(content) // 2])
+
+
+def test_a_cut_mp4_whose_index_comes_first_is_heard_up_to_there():
+    long = np.tile(load_audio(DEMO), 5)
+    content = encode("mp4", "aac", long, options={"movflags": "faststart"})
+    content = content if content.find(b"moov") < content.find(b"mdat") else pytest.skip("not first")
+    seconds, ends_early = listen(content[: len(content) // 2])
+    assert 2 < seconds < 9
+    assert ends_early
+
+
+NOT_SOUND = {
+    "text": b"This is a text. " * 200,
+    "page": b"<!DOCTYPE html><html><body>404 not found</body></html>" * 20,
+    "playlist": b"#EXTM3U\n#EXTINF:2,\ndemo.wav\n",
+    "segments": b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/hosts\n#EXT-X-ENDLIST\n",
+    "list of files": b"ffconcat version 1.0\nfile demo.wav\n",
+    "session": b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 96\n",
+    "picture": b"\x89PNG\r\n\x1a\n" + bytes(2000),
+    "archive": b"PK\x03\x04" + bytes(range(256)) * 20,
+    "document": b"%PDF-1.7\n" + bytes(range(256)) * 20,
+    "noise": np.random.default_rng(0).bytes(50_000),
+    "zeros": bytes(5000),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_SOUND)
+def test_what_is_no_sound_is_refused(kind):
+    with pytest.raises(SignalError, match=r"cannot be read as audio|is empty|is silent"):
+        load_audio(io.BytesIO(NOT_SOUND[kind]))
+
+
+def test_a_video_without_sound_says_so():
+    content = io.BytesIO()
+    with av.open(content, "w", format="avi") as file:
+        stream = file.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 16
+        frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8))
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            file.mux(packet)
+    with pytest.raises(SignalError, match="holds no sound; give a recording"):
+        listen(content.getvalue())

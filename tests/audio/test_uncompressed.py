@@ -1,0 +1,103 @@
+"""Uncompressed files: all sample formats, sizes that are unknown or wrong, headers that lie."""
+
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from made import DEMO, RATE, make_voice
+from utility.audio.recording import load_audio, open_recording
+from utility.errors import SignalError
+
+CONTAINERS = {
+    "WAV": ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
+    "WAVEX": ("PCM_16", "PCM_24", "FLOAT"),
+    "RF64": ("PCM_16", "FLOAT"),
+    "W64": ("PCM_16", "PCM_24"),
+    "AIFF": ("PCM_S8", "PCM_16", "PCM_24", "FLOAT"),
+    "AU": ("PCM_16", "FLOAT", "ULAW"),
+    "CAF": ("PCM_16", "PCM_24", "FLOAT"),
+    **dict.fromkeys(("VOC", "NIST", "PAF", "PVF", "AVR"), ("PCM_16",)),
+}
+
+
+def write_header_size(path, size):
+    """Write a size into the header of the samples of a WAV file."""
+    content = bytearray(path.read_bytes())
+    place = content.find(b"data") + 4
+    content[place : place + 4] = struct.pack("<I", size)
+    path.write_bytes(content)
+
+
+def read(path):
+    """Return the signal of a recording and whether it ends early."""
+    with open_recording(path) as recording:
+        signal = np.concatenate(list(recording.read_signal()))
+    return signal, recording.ends_early
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype"), [(name, kind) for name in CONTAINERS for kind in CONTAINERS[name]]
+)
+def test_every_container_and_sample_format_is_heard_whole(container, subtype, tmp_path):
+    path = tmp_path / "clip"
+    soundfile.write(path, make_voice(), RATE, subtype, format=container)
+    signal, ends_early = read(path)
+    tolerance = 0.05 if "8" in subtype or "LAW" in subtype else 1e-3
+    np.testing.assert_allclose(signal[:RATE], make_voice(), atol=tolerance)
+    assert len(signal) - RATE in (0, 37)  # VOC counts its header
+    assert not ends_early
+
+
+@pytest.mark.parametrize("size", [0, 2**31 - 1, 2**31, 2**32 - 1, 2**31 - 37])
+def test_a_wav_of_unknown_size_is_heard_whole(size, tmp_path):
+    path = tmp_path / "clip.wav"
+    path.write_bytes(DEMO.read_bytes())
+    write_header_size(path, size)
+    signal, ends_early = read(path)
+    assert len(signal) == len(load_audio(DEMO))
+    assert not ends_early
+
+
+@pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "W64", "AIFF", "AU"])
+def test_a_cut_file_is_heard_up_to_there(container, tmp_path):
+    path = tmp_path / "clip"
+    soundfile.write(path, make_voice(2), RATE, "PCM_16", format=container)
+    path.write_bytes(path.read_bytes()[: 3 * RATE])
+    signal, ends_early = read(path)
+    assert len(signal) == pytest.approx(1.5 * RATE, abs=100)
+    assert ends_early
+
+
+@pytest.mark.parametrize(("place", "width"), [(24, 4), (22, 2)], ids=["rate", "channels"])
+def test_a_header_of_nothing_is_named(place, width, tmp_path):
+    content = bytearray(make_wav(tmp_path))
+    content[place : place + width] = bytes(width)
+    (tmp_path / "clip.wav").write_bytes(content)
+    with pytest.raises(SignalError, match=r"names no usable sample rate|cannot be read as audio"):
+        read(tmp_path / "clip.wav")
+
+
+def make_wav(folder):
+    """Return the bytes of a plain WAV file."""
+    soundfile.write(folder / "made.wav", make_voice(), RATE)
+    return (folder / "made.wav").read_bytes()
+
+
+def test_a_damaged_file_prints_nothing(tmp_path, capfd):
+    random = np.random.default_rng(0)
+    for container in ("AIFF", "W64", "CAF", "AU"):
+        path = tmp_path / "clip"
+        soundfile.write(path, make_voice(), RATE, "PCM_16", format=container)
+        whole = path.read_bytes()
+        for _ in range(20):
+            content = bytearray(whole)
+            for place in random.integers(8, 100, 4):
+                content[place] = random.integers(256)
+            path.write_bytes(content)
+            try:
+                read(path)
+            except SignalError:
+                continue
+    assert capfd.readouterr() == ("", "")

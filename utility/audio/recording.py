@@ -1,0 +1,279 @@
+"""A recording as one signal: opened, decoded, mixed to one channel and resampled, in blocks."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from utility.audio.mixing import Mixer
+from utility.errors import SignalError
+from utility.globalvars import FRAMES
+from utility.signals import (
+    EMPTY,
+    SILENT,
+    check_sample_rate,
+    is_silent,
+    largest_magnitude,
+    validate_signal,
+)
+
+# Far beyond any full scale, and its square is still a number in single precision.
+LARGEST_SAMPLE = 1e9
+# More of an input that cannot be read twice, such as a pipe, goes to the disk.
+KEPT_IN_MEMORY_BYTES = 2**22
+
+
+class Channel(NamedTuple):
+    """A single channel of a recording, numbered from 1."""
+
+    sound: object
+    number: int
+
+
+class Recording:
+    """An open recording, to be read once from its start.
+
+    Attributes
+    ----------
+    channel_count : int
+        According to its header.
+    ends_early : bool
+        Whether less sound was found than the file promises; known when all of it is read.
+    channels_differ : bool
+        Whether the channels differ, so that one was heard and not their mean; likewise.
+    """
+
+    def __init__(self, source, channel: int | None = None):
+        self.source, self.mixer = source, Mixer(channel)
+        self.channel_count = source.channel_count
+        if channel is not None and not 1 <= channel <= self.channel_count:
+            have = f"{self.channel_count} channel" + "s" * (self.channel_count > 1)
+            raise SignalError(f"has {have}; give --channel 1 to {self.channel_count}")
+
+    @property
+    def ends_early(self) -> bool:
+        """See the attributes of the class."""
+        return self.source.ends_early
+
+    @property
+    def channels_differ(self) -> bool:
+        """See the attributes of the class."""
+        return self.mixer.channels_differ
+
+    def read_signal(self) -> Iterator[np.ndarray]:
+        """Yield the sound as one channel at 16 kHz, float64, full scale from -1 to 1, in blocks.
+
+        Raises
+        ------
+        SignalError
+            If it holds no samples, or some that cannot be decoded or are not finite.
+        """
+        empty, resampler = True, None
+        with explain_reading_errors():
+            for block, rate in self.source.read_blocks():
+                if resampler is None or resampler.rate != rate:
+                    yield from resampler.flush() if resampler else ()
+                    resampler = Resampler(rate)
+                empty = False
+                signal = validate_signal(self.mixer.mix(block, rate))
+                if (peak := largest_magnitude(signal)) > LARGEST_SAMPLE:
+                    what = f"holds samples of {peak:.0e}, where full scale is 1"
+                    raise SignalError(f"{what}; repair the recording")
+                signal = resampler.resample(signal)
+                if signal.size:
+                    yield signal
+            if empty:
+                raise SignalError(EMPTY)
+            yield from resampler.flush()
+
+
+class Resampler:
+    """Resample a signal to 16 kHz as it comes (soxr, high quality, as `librosa.load` does)."""
+
+    def __init__(self, rate):
+        check_sample_rate(rate)
+        self.rate, self.stream = rate, None
+        if rate != FRAMES.sample_rate_hz:
+            import soxr
+
+            self.stream = soxr.ResampleStream(rate, FRAMES.sample_rate_hz, 1, "float64", "HQ")
+
+    def resample(self, signal) -> np.ndarray:
+        """Return the samples that are ready."""
+        return self.stream.resample_chunk(np.ascontiguousarray(signal)) if self.stream else signal
+
+    def flush(self) -> Iterator[np.ndarray]:
+        """Yield the rest."""
+        if self.stream and len(rest := self.stream.resample_chunk(np.zeros(0), last=True)):
+            yield rest
+
+
+@contextlib.contextmanager
+def open_recording(sound):
+    """Open a recording; yield a `Recording`.
+
+    Parameters
+    ----------
+    sound : path-like, binary file, pair of np.ndarray and int, or Channel
+        A file of any format that libsndfile or FFmpeg knows, at any sample rate and with any
+        number of channels; or samples and their rate in Hz: floats with full scale from -1 to
+        1, or integers, of shape (samples,) or (samples, channels). All channels are mixed,
+        see `Mixer`, unless a `Channel` names one.
+
+    Raises
+    ------
+    SignalError
+        If the recording is missing, empty, or of no known format.
+    """
+    sound, channel = sound if isinstance(sound, Channel) else (sound, None)
+    if isinstance(sound, tuple):
+        yield Recording(ArraySource(*sound), channel)
+        return
+    is_path = isinstance(sound, str | os.PathLike)
+    if not (is_path or hasattr(sound, "read")):
+        raise SignalError(f"is of type {type(sound).__name__}; give a path, a file or an array")
+    with contextlib.ExitStack() as stack:
+        with explain_reading_errors():
+            file = stack.enter_context(Path(sound).open("rb")) if is_path else sound
+            if not file.seekable():
+                file = stack.enter_context(copy_to_seekable_file(file))
+            file.seek(0)
+            start = file.read(4)
+            if not start:
+                raise SignalError(EMPTY)
+            source = stack.enter_context(contextlib.closing(open_source(file, start)))
+            recording = Recording(source, channel)
+        yield recording
+
+
+def open_source(file, start):
+    """Open a file that begins with the given bytes, with the library that reads it best.
+
+    libsndfile is loaded faster, but does not always know how long compressed sound is.
+    """
+    from utility.audio.uncompressed import BEGINNINGS, RARE_BEGINNINGS, open_uncompressed
+
+    file.seek(0)
+    uncompressed = failure = None
+    if start.startswith(BEGINNINGS + RARE_BEGINNINGS):
+        try:
+            uncompressed = open_uncompressed(file)
+        except SignalError as error:
+            failure = error
+        else:
+            if uncompressed.is_plain or start.startswith(RARE_BEGINNINGS):
+                return uncompressed
+        file.seek(0)
+    from utility.audio.decoding import UNREADABLE, DecodedSource, FileOfBytes
+
+    try:
+        return DecodedSource(FileOfBytes(file))
+    except SignalError as error:
+        if uncompressed:
+            return uncompressed
+        raise (error if failure is None or str(error) != UNREADABLE else failure) from None
+
+
+def copy_to_seekable_file(file):
+    """Copy a pipe to a temporary file, which is read from the start."""
+    copy = tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY_BYTES)  # noqa: SIM115, the caller closes it
+    shutil.copyfileobj(file, copy)
+    return copy
+
+
+def count_channels(sound) -> int:
+    """Return the number of channels of a recording; 1 if it cannot be read."""
+    try:
+        with open_recording(sound) as recording:
+            return recording.channel_count
+    except SignalError:
+        return 1  # the error is raised again, with its place, when it is read
+
+
+def load_audio(sound, start_seconds=0.0, end_seconds=np.inf) -> np.ndarray:
+    """Read a recording, or a segment of it, as one channel at 16 kHz.
+
+    Parameters
+    ----------
+    sound
+        As for `open_recording`.
+    start_seconds, end_seconds : float
+        Where the segment starts and ends.
+
+    Returns
+    -------
+    np.ndarray, shape (samples,), float64
+        Full scale from -1 to 1.
+
+    Raises
+    ------
+    SignalError
+        If the file is missing, cannot be read, or is silent.
+    """
+    first, end = (seconds * FRAMES.sample_rate_hz for seconds in (start_seconds, end_seconds))
+    blocks, place = [], 0
+    with open_recording(sound) as recording:
+        for block in recording.read_signal():
+            blocks.append(block[max(round(first) - place, 0) :])
+            place += len(block)
+            if place >= end:
+                break
+    signal = np.concatenate([*blocks, []])
+    if end < place:
+        signal = signal[: max(len(signal) - (place - round(end)), 0)]
+    if is_silent(signal):
+        raise SignalError(SILENT)
+    return signal
+
+
+class ArraySource:
+    """Samples of an array as a single block."""
+
+    ends_early = False
+
+    def __init__(self, samples, rate):
+        check_sample_rate(rate)
+        samples = np.asarray(samples)
+        if samples.ndim not in (1, 2) or samples.dtype.kind not in "if":
+            raise SignalError(
+                f"is an array of {samples.dtype}, shape {samples.shape}; give floats or signed "
+                "integers of shape (samples,) or (samples, channels)"
+            )
+        channels = samples.reshape(len(samples), samples[0].size if len(samples) else 1)
+        if channels.shape[1] > max(len(channels), 1):
+            size = f"{channels.shape[1]} channels of {len(channels)} samples"
+            raise SignalError(f"has {size}; transpose it")
+        self.full_scale = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
+        self.channels, self.rate, self.channel_count = channels, rate, channels.shape[1]
+
+    def read_blocks(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Yield the samples in blocks of 1 s, shape (samples, channels), and their rate."""
+        length = round(self.rate)
+        for start in range(0, len(self.channels), length):
+            yield self.channels[start : start + length] / self.full_scale, self.rate
+
+
+@contextlib.contextmanager
+def explain_reading_errors():
+    """Turn any error of reading a file into a `SignalError` that says what to do."""
+    try:
+        yield
+    except SignalError:
+        raise
+    except FileNotFoundError as error:
+        raise SignalError("no such file; check the path") from error
+    except IsADirectoryError as error:
+        raise SignalError("is a folder; give a recording, or a folder that holds some") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise SignalError(f"cannot be opened ({reason}); check the file") from error
+    except MemoryError as error:
+        raise SignalError("does not fit into memory; cut it into shorter recordings") from error
+    except (RuntimeError, TypeError, ValueError, EOFError) as error:
+        reason = str(error).strip().rstrip(".")
+        raise SignalError(f"cannot be read as audio ({reason}); convert it to WAV") from error

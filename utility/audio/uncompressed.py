@@ -1,0 +1,97 @@
+"""Uncompressed files (WAV, AIFF, AU, ...), which libsndfile reads at once."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from utility.errors import SignalError
+
+# How the files begin: those that are uncompressed as a rule, and those that only libsndfile reads.
+BEGINNINGS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b".snd", b"dns.", b"riff", b"caff", b"Crea")
+RARE_BEGINNINGS = (b" paf", b"fap ", b"2BIT", b"NIST", b"PVF1", b"ALaw", b"Exte", b"MATL")
+PLAIN = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+BLOCK_SECONDS = 1
+# Programs that write to a pipe put a size near 2 or 4 GB, or none.
+UNKNOWN_SIZE = 2**31 - 2**16
+LARGEST_DIFFERENCE_SECONDS = 0.05
+
+
+class QuietFile:
+    """A file whose errors are kept; soundfile would print them and go on."""
+
+    def __init__(self, file):
+        self.file, self.error = file, None
+        self.tell = file.tell
+
+    def seek(self, offset, whence=0) -> int:
+        """Seek, or stay if there is no such place."""
+        try:
+            return self.file.seek(offset, whence)
+        except (OSError, ValueError):
+            return self.file.tell()
+
+    def read(self, size) -> bytes:
+        """Read, or return nothing after an error."""
+        try:
+            return self.file.read(size)
+        except OSError as error:
+            self.error = error
+            return b""
+
+
+class UncompressedSource:
+    """The blocks of a file that libsndfile reads, at its own rate and with all its channels."""
+
+    def __init__(self, file):
+        import soundfile
+
+        self.file = QuietFile(file)
+        self.recording = soundfile.SoundFile(self.file)
+        self.channel_count = self.recording.channels
+        self.ends_early = self.lacks_samples()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the file is uncompressed, and its header knows how much it holds."""
+        return self.recording.subtype in PLAIN and 0 < self.recording.frames < 2**40
+
+    def lacks_samples(self) -> bool:
+        """Tell whether the header promises more than the file holds, by libsndfile's log."""
+        log, subtype = self.recording.extra_info, self.recording.subtype
+        sizes = re.findall(r"(?im)^\W*(?:data|ssnd|data size)\s*:\s*(\d+)\b", log)
+        promised = max(map(int, sizes), default=0)
+        if promised >= UNKNOWN_SIZE:
+            return False
+        bits = re.search(r"\d+$", subtype)
+        width = int(bits[0]) // 8 if bits else {"FLOAT": 4, "DOUBLE": 8}.get(subtype, 1)
+        frame_bytes = width * self.channel_count
+        lost = promised / frame_bytes - self.recording.frames
+        return lost > LARGEST_DIFFERENCE_SECONDS * self.recording.samplerate
+
+    def read_blocks(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Yield samples, shape (samples, channels), full scale from -1 to 1, and their rate."""
+        rate = self.recording.samplerate
+        while len(block := self.recording.read(max(1, rate * BLOCK_SECONDS), always_2d=True)):
+            yield block, rate
+        if self.file.error:
+            raise self.file.error
+
+    def close(self) -> None:
+        """Free libsndfile's memory; the file stays open."""
+        self.recording.close()
+
+
+def open_uncompressed(file) -> UncompressedSource:
+    """Open a file with libsndfile; raise a `SignalError` if it cannot."""
+    import soundfile
+
+    try:
+        return UncompressedSource(file)
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.strip().rstrip(".")
+        if "SF_INFO" in reason:
+            reason = "its header names no usable sample rate or number of channels"
+        raise SignalError(f"cannot be read as audio ({reason}); repair or convert it") from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise SignalError(f"cannot be read as audio ({error}); repair or convert it") from error

@@ -1,0 +1,93 @@
+"""A signal, which is one channel as an array: check it, resample it, find its silence."""
+
+from numbers import Real
+
+import numpy as np
+
+from utility.errors import SignalError
+from utility.globalvars import FRAMES
+
+LOWEST_SAMPLE_RATE_HZ = 4000
+# A recording whose loudest sample, without its offset, stays below -80 dB of
+# full scale (three steps of 16-bit audio) holds rounding errors, not a voice.
+SILENCE_PEAK = 1e-4
+# 40 dB below the loudest step, as a fraction of its power.
+TRIMMED_POWER_FRACTION = 1e-4
+KEPT_SILENCE_SECONDS = 0.3
+EMPTY = "is empty; use a recording that holds sound"
+SILENT = "is silent; use a recording that holds a voice"
+
+
+def validate_signal(signal) -> np.ndarray:
+    """Return a signal as a float64 array; raise `SignalError` unless it is 1-D and finite."""
+    try:
+        signal = np.asarray(signal)
+    except ValueError as error:
+        raise SignalError("is a ragged list; give one channel as a 1-D array") from error
+    if signal.dtype.kind not in "iuf":
+        raise SignalError(f"has samples of type {signal.dtype}; give integers or floats")
+    if signal.ndim != 1:
+        remedy = "give one channel as a 1-D array, mixing several channels down first"
+        raise SignalError(f"has shape {signal.shape}; {remedy}")
+    if signal.size == 0:
+        raise SignalError(EMPTY)
+    signal = signal.astype(np.float64, copy=False)
+    if not np.isfinite(signal).all():
+        raise SignalError("is not finite: it holds NaN or infinite samples; repair the recording")
+    return signal
+
+
+def resample(signal, sample_rate) -> np.ndarray:
+    """Resample a signal to 16 kHz (soxr, high quality, as `librosa.load` does)."""
+    check_sample_rate(sample_rate)
+    if sample_rate == FRAMES.sample_rate_hz:
+        return signal
+    import soxr
+
+    # soxr computes in single precision, whose range is smaller than that of our samples.
+    peak = largest_magnitude(signal) or 1
+    return peak * soxr.resample(signal / peak, sample_rate, FRAMES.sample_rate_hz, quality="HQ")
+
+
+def check_sample_rate(sample_rate) -> None:
+    """Raise `SignalError` unless a sample rate is a number of at least 4 kHz."""
+    if not (isinstance(sample_rate, Real) and LOWEST_SAMPLE_RATE_HZ <= sample_rate < np.inf):
+        raise SignalError(
+            f"has a sample rate of {sample_rate!r}; give at least {LOWEST_SAMPLE_RATE_HZ} Hz, "
+            "below which little of a voice is left"
+        )
+
+
+def largest_magnitude(signal) -> float:
+    """Return max|x|, without making an array of |x|."""
+    return max(signal.max(), -signal.min())
+
+
+def is_silent(signal) -> bool:
+    """Tell whether a signal, full scale from -1 to 1, is too quiet to hold a voice."""
+    return not signal.size or largest_magnitude(signal - signal.mean()) < SILENCE_PEAK
+
+
+def trim_silence(signal) -> np.ndarray:
+    """Cut long silence off both ends; see `find_sound`."""
+    start, end = find_sound(signal)
+    return signal[start:end]
+
+
+def find_sound(signal) -> tuple[int, int]:
+    """Find where a signal starts and ends, in samples, with at most 0.3 s of silence on each side.
+
+    EmoDB recordings have hardly more silence than that, and longer silence would shift the
+    statistics that a clip is standardised by. 10 ms are silent if their power is more than
+    40 dB below that of the loudest 10 ms. The signal is at 16 kHz and not silent as a whole.
+    """
+    step, margin = FRAMES.hop_length, round(KEPT_SILENCE_SECONDS * FRAMES.sample_rate_hz)
+    power = measure_step_power(signal, step)
+    (loud,) = np.nonzero(power >= TRIMMED_POWER_FRACTION * power.max())
+    return max(loud[0] * step - margin, 0), min((loud[-1] + 1) * step + margin, len(signal))
+
+
+def measure_step_power(signal, length) -> np.ndarray:
+    """Sum the squares of every `length` samples less their mean, padding with the last sample."""
+    steps = np.pad(signal, (0, -len(signal) % length), "edge").reshape(-1, length)
+    return np.square(steps - steps.mean(axis=1, keepdims=True)).sum(axis=1)
