@@ -119,3 +119,12 @@ def test_a_recording_that_does_not_fit_into_memory_says_so():
 
     with pytest.raises(SignalError, match="does not fit into memory; cut it"):
         list(Recording(Vast()).read_signal())
+
+
+def test_samples_without_a_header_are_told_from_what_is_no_sound(tmp_path):
+    samples = (load_audio(DEMO) * 32767).astype("<i2")
+    (tmp_path / "clip.raw").write_bytes(samples.tobytes())
+    with pytest.raises(SignalError, match=r"send it to predict.py --stream --rate HZ -"):
+        listen(tmp_path / "clip.raw")
+    with pytest.raises(SignalError, match="no sound in it is of a known format"):
+        listen(io.BytesIO(b"This is a text. " * 600))

@@ -24,6 +24,10 @@ from utility.signals import (
 
 # Far beyond any full scale, and its square is still a number in single precision.
 LARGEST_SAMPLE = 1e9
+NO_HEADER = (
+    "cannot be read as audio: it has no header; if it holds raw samples, send it to "
+    "predict.py --stream --rate HZ -, or convert it to WAV"
+)
 # More of an input that cannot be read twice, such as a pipe, goes to the disk.
 KEPT_IN_MEMORY_BYTES = 2**22
 
@@ -170,12 +174,16 @@ def open_source(file, start):
                 return uncompressed
         file.seek(0)
     from utility.audio.decoding import UNREADABLE, DecodedSource, FileOfBytes
+    from utility.audio.live import START_BYTES, looks_like_samples
 
     try:
         return DecodedSource(FileOfBytes(file))
     except SignalError as error:
         if uncompressed:
             return uncompressed
+        file.seek(0)
+        if str(error) == UNREADABLE and not failure and looks_like_samples(file.read(START_BYTES)):
+            raise SignalError(NO_HEADER) from None
         raise (error if failure is None or str(error) != UNREADABLE else failure) from None
 
 
