@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -189,6 +191,40 @@ def test_other_files_are_refused_as_weights(small, tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(WeightsError, match="not a weights file"):
         read_weights(path)
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_weights_that_another_process_writes_to_are_read(libver, small, tmp_path):
+    path, clips = tmp_path / "w.h5", random_clips([20])
+    write_weights(tmp_path / "w.h5", small)
+    expected, _ = predict_frames(small, clips)
+    if libver == "latest":  # whose file says that it is open
+        with h5py.File(path, "r") as old, h5py.File(tmp_path / "new.h5", "w", libver=libver) as new:
+            new.attrs.update(old.attrs)
+            for name in old:
+                old.copy(name, new)
+        path = tmp_path / "new.h5"
+    code = "import h5py, sys; f = h5py.File(sys.argv[1], 'a', libver=sys.argv[2])\n"
+    code += "print(flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code, str(path), libver], **pipes) as other:
+        assert other.stdout.readline() == b"\n"
+        with pytest.raises(OSError, match=r"lock|open for write"):
+            h5py.File(path, "r")
+        np.testing.assert_array_equal(predict_frames(read_weights(path), clips)[0], expected)
+        other.communicate()
+    assert other.returncode == 0
+
+
+def test_weights_that_cannot_be_opened_say_why(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name, message in (
+        ("missing.h5", "missing.h5: no such weights file; use one that train.py wrote"),
+        ("folder", r"folder: cannot be opened \(Is a directory\); use one that train.py wrote"),
+        ("x" * 300, r"x: cannot be opened \(File name too long\); "),
+    ):
+        with pytest.raises(WeightsError, match=message):
+            read_weights(tmp_path / name)
 
 
 def test_shipped_weights_carry_all_that_prediction_needs():

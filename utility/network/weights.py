@@ -103,15 +103,14 @@ def read_weights(path) -> Weights:
     Raises
     ------
     WeightsError
-        If it is missing, damaged, not one of this project, or made for other features.
+        If it cannot be opened, is damaged, not one of this project, or made for other features.
     """
     import h5py
 
     remedy = "use one that train.py wrote, such as weights_blstm_hyperas_1.h5"
-    if not Path(path).is_file():
-        raise WeightsError(f"{path}: no such weights file; {remedy}")
     try:
-        with h5py.File(path, "r") as file:
+        # Opened by Python, since HDF5 refuses a file that another process holds open.
+        with Path(path).open("rb") as content, h5py.File(content, "r") as file:
             attributes = dict(file.attrs)
             if attributes["format_version"] not in READABLE_VERSIONS:
                 raise WeightsError(f"{path}: made by another version of this project; {remedy}")
@@ -129,7 +128,11 @@ def read_weights(path) -> Weights:
         current, sound = is_current(weights, attributes), is_sound(weights)
     except WeightsError:
         raise
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: no such weights file; {remedy}") from error
     except DAMAGES as error:
+        if reason := getattr(error, "strerror", None):  # not of the content
+            raise WeightsError(f"{path}: cannot be opened ({reason}); {remedy}") from error
         problem = f"not a weights file of this project ({error})"
         raise WeightsError(f"{path}: {problem}; {remedy}") from error
     if not current:
