@@ -16,7 +16,7 @@ from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.prediction.recordings import STANDARD_INPUT, find_recordings
 
 if __name__ != "__main__":  # imported as a library; the command line prints its help without NumPy
-    from utility.prediction.clip import learn_voice, load, predict
+    from utility.prediction.library import learn_voice, load, predict
 
 __all__ = ["learn_voice", "load", "predict"]
 SHORTEST_WINDOW_SECONDS = 0.1
@@ -183,7 +183,7 @@ def predict_names(arguments, names, weights, voice) -> int:
         names, sounds = choose_channels(names, sounds, arguments.channel)
     predict_group = partial(predict_all, weights=weights, voice=voice)
     if arguments.timeline:
-        from utility.prediction.timeline import predict_timelines
+        from utility.prediction.clip import predict_timelines
 
         seconds = {"window_seconds": arguments.window, "hop_seconds": arguments.hop}
         predict_group = partial(predict_timelines, weights=weights, voice=voice, **seconds)
@@ -215,7 +215,7 @@ def main(arguments) -> int:
     # Before NumPy is imported. Matrix products are small here: more threads would only wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from utility.prediction.batch import learn_voice_of
-    from utility.prediction.clip import load
+    from utility.prediction.library import load
 
     weights, voice, unusable = load(arguments.weights), None, 0
     check_features(arguments, weights)

@@ -33,8 +33,9 @@ from utility.functions import write_json
 from utility.globalvars import BERLIN, FRAMES, ROOT, VARIANTS_NAME
 from utility.network.hyperparameters import PRESETS
 from utility.parallel import in_processes
-from utility.prediction.clip import load, predict, predict_all, predict_windows
+from utility.prediction.clip import predict_all, predict_windows
 from utility.prediction.cutting import Cut
+from utility.prediction.library import load, predict
 
 RESULTS_PATH = ROOT / "results" / "long_recordings.json"
 RATE_HZ = FRAMES.sample_rate_hz

@@ -27,7 +27,7 @@ from utility.corpora.corpus import read_corpus
 from utility.corpora.emodb import find_recordings_folder
 from utility.corpora.extraction import extract_emodb
 from utility.globalvars import ROOT, WEIGHTS_PATH
-from utility.prediction.clip import load
+from utility.prediction.library import load
 
 # A generous time for a command on a busy machine, in seconds.
 PATIENCE = 300

@@ -11,7 +11,7 @@ from utility.evaluation.measures import read_predictions, read_tests, summarise
 from utility.globalvars import EMOTION_LABELS, ROOT
 from utility.network.voice import measure_statistics
 from utility.network.weights import write_weights
-from utility.prediction.clip import learn_voice, predict
+from utility.prediction.library import learn_voice, predict
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,10 @@ from pathlib import Path
 
 from utility.errors import SpeechEmotionError
 
+# A group of files is at most this large, unless it is a single file.
+GROUP_FILES = 16
+GROUP_BYTES = 2**24
+
 
 def core_count() -> int:
     """Return the number of cores that this process may use."""
@@ -95,3 +99,24 @@ def exit_with_parent() -> None:
 
     multiprocessing.parent_process().join()
     os._exit(1)
+
+
+def group_files(files) -> list[list]:
+    """Divide files, in order, into groups of a few or one large file; an array has no size."""
+    groups, total = [], 0
+    for file in files:
+        total += measure_bytes(file)
+        if not groups or len(groups[-1]) == GROUP_FILES or total > GROUP_BYTES:
+            groups.append([])
+            total = measure_bytes(file)
+        groups[-1].append(file)
+    return groups
+
+
+def measure_bytes(file) -> int:
+    """Return the size of a file, or 0 of anything else."""
+    try:
+        file = getattr(file, "sound", file)  # of a channel
+        return os.stat(file).st_size  # noqa: PTH116, file may be text
+    except (OSError, TypeError, ValueError):
+        return 0

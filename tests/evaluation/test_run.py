@@ -18,7 +18,7 @@ from utility.evaluation.material import Material
 from utility.globalvars import ROOT
 from utility.network.hyperparameters import PRESETS
 from utility.network.weights import read_weights
-from utility.prediction.clip import predict
+from utility.prediction.library import predict
 
 DEFAULT = PRESETS["default"]
 

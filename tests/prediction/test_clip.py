@@ -1,76 +1,24 @@
-"""From a recording to emotions, as programs call it."""
+"""From recordings to emotions: windows, wholes, timelines, and frames of the user's own."""
 
 import io
-import subprocess
-import sys
+import json
 
 import numpy as np
 import pytest
 import soundfile
 
 from made import DEMO, RATE, make_voice, noise, random_clips, random_own_weights
+from utility.audio.recording import open_recording
 from utility.errors import SignalError
 from utility.furtherFeatures import extract_all_features
-from utility.globalvars import EMOTION_LABELS, ROOT, WEIGHTS_PATH
+from utility.globalvars import EMOTION_LABELS, WEIGHTS_PATH
 from utility.network.inference import predict_frames
 from utility.network.voice import adapt, measure_baseline
 from utility.network.weights import read_weights
-from utility.prediction.clip import learn_voice, predict, predict_all
+from utility.prediction.clip import predict_all, predict_timelines
+from utility.prediction.cutting import Cut, cut_signal
+from utility.prediction.library import learn_voice, predict
 from utility.signals import trim_silence
-
-
-def test_a_path_a_file_and_an_array_are_the_same(weights):
-    samples, rate = soundfile.read(DEMO)
-    expected = predict(DEMO, weights)
-    assert expected.label == expected.ranking[0][0] == next(iter(expected.probabilities))
-    assert sum(expected.probabilities.values()) == pytest.approx(1, abs=1e-6)
-    assert expected.seconds == pytest.approx(len(samples) / rate, abs=1e-4)
-    integers, _ = soundfile.read(DEMO, dtype="int16")
-    with DEMO.open("rb") as file:
-        others = [
-            predict(str(DEMO), weights),
-            predict(file, weights),
-            predict(io.BytesIO(DEMO.read_bytes()), weights),
-            predict(samples, weights, sample_rate=rate),
-            predict(integers, weights, sample_rate=rate),
-            predict(np.stack([samples, samples], axis=1), weights, sample_rate=rate),
-            predict(samples.tolist(), weights, sample_rate=rate),
-        ]
-    for other in others:
-        assert other.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("sound", "rate", "message"),
-    [
-        (np.zeros(16_000), 16_000, "is silent"),
-        (np.zeros(0), 16_000, "is empty"),
-        (np.zeros((2, 16_000)), 16_000, "transpose it"),
-        (np.zeros(16_000, complex), 16_000, "give floats"),
-        (np.zeros(16_000, np.uint8), 16_000, "give floats"),
-        (np.zeros(16_000), None, "also give its sample_rate"),
-        (np.zeros(16_000), 0, "has a sample rate of 0"),
-        ("missing.wav", None, "no such file"),
-        ("missing.wav", 8000, "omit sample_rate"),
-        (None, None, "is of type NoneType"),
-        (io.BytesIO(b"nothing"), None, "cannot be read as audio"),
-    ],
-)
-def test_a_sound_that_cannot_be_predicted_raises(sound, rate, message, weights):
-    with pytest.raises(SignalError, match=message):
-        predict(sound, weights, sample_rate=rate)
-
-
-def test_the_library_prints_nothing_and_does_not_import_tensorflow():
-    code = (
-        "import sys; from predict import load, predict\n"
-        "predict(sys.argv[1], load())\n"
-        "assert 'tensorflow' not in sys.modules and 'matplotlib' not in sys.modules"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(DEMO)], cwd=ROOT, capture_output=True, check=True
-    )
-    assert (done.stdout, done.stderr) == (b"", b"")
 
 
 def test_a_header_that_promises_too_much_loses_nothing(tmp_path):
@@ -159,28 +107,6 @@ def test_minutes_without_a_voice_change_nothing(level, weights):
     assert around.windows <= expected.windows + 2
 
 
-# The baseline of a voice
-
-
-def test_a_voice_is_learned_from_sounds_of_any_kind(own_clips, weights):
-    paths = sorted(own_clips.iterdir())
-    arrays = [soundfile.read(path) for path in paths]
-    np.testing.assert_array_equal(learn_voice(arrays, weights), learn_voice(paths, weights))
-
-
-def test_a_sound_that_cannot_be_learned_from_raises_or_is_reported(tmp_path, own_clips, weights):
-    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
-    bad = [tmp_path / "missing.wav", tmp_path / "silent.wav"]
-    for path, message in zip(bad, ("no such file", "is silent"), strict=True):
-        with pytest.raises(SignalError, match=message):
-            learn_voice([path], weights)
-    reported = []
-    good = sorted(own_clips.iterdir())
-    voice = learn_voice([*bad, *good], weights, lambda sound, error: reported.append(sound))
-    assert reported == bad
-    np.testing.assert_array_equal(voice, learn_voice(good, weights))
-
-
 # Frames of the user's own
 
 
@@ -232,3 +158,106 @@ def test_frames_are_adapted_to_a_voice():
 def test_what_is_no_frames_is_refused_by_weights_of_own_features(source, rate, message):
     with pytest.raises(SignalError, match=message):
         predict(source, random_own_weights(), sample_rate=rate)
+
+
+# Over time
+
+
+@pytest.fixture(scope="module")
+def long_recording(tmp_path_factory):
+    """Return a recording of 25 s: sentences, of which some are low, pauses, and some hiss."""
+    path = tmp_path_factory.mktemp("long") / "long.wav"
+    samples, rate = soundfile.read(DEMO)
+    voices = [samples, make_voice(2.5, rate), samples[::-1], make_voice(3.1, rate) ** 3, samples]
+    pauses = [np.zeros(round(seconds * rate)) for seconds in (0.4, 0, 0.7, 9, 0.2)]
+    signal = np.concatenate([x for pair in zip(voices, pauses, strict=True) for x in pair])
+    hiss = 1e-4 * np.random.default_rng(0).normal(size=len(signal))
+    soundfile.write(path, signal + hiss, rate)
+    return path
+
+
+@pytest.mark.parametrize(("window", "hop"), [(3, 3), (2, 2), (4, 1), (10, 10)])
+def test_the_whole_is_the_same_whichever_way_it_is_asked_for(window, hop, long_recording, weights):
+    expected = predict(long_recording, weights)
+    (result,) = predict_timelines([long_recording], weights, window, hop)
+    assert result.whole == expected
+    assert result.segments[-1].end == expected.seconds
+    voiced = [segment for segment in result.segments if segment.ranking]
+    assert (len(voiced) == expected.windows) == (window == hop == 3)
+    assert max(end - start for start, end, ranking in result.segments if ranking is None) > 8
+
+
+def test_windows_of_a_timeline_are_those_of_the_whole(long_recording, weights):
+    (result,) = predict_timelines([long_recording], weights, 3, 3)
+    rankings = [dict(segment.ranking) for segment in result.segments if segment.ranking]
+    for emotion, probability in result.whole.ranking:
+        assert probability == pytest.approx(np.mean([row[emotion] for row in rankings]))
+
+
+def test_windows_of_a_timeline_are_predicted_like_clips(joined, weights):
+    (result,) = predict_timelines([joined], weights, 3, 3)
+    voiced = [segment for segment in result.segments if segment.ranking]
+    assert len(voiced) == 2
+    with open_recording(joined) as recording:
+        windows = list(cut_signal(recording.read_signal(), Cut(3, 3)))
+    for (start, end, ranking), window in zip(voiced, windows, strict=True):
+        assert window.start / 100 <= start < end <= window.end_seconds
+        expected = predict(window.signal, weights, sample_rate=RATE)
+        assert dict(ranking) == pytest.approx(expected.probabilities, abs=1e-6)
+
+
+def test_a_timeline_on_the_command_line(joined, tmp_path, call_command):
+    text = call_command("predict.py", "--timeline", joined)
+    assert (text.returncode, text.stderr) == (0, "")
+    *lines, whole = text.stdout.splitlines()
+    assert [line.endswith("pause") for line in lines] == [False, True, False, True]
+    assert whole.split()[0] == "whole"
+    done = call_command("predict.py", "--timeline", "--json", joined)
+    *rows, summary = map(json.loads, done.stdout.splitlines())
+    assert len(rows) == len(lines)
+    assert rows[1]["label"] is None
+    assert rows[0]["end"] == rows[1]["start"]
+    assert summary["label"] == max(summary["probabilities"], key=summary["probabilities"].get)
+    table = call_command("predict.py", "--timeline", "--csv", joined, tmp_path / "missing.wav")
+    assert table.returncode == 1
+    assert len(table.stdout.splitlines()) == 1 + len(rows) + 1
+    assert table.stdout.splitlines()[-1].startswith(f"{tmp_path / 'missing.wav'},,,,")
+
+
+def test_a_short_recording_is_predicted_or_named_as_too_short(tmp_path, call_command):
+    samples, rate = soundfile.read(DEMO)
+    path, loudest = tmp_path / "short.wav", np.abs(samples).argmax()
+    soundfile.write(path, samples[loudest:][: round(0.15 * rate)], rate)
+    done = call_command("predict.py", "--timeline", path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 2
+    soundfile.write(path, samples[loudest:][: round(0.01 * rate)], rate)
+    done = call_command("predict.py", "--timeline", path)
+    assert done.returncode == 1
+    assert "is too short" in done.stderr
+
+
+def test_silence_has_no_timeline(tmp_path, call_command):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(5 * RATE), RATE)
+    done = call_command("predict.py", "--timeline", tmp_path / "silent.wav")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is silent" in done.stderr
+
+
+def test_memory_of_a_timeline_does_not_grow_with_the_recording(tmp_path, run_command):
+    samples, rate = soundfile.read(DEMO)
+    peaks = []
+    for minutes in (1, 8):
+        path = tmp_path / f"{minutes}.wav"
+        with soundfile.SoundFile(path, "w", rate, 1) as file:
+            for _ in range(30 * minutes):
+                file.write(samples)
+        code = (
+            "import resource, runpy, sys; sys.argv = ['predict.py', '--timeline', sys.argv[1]]\n"
+            "try: runpy.run_path('predict.py', run_name='__main__')\n"
+            "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+        )
+        done = run_command("-c", code, path)
+        assert done.returncode == 0
+        peaks.append(int(done.stderr))
+    assert peaks[1] < 1.1 * peaks[0]

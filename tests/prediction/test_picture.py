@@ -7,7 +7,8 @@ import soundfile
 
 from made import DEMO, RATE
 from utility.audio.recording import load_audio
-from utility.prediction.clip import Segment, predict
+from utility.prediction.clip import Segment
+from utility.prediction.library import predict
 from utility.prediction.picture import make_columns, measure_attention
 
 

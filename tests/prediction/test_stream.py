@@ -14,7 +14,7 @@ from made import DEMO, RATE
 from utility.audio.recording import load_audio
 from utility.errors import SignalError
 from utility.globalvars import WINDOW_SECONDS
-from utility.prediction.clip import predict
+from utility.prediction.library import predict
 from utility.prediction.stream import predict_stream
 
 

@@ -1,7 +1,6 @@
 """Predict many recordings on all cores, and write each result as soon as it is ready."""
 
 import io
-import os
 import sys
 from functools import partial
 from itertools import chain
@@ -9,26 +8,32 @@ from itertools import chain
 from utility.command_line import print_message
 from utility.errors import SignalError
 from utility.functions import replaced_when_done
-from utility.network.voice import Statistics
-from utility.parallel import in_processes
-from utility.prediction.clip import learn_voice
+from utility.network.voice import Statistics, measure_baseline
+from utility.parallel import GROUP_BYTES, GROUP_FILES, group_files, in_processes, measure_bytes
+from utility.prediction.library import extract_clips
 from utility.prediction.recordings import find_recordings
 
 PROGRAM = "predict.py"
-# A process takes at most this much at a time.
-GROUP_FILES = 16
-GROUP_BYTES = 2**24
 
 
 def learn_voice_of(paths, weights) -> tuple[Statistics, int]:
     """Learn a voice from files and folders; also count the recordings that cannot be used."""
-    skipped = []
+    skipped, lengths = [], []
 
     def skip(path, error):
         print_message(PROGRAM, f"--adapt {path}: {error}; left out")
         skipped.append(path)
 
-    return learn_voice(find_recordings(paths), weights, skip), len(skipped)
+    def count(frames):
+        lengths.append(len(frames))
+        return frames
+
+    clips = map(count, extract_clips(find_recordings(paths), weights, skip))
+    voice = measure_baseline(clips, weights.statistics)
+    if len(lengths) == 1:
+        reason = "a single clip misleads more than it helps; give about ten of different emotions"
+        print_message(PROGRAM, f"note: --adapt: {reason}")
+    return voice, len(skipped)
 
 
 def predict_recordings(
@@ -47,7 +52,7 @@ def predict_recordings(
     if debug or (processes is None and few):
         processes = 1  # keeps the traceback; a few recordings take less time than a start
     file, results = io.StringIO() if output else sys.stdout, []
-    with in_processes(predict_group, group_sounds(sounds), processes) as groups:
+    with in_processes(predict_group, group_files(sounds), processes) as groups:
         outcomes, put = chain.from_iterable(groups), file.write
         if not few:
             from tqdm import tqdm
@@ -93,24 +98,3 @@ def write_file(path, text) -> None:
     else:
         with replaced_when_done(path) as temporary:
             temporary.write_bytes(content)
-
-
-def group_sounds(sounds) -> list[list]:
-    """Divide sounds, in order, into groups of a few files or one large file."""
-    groups, total = [], 0
-    for sound in sounds:
-        total += measure_bytes(sound)
-        if not groups or len(groups[-1]) == GROUP_FILES or total > GROUP_BYTES:
-            groups.append([])
-            total = measure_bytes(sound)
-        groups[-1].append(sound)
-    return groups
-
-
-def measure_bytes(sound) -> int:
-    """Return the size of a file, or 0 if there is none."""
-    try:
-        sound = getattr(sound, "sound", sound)  # of a channel
-        return os.stat(sound).st_size  # noqa: PTH116, sound may be text
-    except (OSError, TypeError):
-        return 0

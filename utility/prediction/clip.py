@@ -1,8 +1,8 @@
-"""From a recording to emotions: the library's functions, on which predict.py is built."""
+"""From recordings to emotions: in windows, over time, and as a whole."""
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO, NamedTuple
@@ -13,10 +13,10 @@ from utility.audio.recording import Channel, open_recording
 from utility.errors import SignalError
 from utility.functions import read_array
 from utility.furtherFeatures import compute_all_features, validate_frames
-from utility.globalvars import WEIGHTS_PATH, WINDOW_SECONDS
+from utility.globalvars import WINDOW_SECONDS
 from utility.network.inference import BATCH_CLIPS, predict_frames
-from utility.network.voice import Statistics, adapt, measure_baseline
-from utility.network.weights import Weights, read_weights
+from utility.network.voice import Statistics, adapt
+from utility.network.weights import Weights
 from utility.prediction.cutting import (
     WHOLE,
     Cut,
@@ -94,64 +94,6 @@ class Timeline(NamedTuple):
     whole: Prediction
 
 
-def load(path: str | os.PathLike = WEIGHTS_PATH) -> Weights:
-    """Read a weights file, by default the shipped one.
-
-    Raises
-    ------
-    WeightsError
-        If the file is missing, damaged, or not written by train.py.
-    """
-    return read_weights(path)
-
-
-def predict(
-    sound: Sound | np.ndarray,
-    weights: Weights,
-    *,
-    sample_rate: int | None = None,
-    channel: int | None = None,
-    voice: Voice = None,
-) -> Prediction:
-    """Predict the emotions of a voice.
-
-    Parameters
-    ----------
-    sound : path-like, binary file, or np.ndarray
-        A recording of any format, or its samples: floats with full scale from -1
-        to 1, or integers, of shape (samples,) or (samples, channels). For weights of your own
-        features, a .npy file of frames, or frames of shape (frames, values).
-    weights : Weights
-        From `load`.
-    sample_rate : int, optional
-        In Hz; required with an array of samples.
-    channel : int, optional
-        The channel to hear, from 1. By default, all are mixed.
-    voice : Statistics, optional
-        The baseline of the voice, from `learn_voice`.
-
-    Raises
-    ------
-    SignalError
-        If the sound is missing, unreadable, too short, silent, or not finite.
-    """
-    if weights.hyperparameters.reads_own_features:
-        if sample_rate is not None:
-            raise SignalError("cannot be read as sound by weights of own features; give frames")
-    elif sample_rate is not None:
-        if isinstance(sound, str | os.PathLike) or hasattr(sound, "read"):
-            raise SignalError("is a file and has its own sample rate; omit sample_rate")
-        sound = (sound, sample_rate)
-    elif isinstance(sound, np.ndarray):
-        raise SignalError("is an array; also give its sample_rate")
-    if channel is not None:
-        sound = Channel(sound, channel)
-    (result,) = predict_all([sound], weights, voice)
-    if isinstance(result, SignalError):
-        raise result
-    return result
-
-
 def predict_all(
     sounds: Sequence[Sound], weights: Weights, voice: Voice = None
 ) -> list[Prediction | SignalError]:
@@ -162,7 +104,7 @@ def predict_all(
     sounds : sequence
         Each as for `utility.audio.recording.open_recording`.
     weights, voice
-        As for `predict`.
+        As for `utility.prediction.library.predict`.
 
     Returns
     -------
@@ -211,6 +153,42 @@ def predict_windows(
         errors.get(number) or make_timeline(*heard, weights.emotions)
         for number, heard in enumerate(zip(windows, rows, seconds, traits, strict=True))
     ]
+
+
+def predict_timelines(
+    sounds: Sequence[Sound],
+    weights: Weights,
+    window_seconds: float,
+    hop_seconds: float,
+    voice: Voice = None,
+) -> list[Timeline | SignalError]:
+    """Predict the emotions of a voice over time. The whole is that of `predict_all`.
+
+    Parameters
+    ----------
+    sounds, weights, voice
+        As for `predict_all`.
+    window_seconds, hop_seconds : float
+        About the length of a window, and the time from its start to that of the next.
+
+    Returns
+    -------
+    list of Timeline or SignalError
+        For each sound its timeline, or what is wrong with it.
+    """
+    cut = Cut(window_seconds, hop_seconds)
+    return [predict_timeline(sound, weights, cut, voice) for sound in sounds]
+
+
+def predict_timeline(sound, weights, cut, voice) -> Timeline | SignalError:
+    """Predict one timeline; the recording is read again if the whole is cut in another way."""
+    (timeline,) = predict_windows([sound], weights, voice)
+    if isinstance(timeline, SignalError):
+        return timeline
+    if timeline.whole.windows > 1 and cut == WHOLE._replace(uncut_seconds=0):
+        return timeline
+    (parts,) = predict_windows([sound], weights, voice, cut)
+    return parts if isinstance(parts, SignalError) else timeline._replace(segments=parts.segments)
 
 
 def make_timeline(windows, rows, seconds, traits, emotions) -> Timeline | SignalError:
@@ -291,39 +269,6 @@ def extract_voiced(sound, weights) -> Iterator[np.ndarray]:
     with open_recording(sound) as recording:
         windows = extract_windows(recording, weights)
         yield from (frames for _, frames in windows if frames is not None)
-
-
-def learn_voice(
-    sounds: Iterable[Sound], weights: Weights, on_error: Callable | None = None
-) -> Statistics:
-    """Measure the baseline of a voice in recordings of any emotion.
-
-    Parameters
-    ----------
-    sounds : iterable
-        Each as for `utility.audio.recording.open_recording`.
-    weights : Weights
-    on_error : callable, optional
-        Called with each recording that cannot be used and its error, instead of raising.
-
-    Raises
-    ------
-    SignalError
-        If a recording cannot be used and there is no `on_error`.
-    DataError
-        If no recording can be used.
-    """
-
-    def extract_clips():
-        for sound in sounds:
-            try:
-                yield from extract_voiced(sound, weights)
-            except SignalError as error:
-                if on_error is None:
-                    raise
-                on_error(sound, error)
-
-    return measure_baseline(extract_clips(), weights.statistics)
 
 
 def rank(emotions, probabilities) -> list[tuple[str, float]]:
