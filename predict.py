@@ -4,7 +4,6 @@ As a library: `weights = load(); predict("clip.wav", weights).label`.
 """
 
 import contextlib
-import io
 import os
 import sys
 from functools import partial
@@ -13,7 +12,12 @@ from pathlib import Path
 from utility.command_line import Parser, add_debug_option, run
 from utility.errors import SignalError, UsageError, WeightsError
 from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
-from utility.prediction.recordings import STANDARD_INPUT, find_recordings
+from utility.prediction.recordings import (
+    STANDARD_INPUT,
+    find_recordings,
+    readable_again,
+    report_search,
+)
 
 if __name__ != "__main__":  # imported as a library; the command line prints its help without NumPy
     from utility.prediction.library import learn_voice, load, predict
@@ -124,8 +128,6 @@ def check(arguments) -> None:
     for path in filter(None, (arguments.output, arguments.plot)):
         if path.is_dir() or not path.parent.is_dir():
             raise UsageError(f"{path}: give a file, in a folder that exists")
-        if path.resolve() in [Path(name).resolve() for name in arguments.audio]:
-            raise UsageError(f"{path}: is a recording; give another file to write to")
     if arguments.plot and arguments.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise UsageError(f"--plot {arguments.plot}: give a name that ends in .png, .svg or .pdf")
 
@@ -144,6 +146,14 @@ def check_features(arguments, weights) -> None:
             f"{arguments.weights}: reads the features {name}, not sound; give .npy files of their "
             "frames and --frames"
         )
+
+
+def check_results(paths, names) -> None:
+    """Raise `UsageError` if a file to write to is one of the recordings."""
+    recordings = {os.path.realpath(name) for name in names}
+    for path in paths:
+        if os.path.realpath(path) in recordings:
+            raise UsageError(f"{path}: is a recording; give another file to write to")
 
 
 def check_plot_length(sound) -> None:
@@ -170,7 +180,7 @@ def choose_channels(names, sounds, channel) -> tuple[list, list]:
     return tuple(map(list, zip(*chosen, strict=True)))
 
 
-def predict_names(arguments, names, weights, voice) -> int:
+def predict_names(arguments, names, sounds, weights, voice) -> int:
     """Write and draw the emotions of recordings; return how many are not usable."""
     from utility.prediction.batch import predict_recordings
     from utility.prediction.clip import predict_all
@@ -178,7 +188,6 @@ def predict_names(arguments, names, weights, voice) -> int:
 
     if arguments.plot:  # so that a package that is missing is named before anything is printed
         from utility.prediction.picture import draw_attention, draw_timeline
-    sounds = [io.BytesIO(sys.stdin.buffer.read()) if n == STANDARD_INPUT else n for n in names]
     if arguments.channel:
         names, sounds = choose_channels(names, sounds, arguments.channel)
     predict_group = partial(predict_all, weights=weights, voice=voice)
@@ -209,21 +218,25 @@ def main(arguments) -> int:
     """Predict the recordings; return 1 if one of them, or one to adapt with, is not usable."""
     fill_in_defaults(arguments)
     check(arguments)
-    names = find_recordings(arguments.audio)
-    if len(names) > 1 and (arguments.plot or arguments.subtitles):
-        raise UsageError("--plot and --subtitles: give one recording")
     # Before NumPy is imported. Matrix products are small here: more threads would only wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    search = find_recordings(arguments.audio, frames=arguments.frames)
+    names = [recording.name for recording in search.recordings]
+    if len(names) > 1 and (arguments.plot or arguments.subtitles):
+        raise UsageError("--plot and --subtitles: give one recording")
+    check_results(filter(None, (arguments.output, arguments.plot)), names)
+    report_search(search)
     from utility.prediction.batch import learn_voice_of
     from utility.prediction.library import load
 
-    weights, voice, unusable = load(arguments.weights), None, 0
+    weights, voice, unusable = load(arguments.weights), None, len(search.errors)
     check_features(arguments, weights)
     try:
         if arguments.adapt:
             if not weights.hyperparameters.adapted_share:
                 raise UsageError(f"--adapt: {arguments.weights} was not trained for it; omit it")
-            voice, unusable = learn_voice_of(arguments.adapt, weights)
+            voice, left_out = learn_voice_of(arguments.adapt, weights)
+            unusable += left_out
         if arguments.stream:
             from utility.prediction.stream import predict_stream, print_stream
 
@@ -231,7 +244,8 @@ def main(arguments) -> int:
             segments = predict_stream(sys.stdin.buffer, weights, *settings)
             print_stream(segments, arguments.top, as_json=arguments.json)
         else:
-            unusable += predict_names(arguments, names, weights, voice)
+            with readable_again(names) as sounds:
+                unusable += predict_names(arguments, names, sounds, weights, voice)
     except WeightsError as error:
         raise WeightsError(f"{arguments.weights}: {error}") from error
     return int(unusable > 0)

@@ -24,16 +24,17 @@ def test_a_folder_gives_an_object_for_each_file(folder, processes, run_command):
     done = run_command("predict.py", "--json", "--processes", processes, *[folder] * 3)
     assert done.returncode == 1
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    files = sorted(path for path in folder.rglob("[!.]*") if path.is_file())
+    files = sorted(
+        path for path in folder.rglob("[!.]*") if path.is_file() and path.suffix != ".txt"
+    )
     assert [row["path"] for row in rows] == [str(path) for path in files] * 3
     failures = {row["path"]: row["error"] for row in rows if "error" in row}
     assert {path.split("/")[-1]: error.split()[1] for path, error in failures.items()} == {
         "broken.wav": "be",
         "empty.wav": "empty;",
-        "notes.txt": "be",
         "silent.wav": "silent;",
     }
-    assert len(done.stderr.splitlines()) == 3 * len(failures)
+    assert len(done.stderr.splitlines()) == 3 * len(failures) + 1  # and a note about notes.txt
     weights = read_weights(WEIGHTS_PATH)
     for row in rows:
         if "error" in row:

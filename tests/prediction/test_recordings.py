@@ -1,8 +1,17 @@
 """The recordings that a command line names."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
 
 from made import DEMO
+from utility.globalvars import ROOT
+from utility.prediction.recordings import find_recordings
 
 
 def objects(done):
@@ -15,6 +24,121 @@ def test_standard_input_is_a_recording_like_another(run_command):
         (result,) = objects(run_command("predict.py", "--json", "-", stdin=file))
     (expected,) = objects(run_command("predict.py", "--json", DEMO))
     assert result == expected | {"path": "-"}
+
+
+@pytest.mark.parametrize("options", [[], ["--timeline"], ["--adapt", "PIPE"], ["--plot", "x.png"]])
+def test_a_pipe_is_a_recording_like_another(options, tmp_path, call_command):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    options = [{"PIPE": pipe, "x.png": tmp_path / "x.png"}.get(word, word) for word in options]
+    sound = DEMO if "--adapt" in options else pipe
+    writer = threading.Thread(target=pipe.write_bytes, args=[DEMO.read_bytes()])
+    writer.start()
+    done = call_command("predict.py", "--json", *options, sound)
+    writer.join()
+    options = [DEMO if word == pipe else word for word in options]
+    expected = call_command("predict.py", "--json", *options, DEMO)
+    assert (done.returncode, done.stderr) == (0, expected.stderr)
+    assert done.stdout == expected.stdout.replace(str(DEMO), str(sound))
+
+
+def test_the_shell_may_name_a_pipe(run_command):
+    for line in ("cat {demo} | {predict} /dev/stdin", "{predict} <(cat {demo})"):
+        line = line.format(demo=DEMO, predict=f"'{sys.executable}' predict.py --processes 2")
+        done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.startswith(b"the top 2 emotion is: ('neutral', 0.9673)")
+
+
+@pytest.fixture
+def album(tmp_path):
+    """Return a folder with two recordings, one of them damaged, and files that are none."""
+    album = tmp_path / "album"
+    album.mkdir()
+    shutil.copy(DEMO, album / "a.wav")
+    shutil.copy(DEMO, album / "voice.dat")
+    (album / "README.txt").write_text("hello")
+    (album / "desktop.ini").touch()
+    (album / "list.csv").write_text("file,emotion")
+    os.mkfifo(album / "pipe")
+    return album
+
+
+def test_files_that_are_no_recordings_are_passed_over(album, call_command):
+    done = call_command("predict.py", "--json", album)
+    assert done.returncode == 0
+    paths = [json.loads(line)["path"] for line in done.stdout.splitlines()]
+    assert paths == [str(album / "a.wav"), str(album / "voice.dat")]
+    note = "predict.py: note: passed over 3 files that are no recordings, such as README.txt\n"
+    assert done.stderr == note
+    (album / "b.MP3").write_text("damaged")
+    done = call_command("predict.py", album)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{note}predict.py: {album / 'b.MP3'}: cannot be read as audio")
+    done = call_command("predict.py", DEMO, album / "list.csv")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"predict.py: {album / 'list.csv'}: cannot be read as audio")
+
+
+def test_results_in_the_folder_are_no_recordings(album, call_command):
+    expected = None
+    for path in (album / "x.csv", album / "x.csv", album / "emotions", album / "x.csv"):
+        done = call_command("predict.py", "--csv", "--output", path, album)
+        assert done.returncode == 0
+        expected = expected or path.read_text()
+        assert path.read_text() == expected
+    done = call_command("predict.py", "--output", album / "a.wav", album)
+    assert done.returncode == 2
+    assert "a.wav: is a recording" in done.stderr
+
+
+def test_links_are_followed_and_each_file_is_found_once(tmp_path):
+    folder, other = tmp_path / "folder", tmp_path / "other"
+    for place in (folder / "b", other / "c"):
+        place.mkdir(parents=True)
+        (place / "x.wav").touch()
+    (folder / "link").symlink_to(other)
+    (folder / "b" / "up").symlink_to(folder)
+    (folder / "b" / "again").symlink_to(other / "c")
+    (folder / "b" / "same.wav").symlink_to("x.wav")
+    (folder / "b" / "broken.wav").symlink_to("nothing")
+    found = find_recordings([folder])
+    assert [one.place.as_posix() for one in found.recordings] == ["b/again/x.wav", "b/same.wav"]
+    assert [len(find_recordings([path]).recordings) for path in (folder / "link", other)] == [1, 1]
+
+
+def test_a_folder_that_cannot_be_searched_is_named(tmp_path, call_command):
+    shutil.copy(DEMO, tmp_path / "a.wav")
+    # Its path is too long for the system, which even the administrator cannot read.
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("x" * 250, dir_fd=place)
+        inner = os.open("x" * 250, os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(place)
+    done = call_command("predict.py", tmp_path)
+    assert done.returncode == 1
+    assert "('neutral', 0.9673)" in done.stdout
+    assert done.stderr.startswith(f"predict.py: {tmp_path / ('x' * 250)}")
+    assert "cannot be searched (File name too long); " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("https://example.org/a.wav", "is an address on a network; download the recording first"),
+        ("s3://bucket/a.wav", "is an address on a network; download the recording first"),
+        ("file:///home/me/a.wav", "is an address; give the path alone: /home/me/a.wav"),
+        ("nowhere/*.wav", "no such file; if it is a pattern, no file matches it"),
+        ("c:/a.wav", "no such file; check the path"),
+    ],
+)
+def test_names_that_are_no_paths_are_explained(name, message, call_command):
+    done = call_command("predict.py", name)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"predict.py: {name}: {message}\n"
 
 
 def test_a_folder_without_files_does_not_stop_the_others(tmp_path, call_command):

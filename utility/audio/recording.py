@@ -274,7 +274,7 @@ def explain_reading_errors():
     except SignalError:
         raise
     except FileNotFoundError as error:
-        raise SignalError("no such file; check the path") from error
+        raise SignalError(explain_missing_file(str(error.filename))) from error
     except IsADirectoryError as error:
         raise SignalError("is a folder; give a recording, or a folder that holds some") from error
     except OSError as error:
@@ -285,3 +285,15 @@ def explain_reading_errors():
     except (RuntimeError, TypeError, ValueError, EOFError) as error:
         reason = str(error).strip().rstrip(".")
         raise SignalError(f"cannot be read as audio ({reason}); convert it to WAV") from error
+
+
+def explain_missing_file(path) -> str:
+    """Return what is wrong with the path of a file that does not exist, and what to do."""
+    scheme, colon, rest = path.partition(":/")
+    if colon and scheme.lower() == "file":
+        return f"is an address; give the path alone: /{rest.lstrip('/')}"
+    if colon and len(scheme) > 1 and scheme.isalnum():  # a single letter is a drive
+        return "is an address on a network; download the recording first"
+    if any(mark in path for mark in "*?["):
+        return "no such file; if it is a pattern, no file matches it"
+    return "no such file; check the path"

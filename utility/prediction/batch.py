@@ -11,29 +11,35 @@ from utility.functions import replaced_when_done
 from utility.network.voice import Statistics, measure_baseline
 from utility.parallel import GROUP_BYTES, GROUP_FILES, group_files, in_processes, measure_bytes
 from utility.prediction.library import extract_clips
-from utility.prediction.recordings import find_recordings
-
-PROGRAM = "predict.py"
+from utility.prediction.recordings import (
+    PROGRAM,
+    find_recordings,
+    readable_again,
+    report_search,
+)
 
 
 def learn_voice_of(paths, weights) -> tuple[Statistics, int]:
-    """Learn a voice from files and folders; also count the recordings that cannot be used."""
-    skipped, lengths = [], []
+    """Learn a voice from files and folders; also count what cannot be used."""
+    search = find_recordings(paths, frames=weights.hyperparameters.reads_own_features)
+    report_search(search)
+    names, skipped, lengths = [one.name for one in search.recordings], [], []
 
-    def skip(path, error):
-        print_message(PROGRAM, f"--adapt {path}: {error}; left out")
-        skipped.append(path)
+    def skip(sound, error):
+        print_message(PROGRAM, f"--adapt {names[sounds.index(sound)]}: {error}; left out")
+        skipped.append(sound)
 
     def count(frames):
         lengths.append(len(frames))
         return frames
 
-    clips = map(count, extract_clips(find_recordings(paths), weights, skip))
-    voice = measure_baseline(clips, weights.statistics)
+    with readable_again(names) as sounds:
+        clips = map(count, extract_clips(sounds, weights, skip))
+        voice = measure_baseline(clips, weights.statistics)
     if len(lengths) == 1:
         reason = "a single clip misleads more than it helps; give about ten of different emotions"
         print_message(PROGRAM, f"note: --adapt: {reason}")
-    return voice, len(skipped)
+    return voice, len(skipped) + len(search.errors)
 
 
 def predict_recordings(

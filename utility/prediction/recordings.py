@@ -1,23 +1,150 @@
-"""The recordings that a command line names: files, folders, standard input."""
+"""The recordings that a command line names: files, folders, pipes and standard input."""
 
+import contextlib
 import os
+import stat
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
+from utility.command_line import print_message
+from utility.errors import SignalError
+
+PROGRAM = "predict.py"
 STANDARD_INPUT = "-"
+# In a folder, a file whose name ends like this is a recording, even if it is damaged.
+RECORDING_ENDINGS = (
+    *(".wav", ".wave", ".bwf", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
+    *(".m4a", ".mp4", ".aac", ".3gp", ".amr", ".wma", ".webm", ".mka", ".aif", ".aiff", ".aifc"),
+    *(".au", ".snd", ".caf", ".voc"),
+)
+# These are none, such as what predict.py has written. Others are tried.
+OTHER_ENDINGS = (".txt", ".json", ".jsonl", ".csv", ".srt", ".vtt", ".png", ".svg", ".pdf", ".npy")
+# Of files of frames, which take the place of recordings.
+FRAMES_ENDING = ".npy"
 
 
-def find_recordings(paths) -> list[str | os.PathLike]:
-    """List the recordings: files as they are named, and all files in folders but hidden ones.
+class Recording(NamedTuple):
+    """A recording that a command line names.
 
-    A folder without files is listed itself, so that it is reported like a bad recording.
+    Attributes
+    ----------
+    name : str or path-like
+        As it is named, or its path in a folder that is named.
+    place : Path
+        Its path inside that folder, or the last part of its name.
     """
-    recordings = []
+
+    name: str | os.PathLike
+    place: Path
+
+
+class Search(NamedTuple):
+    """What was found: recordings, files that are none, and the errors of unreadable folders."""
+
+    recordings: list[Recording]
+    others: list[Path]
+    errors: list[OSError]
+
+
+def find_recordings(paths, frames=False) -> Search:
+    """Find the recordings: files as they are named, and those in folders; or files of frames.
+
+    A readable folder without any is listed itself, so that it is reported like a bad recording.
+    """
+    search = Search([], [], [])
     for path in paths:
-        found = []
-        if os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises if a name is too long
-            for file in sorted(Path(path).rglob("*")):
-                hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-                if file.is_file() and not hidden:
-                    found.append(file)
-        recordings += found or [path]
-    return recordings
+        name = "stdin" if path == STANDARD_INPUT else Path(path).name or "recording"
+        itself = Recording(path, Path(name))
+        if not os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises if a name is too long
+            search.recordings.append(itself)
+            continue
+        errors, found = [], []
+        for file in list_files(path, errors.append):
+            if file.suffix == FRAMES_ENDING if frames else is_recording(file):
+                found.append(Recording(file, file.relative_to(path)))
+            else:
+                search.others.append(file)
+        search.errors.extend(errors)
+        search.recordings.extend(found or ([] if errors else [itself]))
+    return search
+
+
+def report_search(search) -> None:
+    """Print a line for each folder that cannot be read, and a note about other files."""
+    for error in search.errors:
+        reason = f"cannot be searched ({error.strerror}); check its permissions, or leave it out"
+        print_message(PROGRAM, f"{error.filename}: {reason}")
+    if len(search.others) == 1:
+        print_message(PROGRAM, f"note: passed over {search.others[0].name}, which is no recording")
+    elif search.others:
+        files = f"{len(search.others)} files that are no recordings, such as"
+        print_message(PROGRAM, f"note: passed over {files} {search.others[0].name}")
+
+
+def list_files(folder, on_error) -> list[Path]:
+    """List the files in a folder and in its subfolders, each once, but not hidden ones.
+
+    Links are followed. `on_error` is called with the `OSError` of a folder that cannot be read.
+    """
+    files, seen = {}, set()
+    for place, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
+        # A link may lead to a folder that was seen already, even to one that it is in.
+        if os.path.realpath(place) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(place))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place, name)
+            if not name.startswith(".") and path.is_file():
+                files.setdefault(os.path.realpath(path), path)
+    return sorted(files.values())
+
+
+def is_recording(path) -> bool:
+    """Tell whether a file in a folder is a recording: by its ending, or else by opening it."""
+    ending = path.suffix.lower()
+    if ending in RECORDING_ENDINGS or ending in OTHER_ENDINGS:
+        return ending in RECORDING_ENDINGS
+    from utility.audio.recording import open_recording
+
+    with contextlib.suppress(SignalError), open_recording(path):
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def readable_again(names):
+    """Yield the paths of recordings; what can be read only once is copied to temporary files."""
+    with contextlib.ExitStack() as stack:
+        yield [
+            copy_to_temporary_file(name, stack) if can_be_read_once(name) else name
+            for name in names
+        ]
+
+
+def can_be_read_once(name) -> bool:
+    """Tell whether a name is that of standard input, a pipe or a socket."""
+    if name == STANDARD_INPUT:
+        return True
+    with contextlib.suppress(OSError, ValueError):
+        mode = os.stat(name).st_mode  # noqa: PTH116, name may be text
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+    return False
+
+
+def copy_to_temporary_file(name, stack) -> str:
+    """Copy standard input or a pipe to a file that is deleted when the stack is left."""
+    import shutil
+    import tempfile
+
+    copy = tempfile.NamedTemporaryFile(prefix="recording.")  # noqa: SIM115, the stack closes it
+    stack.enter_context(copy)
+    if name == STANDARD_INPUT:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+    else:
+        with Path(name).open("rb") as pipe:
+            shutil.copyfileobj(pipe, copy)
+    copy.flush()
+    return copy.name
