@@ -3,18 +3,18 @@
 As a library: `weights = load(); predict("clip.wav", weights).label`.
 """
 
-import contextlib
 import os
 import sys
 from functools import partial
 from pathlib import Path
 
 from utility.command_line import Parser, add_debug_option, run
-from utility.errors import SignalError, UsageError, WeightsError
+from utility.errors import UsageError, WeightsError
 from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.prediction.recordings import (
     STANDARD_INPUT,
     find_recordings,
+    name_channel,
     readable_again,
     report_search,
 )
@@ -26,9 +26,11 @@ __all__ = ["learn_voice", "load", "predict"]
 SHORTEST_WINDOW_SECONDS = 0.1
 DEFAULT_WINDOW_SECONDS = 3.0
 DEFAULT_STREAM_HOP_SECONDS = 1.0  # as the help of --hop says
-LONGEST_PLOT_SECONDS = 30
 EACH = "each"
 SUBTITLES = ("srt", "vtt", "audacity")
+OTHER_NAMES = dict.fromkeys(
+    ("--format", "--output-format", "--output_format"), "--json, --csv or --subtitles srt"
+)
 
 
 def build_parser() -> Parser:
@@ -42,6 +44,7 @@ def build_parser() -> Parser:
             "python predict.py --timeline --plot interview.png interview.mp3",
             "arecord -f S16_LE -r 16000 | python predict.py --stream -",
         ),
+        other_names=OTHER_NAMES,
     )
     add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}
     text = "recordings of any format and sample rate, folders of them, or - for stdin"
@@ -54,13 +57,22 @@ def build_parser() -> Parser:
     form.add_argument("--csv", action="store_true", help=text)
     text = "print the timeline of one recording as subtitles or as an Audacity label track"
     form.add_argument("--subtitles", choices=SUBTITLES, help=text)
-    add("--output", **file, help="write to FILE at the end instead of stdout")
+    text = "write to FILE at the end instead of stdout; the ending of its name chooses the form: "
+    text += ".json, .jsonl, .csv, .srt, .vtt or .txt"
+    add("--output", **file, help=text)
+    text = "write one file per recording to DIR instead, as soon as it is predicted"
+    add("--output-dir", type=Path, metavar="DIR", help=text)
+    text = "with --json: add the attention of the networks to each frame"
+    add("--attention", action="store_true", help=text)
+    text = "with --json: add the vector that each network makes of the recording"
+    add("--embedding", action="store_true", help=text)
     add("--timeline", action="store_true", help="predict emotion over time, in windows and pauses")
     text = f"length of a window of a timeline or stream (default: {DEFAULT_WINDOW_SECONDS:.0f})"
     add("--window", type=float, metavar="SECONDS", help=text)
     text = "time from one window to the next (default: the length of a window; 1 in a stream)"
     add("--hop", type=float, metavar="SECONDS", help=text)
-    text = "draw one recording as PNG, SVG or PDF: the attention of the networks, or its timeline"
+    text = "draw one recording as PNG, SVG or PDF: the attention of the networks, or its timeline; "
+    text += "with --output-dir, each of them: give png, svg or pdf"
     add("--plot", **file, help=text)
     text = "predict standard input while it arrives: any format, or raw 16-bit samples"
     add("--stream", action="store_true", help=text)
@@ -90,7 +102,7 @@ def read_channel(text) -> int | str:
 
 def fill_in_defaults(arguments) -> None:
     """Set the options that follow from others, unless they are given."""
-    arguments.timeline = arguments.timeline or bool(arguments.subtitles)
+    arguments.timeline = arguments.timeline or arguments.form in SUBTITLES
     if (arguments.timeline or arguments.stream) and arguments.window is None:
         arguments.window = DEFAULT_WINDOW_SECONDS
     if arguments.timeline and arguments.hop is None:
@@ -121,15 +133,18 @@ def check(arguments) -> None:
             raise UsageError(f"--stream: give only {STANDARD_INPUT}, standard input")
         if arguments.channel == EACH:
             raise UsageError(f"--channel {EACH}: a stream has one result; give a number")
-        if arguments.timeline or arguments.plot or arguments.csv or arguments.output:
-            raise UsageError("--stream: omit --timeline, --subtitles, --plot, --csv and --output")
+        written = arguments.output or arguments.output_dir or arguments.plot
+        if arguments.timeline or arguments.csv or written:
+            raise UsageError(
+                "--stream: omit --timeline, --subtitles, --plot, --csv, --output and --output-dir"
+            )
     if arguments.frames and (arguments.timeline or arguments.stream or arguments.plot):
         raise UsageError("--frames: omit --timeline, --subtitles, --stream and --plot")
-    for path in filter(None, (arguments.output, arguments.plot)):
-        if path.is_dir() or not path.parent.is_dir():
-            raise UsageError(f"{path}: give a file, in a folder that exists")
-    if arguments.plot and arguments.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"--plot {arguments.plot}: give a name that ends in .png, .svg or .pdf")
+    if arguments.attention or arguments.embedding:
+        if arguments.form not in ("json", "jsonl"):
+            raise UsageError("--attention and --embedding: also give --json")
+        if arguments.timeline or arguments.stream:
+            raise UsageError("--attention and --embedding: omit --timeline and --stream")
 
 
 def check_features(arguments, weights) -> None:
@@ -148,87 +163,72 @@ def check_features(arguments, weights) -> None:
         )
 
 
-def check_results(paths, names) -> None:
-    """Raise `UsageError` if a file to write to is one of the recordings."""
-    recordings = {os.path.realpath(name) for name in names}
-    for path in paths:
-        if os.path.realpath(path) in recordings:
-            raise UsageError(f"{path}: is a recording; give another file to write to")
-
-
-def check_plot_length(sound) -> None:
-    """Raise `UsageError` if a recording is too long for an attention plot."""
-    from utility.audio.recording import load_audio
-
-    with contextlib.suppress(SignalError):  # reported by the prediction
-        longest = LONGEST_PLOT_SECONDS * FRAMES.sample_rate_hz
-        if len(load_audio(sound, end_seconds=LONGEST_PLOT_SECONDS + 1)) > longest:
-            text = f"--plot: more than {LONGEST_PLOT_SECONDS} s are too long"
-            raise UsageError(f"{text}; also give --timeline")
-
-
-def choose_channels(names, sounds, channel) -> tuple[list, list]:
-    """Return the names and sounds with one channel of each recording, or with each channel."""
+def choose_channels(recordings, sounds, channel) -> tuple[list, list]:
+    """Return recordings and sounds with one channel of each recording, or with each channel."""
     from utility.audio.recording import Channel, count_channels
 
+    if channel != EACH:
+        return recordings, [Channel(sound, channel) for sound in sounds]
     chosen = []
-    for name, sound in zip(names, sounds, strict=True):
-        numbers = [channel] if channel != EACH else range(1, count_channels(sound) + 1)
-        for number in numbers:
-            label = f"{name} [channel {number}]" if channel == EACH else name
-            chosen.append((label, Channel(sound, number)))
+    for recording, sound in zip(recordings, sounds, strict=True):
+        for number in range(1, count_channels(sound) + 1):
+            chosen.append((name_channel(recording, number), Channel(sound, number)))
     return tuple(map(list, zip(*chosen, strict=True)))
 
 
-def predict_names(arguments, names, sounds, weights, voice) -> int:
+def predict_sounds(arguments, recordings, sounds, weights, voice) -> int:
     """Write and draw the emotions of recordings; return how many are not usable."""
     from utility.prediction.batch import predict_recordings
-    from utility.prediction.clip import predict_all
-    from utility.prediction.output import choose_writers
+    from utility.prediction.clip import predict_all, predict_timelines
+    from utility.prediction.output import choose_writers, name_results
 
-    if arguments.plot:  # so that a package that is missing is named before anything is printed
-        from utility.prediction.picture import draw_attention, draw_timeline
-    if arguments.channel:
-        names, sounds = choose_channels(names, sounds, arguments.channel)
-    predict_group = partial(predict_all, weights=weights, voice=voice)
+    if arguments.channel and recordings:
+        recordings, sounds = choose_channels(recordings, sounds, arguments.channel)
+    alone = not arguments.output_dir and (arguments.plot or arguments.form in SUBTITLES)
+    if alone and len(recordings) > 1:
+        raise UsageError("--plot and --subtitles: give one recording, or --output-dir")
+    output, pictures = name_results(arguments, recordings)
+    names = [recording.name for recording in recordings]
+    details = [name for name in ("attention", "embedding") if getattr(arguments, name)]
+    predict_group, draw = partial(predict_all, weights=weights, voice=voice), None
     if arguments.timeline:
-        from utility.prediction.clip import predict_timelines
-
         seconds = {"window_seconds": arguments.window, "hop_seconds": arguments.hop}
         predict_group = partial(predict_timelines, weights=weights, voice=voice, **seconds)
-    elif arguments.plot:
-        check_plot_length(sounds[0])
-    form = arguments.subtitles or ("json" if arguments.json else "csv" if arguments.csv else "text")
-    kind = {"timeline": arguments.timeline, "several": len(names) > 1}
-    writers = choose_writers(form, weights.emotions, arguments.top, **kind)
-    options = {name: getattr(arguments, name) for name in ("output", "processes", "debug")}
+    elif pictures or details:
+        predict_group = partial(predict_group, details=True)
+    if pictures:
+        from utility.prediction import picture
+
+        if not arguments.timeline:
+            picture.check_lengths(names, sounds)
+
+        def draw(number, result):
+            title = Path(names[number]).name
+            picture.draw(pictures[number], title, sounds[number], result, weights.emotions)
+
+    several = len(names) > 1 and not arguments.output_dir
+    kind = {"timeline": arguments.timeline, "several": several, "details": details}
+    writers = choose_writers(arguments.form, weights.emotions, arguments.top, **kind)
+    options = {name: getattr(arguments, name) for name in ("processes", "debug")}
     options["hint"] = "" if arguments.frames else "; --timeline shows its parts"
-    results = predict_recordings(names, sounds, predict_group, writers, **options)
-    if arguments.plot and results:
-        if arguments.timeline:
-            figure = draw_timeline(results[0], weights.emotions)
-        else:
-            figure = draw_attention(sounds[0], weights, voice)
-        figure.suptitle(Path(names[0]).name)
-        figure.savefig(arguments.plot, dpi=150)
-    return len(names) - len(results)
+    options |= {"output": output, "draw": draw}
+    return predict_recordings(names, sounds, predict_group, writers, **options)
 
 
 def main(arguments) -> int:
     """Predict the recordings; return 1 if one of them, or one to adapt with, is not usable."""
-    fill_in_defaults(arguments)
-    check(arguments)
     # Before NumPy is imported. Matrix products are small here: more threads would only wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    search = find_recordings(arguments.audio, frames=arguments.frames)
-    names = [recording.name for recording in search.recordings]
-    if len(names) > 1 and (arguments.plot or arguments.subtitles):
-        raise UsageError("--plot and --subtitles: give one recording")
-    check_results(filter(None, (arguments.output, arguments.plot)), names)
-    report_search(search)
     from utility.prediction.batch import learn_voice_of
     from utility.prediction.library import load
+    from utility.prediction.output import check_files, choose_form
 
+    arguments.form = choose_form(arguments)
+    fill_in_defaults(arguments)
+    check(arguments)
+    check_files(arguments)
+    search = find_recordings(arguments.audio, frames=arguments.frames)
+    report_search(search)
     weights, voice, unusable = load(arguments.weights), None, len(search.errors)
     check_features(arguments, weights)
     try:
@@ -244,8 +244,8 @@ def main(arguments) -> int:
             segments = predict_stream(sys.stdin.buffer, weights, *settings)
             print_stream(segments, arguments.top, as_json=arguments.json)
         else:
-            with readable_again(names) as sounds:
-                unusable += predict_names(arguments, names, sounds, weights, voice)
+            with readable_again([recording.name for recording in search.recordings]) as sounds:
+                unusable += predict_sounds(arguments, search.recordings, sounds, weights, voice)
     except WeightsError as error:
         raise WeightsError(f"{arguments.weights}: {error}") from error
     return int(unusable > 0)

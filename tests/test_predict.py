@@ -173,7 +173,12 @@ def test_a_recording_is_never_overwritten(tmp_path, call_command):
     for options in (["--output", path], ["--plot", tmp_path / "x.png", "--output", path]):
         done = call_command("predict.py", *options, path)
         assert done.returncode == 2
-        assert "is a recording" in done.stderr
+        assert "is a name for a recording" in done.stderr
+    path = path.rename(tmp_path / "clip.png")
+    for option in ("--output", "--plot"):
+        done = call_command("predict.py", option, path, path)
+        assert done.returncode == 2
+        assert "clip.png: is a recording" in done.stderr
     assert path.read_bytes() == DEMO.read_bytes()
 
 
@@ -201,8 +206,25 @@ def test_wrong_usage_ends_with_2(options, call_command):
         (["--plot", "nowhere/a.png"], "a folder that exists"),
         (["--output", "nowhere/a"], "a folder that exists"),
         (["--plot", "a.png", str(DEMO)], "give one recording"),
-        (["--subtitles", "srt", str(DEMO)], "give one recording"),
+        (["--subtitles", "srt", str(DEMO)], "give one recording, or --output-dir"),
         (["--stream"], "--stream: give only -, standard input"),
+        (["--output_dir", "x"], "did you mean --output-dir?"),
+        (["--format", "json"], "did you mean --json, --csv or --subtitles srt?"),
+        (["--output_format", "json"], "did you mean --json, --csv or --subtitles srt?"),
+        (
+            ["--csv", "--output", "x.json"],
+            "x.json: is a name for json; give another, or omit --csv",
+        ),
+        (["--subtitles", "srt", "--output", "x.vtt"], "give another, or omit --subtitles srt"),
+        (["--output", "x.wav"], "--output x.wav: is a name for a recording"),
+        (["--output-dir", "nowhere/x"], "nowhere/x: give a folder, which exists or is in one"),
+        (["--output-dir", "README.md"], "README.md: give a folder"),
+        (["--output-dir", "x", "--output", "x.csv"], "--output-dir and --output: give one of them"),
+        (["--output-dir", "x", "--plot", "a.png"], "with --output-dir, give png, svg or pdf"),
+        (["--plot", "png"], "a name that ends in .png"),
+        (["--attention"], "also give --json"),
+        (["--embedding", "--csv"], "also give --json"),
+        (["--attention", "--json", "--timeline"], "omit --timeline and --stream"),
     ],
 )
 def test_wrong_options_are_explained(options, message, call_command):

@@ -24,12 +24,16 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` that shows examples and suggests an option for a misspelt one."""
+    """An `ArgumentParser` that shows examples and suggests an option for a misspelt one.
 
-    def __init__(self, *, description="", examples=(), **options):
+    `other_names` maps options that some would expect to what to give instead.
+    """
+
+    def __init__(self, *, description="", examples=(), other_names=None, **options):
         if examples:
             description += "\n\nexamples:\n" + "\n".join(f"  {example}" for example in examples)
         super().__init__(description=description, formatter_class=Formatter, **options)
+        self.other_names = other_names or {}
 
     def error(self, message):
         """Report wrong usage, and suggest the option that was probably meant."""
@@ -37,7 +41,12 @@ class Parser(argparse.ArgumentParser):
 
         if message.startswith("unrecognized"):
             words = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
-            close = [get_close_matches(word, self._option_string_actions, 1, 0.7) for word in words]
+            close = [
+                [self.other_names[word]]
+                if word in self.other_names
+                else get_close_matches(word, self._option_string_actions, 1, 0.7)
+                for word in words
+            ]
             if meant := " ".join(match[0] for match in close if match):
                 message = f"{message}; did you mean {meant}?"
         super().error(message)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -61,12 +62,60 @@ def test_every_recording_is_adapted_to_the_same_voice(processes, own_clips, fold
 
 
 def test_results_go_to_a_file_when_all_is_done(tmp_path, call_command):
-    path = tmp_path / "emotions.json"
+    path = tmp_path / "emotions.jsonl"
     path.write_text("an older result")
     done = call_command("predict.py", "--json", "--output", path, DEMO)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert path.read_text() == call_command("predict.py", "--json", DEMO).stdout
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_each_recording_has_a_file_in_a_folder_of_results(processes, folder, tmp_path, run_command):
+    results = tmp_path / "results"
+    options = ("--json", "--processes", processes, "--output-dir", results)
+    for _ in range(2):
+        done = run_command("predict.py", *options, folder, DEMO)
+        assert (done.returncode, done.stdout) == (1, "")
+    usable = ["b/one", "b/six", "b/two", "demo", "mono0", "mono1", "mono2", "mono3", "short"]
+    files = [path.relative_to(results) for path in sorted(results.rglob("*")) if path.is_file()]
+    assert [path.as_posix() for path in files] == [f"{name}.json" for name in usable]
+    expected = run_command("predict.py", "--json", folder, DEMO).stdout.splitlines()
+    rows = [row for path in files for row in json.loads((results / path).read_text())]
+    good = [row for row in map(json.loads, expected) if "error" not in row]
+    assert sorted(rows, key=str) == sorted(good, key=str)
+
+
+@pytest.mark.parametrize(
+    ("options", "ending", "picture"),
+    [
+        ([], ".txt", ""),
+        (["--csv"], ".csv", ""),
+        (["--subtitles", "vtt"], ".vtt", ""),
+        (["--subtitles", "audacity"], ".txt", ""),
+        (["--json"], ".json", "svg"),
+        (["--timeline", "--json"], ".json", "png"),
+    ],
+)
+def test_a_file_in_the_folder_holds_what_its_recording_prints(
+    options, ending, picture, tmp_path, call_command
+):
+    sounds, results = [tmp_path / "a.wav", tmp_path / "b.wav"], tmp_path / "results"
+    for sound in sounds:
+        shutil.copy(DEMO, sound)
+    more = ["--plot", picture] if picture else []
+    done = call_command("predict.py", *options, *more, "--output-dir", results, *sounds)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    endings = {ending, f".{picture}"} if picture else {ending}
+    names = {f"{stem}{one}" for stem in "ab" for one in endings}
+    assert {path.name for path in results.iterdir()} == names
+    for sound in sounds:
+        expected = call_command("predict.py", *options, sound).stdout
+        text = (results / f"{sound.stem}{ending}").read_text()
+        if ending == ".json":
+            assert json.loads(text) == [json.loads(line) for line in expected.splitlines()]
+        else:
+            assert text == expected
 
 
 def test_a_failure_leaves_the_older_result(tmp_path, call_command):

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from made import DEMO, RATE, make_voice, noise, random_clips, random_own_weights
-from utility.audio.recording import open_recording
+from utility.audio.recording import load_audio, open_recording
 from utility.errors import SignalError
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, WEIGHTS_PATH
@@ -84,13 +84,15 @@ def test_a_long_recording_is_the_mean_of_its_windows_with_sound(tmp_path, weight
     soundfile.write(
         tmp_path / "all.wav", np.concatenate([first, np.zeros(8 * RATE), last]), RATE, "DOUBLE"
     )
-    whole = predict(tmp_path / "all.wav", weights)
+    whole = predict(tmp_path / "all.wav", weights, details=True)
     assert (whole.seconds, whole.windows) == (12, 2)
     padding = np.zeros(SILENCE)
-    ends = [
-        predict(part, weights, sample_rate=RATE).probabilities
-        for part in (np.concatenate([first, padding]), np.concatenate([padding, last]))
-    ]
+    parts = [np.concatenate([first, padding]), np.concatenate([padding, last])]
+    results = predict(parts, weights, sample_rate=RATE, details=True)
+    embeddings = [result.embedding for result in results]
+    np.testing.assert_allclose(whole.embedding, np.mean(embeddings, axis=0), atol=1e-4)
+    assert np.abs(embeddings[0] - embeddings[1]).max() > 0.1
+    ends = [result.probabilities for result in results]
     expected = {emotion: (ends[0][emotion] + ends[1][emotion]) / 2 for emotion in ends[0]}
     assert whole.probabilities == pytest.approx(expected, abs=1e-5)
     assert max(abs(ends[0][emotion] - ends[1][emotion]) for emotion in expected) > 0.05
@@ -105,6 +107,44 @@ def test_minutes_without_a_voice_change_nothing(level, weights):
     assert around.label == expected.label
     assert around.probabilities == pytest.approx(expected.probabilities, abs=0.1)
     assert around.windows <= expected.windows + 2
+
+
+# Attention and embedding
+
+
+def test_attention_lies_where_the_voice_is(weights):
+    later = np.concatenate([np.zeros(2 * RATE), load_audio(DEMO)])
+    result = predict(later, weights, sample_rate=RATE, details=True)
+    assert len(result.frame_seconds) == len(result.attention)
+    assert result.attention.min() >= 0
+    assert result.attention.sum() == pytest.approx(1, abs=1e-5)
+    assert result.frame_seconds[0] > 1.5
+    assert np.diff(result.frame_seconds) == pytest.approx(0.01)
+
+
+def test_the_attention_of_several_windows_is_joined(weights):
+    samples, pause = load_audio(DEMO), np.zeros(10 * RATE)
+    signal = np.concatenate([samples, pause, samples[::-1], samples])
+    result = predict(signal, weights, sample_rate=RATE, details=True)
+    assert result == predict(signal, weights, sample_rate=RATE)
+    assert result.windows > 1
+    assert result.attention.sum() == pytest.approx(1, abs=1e-5)
+    times = result.frame_seconds
+    assert not ((times > 3) & (times < 11)).any()
+    assert (np.diff(times) > 0).all()
+
+
+def test_the_last_layer_makes_the_probabilities_of_the_embedding(weights):
+    result = predict(DEMO, weights, details=True)
+    assert len(result.embedding) == len(weights.members)
+    rows = []
+    for values, arrays in zip(result.embedding, weights.members, strict=True):
+        scores = np.exp(values @ arrays["emotion/kernel"] + arrays["emotion/bias"])
+        rows.append(scores / scores.sum())
+    powers = np.mean(rows, axis=0) ** (1 / weights.temperature)
+    expected = dict(zip(weights.emotions, powers / powers.sum(), strict=True))
+    assert result.probabilities == pytest.approx(expected, abs=1e-5)
+    assert predict(DEMO, weights).embedding is None
 
 
 # Frames of the user's own
@@ -127,8 +167,10 @@ def test_frames_from_a_file_and_an_array_are_the_same(tmp_path):
 def test_long_frames_are_the_mean_of_their_windows():
     own, (frames,) = random_own_weights(), random_clips([1001])
     frames = frames[:, :5]
-    result = predict(frames, own)
+    result = predict(frames, own, details=True)
     assert (result.windows, result.seconds) == (3, pytest.approx(20.02))
+    assert result.attention.sum() == pytest.approx(1, abs=1e-5)
+    assert result.frame_seconds == pytest.approx(0.01 + 0.02 * np.arange(1001))
     parts = [predict(part, own).probabilities for part in np.array_split(frames, 3)]
     for emotion, share in result.probabilities.items():
         assert share == pytest.approx(np.mean([part[emotion] for part in parts]), abs=1e-6)

@@ -5,11 +5,13 @@ import io
 import json
 import re
 
+import numpy as np
 import pytest
 
 from made import DEMO
 from utility.globalvars import EMOTION_LABELS
 from utility.prediction.clip import Prediction, Segment, Timeline
+from utility.prediction.library import predict
 from utility.prediction.output import SUBTITLES, format_clock, format_timestamp
 
 
@@ -30,6 +32,49 @@ def test_csv_holds_the_same_as_json(tmp_path, call_command):
     assert row["error"] == ""
     assert (failed["path"], failed["error"]) == (bad["path"], bad["error"])
     assert failed["label"] == failed["anger"] == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("x.jsonl", ["--json"]),
+        ("x.CSV", ["--csv"]),
+        ("x.srt", ["--subtitles", "srt"]),
+        ("x.vtt", ["--subtitles", "vtt"]),
+        ("x.txt", []),
+        ("x", []),
+    ],
+)
+def test_the_ending_of_the_output_chooses_the_form(name, options, tmp_path, call_command):
+    expected = call_command("predict.py", *options, DEMO).stdout
+    for words in ([], options):
+        done = call_command("predict.py", *words, "--output", tmp_path / name, DEMO)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert (tmp_path / name).read_text() == expected
+    path = tmp_path / "labels.txt"
+    call_command("predict.py", "--subtitles", "audacity", "--output", path, DEMO)
+    assert path.read_text() == call_command("predict.py", "--subtitles", "audacity", DEMO).stdout
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--timeline"]])
+def test_a_json_file_holds_an_array(options, tmp_path, call_command):
+    sounds, path = [DEMO, tmp_path / "missing.wav"], tmp_path / "x.json"
+    done = call_command("predict.py", *options, "--output", path, *sounds)
+    assert done.returncode == 1
+    lines = call_command("predict.py", *{*options, "--json"}, *sounds).stdout.splitlines()
+    assert json.loads(path.read_text()) == [json.loads(line) for line in lines]
+
+
+def test_attention_and_embedding_are_in_json(weights, call_command):
+    plain = json.loads(call_command("predict.py", "--json", DEMO).stdout)
+    done = call_command("predict.py", "--json", "--attention", "--embedding", DEMO)
+    row, result = json.loads(done.stdout), predict(DEMO, weights, details=True)
+    assert row.pop("frame_seconds") == pytest.approx(result.frame_seconds, abs=1e-4)
+    assert sum(row["attention"]) == pytest.approx(1, abs=1e-3)
+    assert row.pop("attention") == pytest.approx(result.attention, rel=1e-3)
+    embedding = np.array(row.pop("embedding"))
+    np.testing.assert_allclose(embedding, result.embedding, rtol=1e-5)
+    assert row == plain
 
 
 # Subtitles

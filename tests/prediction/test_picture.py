@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE
-from utility.audio.recording import load_audio
+from made import DEMO
 from utility.prediction.clip import Segment
-from utility.prediction.library import predict
-from utility.prediction.picture import make_columns, measure_attention
+from utility.prediction.picture import make_columns
 
 
 @pytest.mark.parametrize("options", [[], ["--timeline"]])
@@ -34,30 +32,6 @@ def test_a_picture_of_a_long_recording_wants_a_timeline(tmp_path, call_command):
     assert done.returncode == 2
     assert "also give --timeline" in done.stderr
     assert not (tmp_path / "a.png").exists()
-
-
-def test_attention_lies_where_the_voice_is(weights):
-    samples = load_audio(DEMO)
-    later = np.concatenate([np.zeros(2 * RATE), samples])
-    times, attention, probabilities = measure_attention(later, weights, None)
-    assert len(times) == len(attention)
-    assert attention.sum() == pytest.approx(100, abs=1e-3)
-    assert times[0] > 1.5
-    expected = predict(later, weights, sample_rate=RATE).probabilities
-    assert dict(zip(weights.emotions, probabilities, strict=True)) == pytest.approx(expected)
-
-
-def test_a_picture_of_several_windows_shows_the_same_probabilities(weights):
-    samples, pause = load_audio(DEMO), np.zeros(10 * RATE)
-    signal = np.concatenate([samples, pause, samples[::-1], samples])
-    times, attention, probabilities = measure_attention(signal, weights, None)
-    result = predict(signal, weights, sample_rate=RATE)
-    assert result.windows > 1
-    assert dict(zip(weights.emotions, probabilities, strict=True)) == pytest.approx(
-        result.probabilities, abs=1e-6
-    )
-    assert attention.sum() == pytest.approx(100, abs=1e-3)
-    assert not ((times > 3) & (times < 11)).any()
 
 
 def test_columns_of_a_long_picture_are_means_of_the_windows_in_them():

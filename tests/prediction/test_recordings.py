@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from made import DEMO
 from utility.globalvars import ROOT
-from utility.prediction.recordings import find_recordings
+from utility.prediction.recordings import Recording, find_recordings, name_files
 
 
 def objects(done):
@@ -87,9 +88,10 @@ def test_results_in_the_folder_are_no_recordings(album, call_command):
         assert done.returncode == 0
         expected = expected or path.read_text()
         assert path.read_text() == expected
-    done = call_command("predict.py", "--output", album / "a.wav", album)
+    done = call_command("predict.py", "--output", album / "voice.dat", album)
     assert done.returncode == 2
-    assert "a.wav: is a recording" in done.stderr
+    assert "voice.dat: is a recording" in done.stderr
+    assert (album / "voice.dat").read_bytes() == DEMO.read_bytes()
 
 
 def test_links_are_followed_and_each_file_is_found_once(tmp_path):
@@ -105,6 +107,15 @@ def test_links_are_followed_and_each_file_is_found_once(tmp_path):
     found = find_recordings([folder])
     assert [one.place.as_posix() for one in found.recordings] == ["b/again/x.wav", "b/same.wav"]
     assert [len(find_recordings([path]).recordings) for path in (folder / "link", other)] == [1, 1]
+
+
+def test_no_two_recordings_share_the_name_of_a_file():
+    places = ["a.wav", "b.wav", "b.MP3", "C.wav", "c.wav", "d 1.5", "e/b.wav", "C.wav (2)"]
+    files = name_files([Recording(place, Path(place)) for place in places], Path("x"), ".json")
+    assert [path.as_posix() for path in files] == [
+        *("x/a.json", "x/b.wav.json", "x/b.MP3.json", "x/C.wav.json", "x/c.wav (2).json"),
+        *("x/d 1.5.json", "x/e/b.json", "x/C.wav (2) (2).json"),
+    ]
 
 
 def test_a_folder_that_cannot_be_searched_is_named(tmp_path, call_command):

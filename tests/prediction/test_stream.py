@@ -108,8 +108,10 @@ def test_a_window_is_at_most_as_long_as_the_training_clips(call_command):
     assert done.returncode == 2
 
 
-@pytest.mark.parametrize("option", ["--csv", "--timeline", "--output=a", "--plot=a.png"])
+@pytest.mark.parametrize(
+    "option", ["--csv", "--timeline", "--output=a", "--output-dir=a", "--plot=a.png"]
+)
 def test_a_stream_goes_with_few_options(option, call_command):
     done = call_command("predict.py", "--stream", option, "-")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--stream: omit --timeline, --subtitles, --plot, --csv and --output" in done.stderr
+    assert "--stream: omit --timeline, --subtitles, --plot, --csv, --output" in done.stderr

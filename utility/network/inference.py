@@ -8,6 +8,7 @@ compares them.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,25 @@ from utility.network.weights import Weights
 # Clips that go through the layers together.
 BATCH_CLIPS = 16
 REMEDY = "train again, or make inference.py compute the same as model.py in utility/network"
+
+
+class Output(NamedTuple):
+    """What the networks say about a clip.
+
+    Attributes
+    ----------
+    probabilities : np.ndarray, shape (emotions,)
+        In the order of `Weights.emotions`; the mean over members, at the temperature.
+    attention : np.ndarray, shape (frames,)
+        The share of the attention on each frame, averaged over members and heads; sums to 1.
+    embedding : np.ndarray, shape (members, values)
+        What the last layer of each member reads: the steps, pooled by attention. None unless
+        asked for.
+    """
+
+    probabilities: np.ndarray
+    attention: np.ndarray
+    embedding: np.ndarray | None = None
 
 
 class MemberArrays(dict):
@@ -40,19 +60,30 @@ def predict_frames(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Predict the emotion of each clip, and return the attention to its frames.
 
+    The arguments and errors are those of `run_networks`.
+
+    Returns
+    -------
+    probabilities : np.ndarray, shape (clips, emotions)
+    attention : list of np.ndarray, shape (frames,)
+        Both as in `Output`.
+    """
+    outputs = run_networks(weights, clips)
+    return np.array([one.probabilities for one in outputs]), [one.attention for one in outputs]
+
+
+def run_networks(
+    weights: Weights, clips: Sequence[np.ndarray], embed: bool = False
+) -> list[Output]:
+    """Run the networks on clips.
+
     Parameters
     ----------
     weights : Weights
     clips : sequence of np.ndarray, shape (frames, features)
         At least one. Columns after those that the network reads are ignored.
-
-    Returns
-    -------
-    probabilities : np.ndarray, shape (clips, emotions)
-        In the order of `weights.emotions`; the mean over members, at the temperature.
-    attention : list of np.ndarray, shape (frames,)
-        For each clip, the share of the attention on each frame, averaged over
-        members and heads; sums to 1.
+    embed : bool, optional
+        Whether to return embeddings, which are large.
 
     Raises
     ------
@@ -62,38 +93,38 @@ def predict_frames(
     weights = dataclasses.replace(weights, members=[*map(MemberArrays, weights.members)])
     # By length, because the memory of a batch grows with its longest clip.
     order = sorted(range(len(clips)), key=lambda number: len(clips[number]))
-    probabilities = np.empty((len(clips), len(weights.emotions)), np.float32)
-    attention = [None] * len(clips)
+    outputs = [None] * len(clips)
     try:
         for start in range(0, len(clips), BATCH_CLIPS):
             numbers = order[start : start + BATCH_CLIPS]
-            rows, shares = predict_batch(weights, [clips[number] for number in numbers])
-            if rows.shape[1] != len(weights.emotions):
-                raise ValueError(f"{rows.shape[1]} outputs, {len(weights.emotions)} emotions")
-            if not np.isfinite(rows).all():
-                raise ValueError("probabilities are not finite")
-            probabilities[numbers] = rows
-            for number, share in zip(numbers, shares, strict=True):
-                attention[number] = share
+            batch = run_batch(weights, [clips[number] for number in numbers])
+            for number, output in zip(numbers, batch, strict=True):
+                count = len(output.probabilities)
+                if count != len(weights.emotions):
+                    raise ValueError(f"{count} outputs, {len(weights.emotions)} emotions")
+                if not np.isfinite(output.probabilities).all():
+                    raise ValueError("probabilities are not finite")
+                outputs[number] = output if embed else output._replace(embedding=None)
         if unread := sorted(set().union(*(arrays.unread for arrays in weights.members))):
             raise ValueError(f"utility/network/inference.py does not read {', '.join(unread)}")
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"weights do not fit their network: {error}; {REMEDY}") from error
-    return probabilities, attention
+    return outputs
 
 
-def predict_batch(weights, clips) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Predict clips that go through each layer together; see `predict_frames`."""
+def run_batch(weights, clips) -> list[Output]:
+    """Run the networks on clips that go through each layer together."""
     make_steps, *layers = NETWORKS[weights.hyperparameters.network]
     with np.errstate(all="ignore"):
         steps = [make_steps(x[:, : len(weights.statistics.mean)], weights) for x in clips]
-        outputs = [predict_member(arrays, steps, *layers) for arrays in weights.members]
-        members, attentions = zip(*outputs, strict=True)
+        outputs = [run_member(arrays, steps, *layers) for arrays in weights.members]
+        members, attentions, pooled = zip(*outputs, strict=True)
         probabilities = apply_temperature(np.mean(members, axis=0), weights.temperature)
-    return probabilities, [
+    attention = [
         spread_over_frames(np.mean(shares, axis=0), len(frames), weights.hyperparameters)
         for frames, *shares in zip(clips, *attentions, strict=True)
     ]
+    return [*map(Output, probabilities, attention, np.stack(pooled, axis=1))]
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -105,13 +136,14 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def predict_member(arrays, clips, dense_names, pool) -> tuple[np.ndarray, tuple]:
-    """Return the probabilities of one member for clips of steps, and its attention to them."""
+def run_member(arrays, clips, dense_names, pool) -> tuple[np.ndarray, tuple, np.ndarray]:
+    """Return probabilities of one member for clips of steps, its attention, and pooled steps."""
     for name in dense_names:
         clips = [np.maximum(dense(x, arrays, name), 0) for x in clips]
     outputs = bidirectional_lstm(clips, arrays)
     pooled, attention = zip(*(pool(x, arrays) for x in outputs), strict=True)
-    return softmax(dense(np.array(pooled), arrays, "emotion"), axis=1), attention
+    pooled = np.array(pooled)
+    return softmax(dense(pooled, arrays, "emotion"), axis=1), attention, pooled
 
 
 def spread_over_frames(shares, frame_count, hyperparameters) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Predict many recordings on all cores, and write each result as soon as it is ready."""
 
 import io
+import os
 import sys
 from functools import partial
 from itertools import chain
@@ -11,6 +12,7 @@ from utility.functions import replaced_when_done
 from utility.network.voice import Statistics, measure_baseline
 from utility.parallel import GROUP_BYTES, GROUP_FILES, group_files, in_processes, measure_bytes
 from utility.prediction.library import extract_clips
+from utility.prediction.output import ENDINGS, make_array
 from utility.prediction.recordings import (
     PROGRAM,
     find_recordings,
@@ -43,21 +45,43 @@ def learn_voice_of(paths, weights) -> tuple[Statistics, int]:
 
 
 def predict_recordings(
-    names, sounds, predict_group, writers, *, hint="", output=None, processes=None, debug=False
-) -> list:
-    """Predict recordings, write each result or error in their order, and return the results.
+    names,
+    sounds,
+    predict_group,
+    writers,
+    *,
+    hint="",
+    output=None,
+    draw=None,
+    processes=None,
+    debug=False,
+) -> int:
+    """Predict recordings, write each result or error in their order, and count the errors.
 
-    The names of the recordings are for messages; the sounds are as for
-    `utility.audio.recording.open_recording`. `predict_group` maps a list of them to a result or
-    `SignalError` for each. The writers are from `utility.prediction.output.choose_writers`.
-    The note about a recording that was divided in windows ends with the hint. The output file is
-    written at the end, unless the only recording failed.
+    Parameters
+    ----------
+    names : sequence of path-like
+        For messages.
+    sounds : sequence
+        As for `utility.audio.recording.open_recording`.
+    predict_group : callable
+        Maps a list of sounds to a result or `SignalError` for each.
+    writers : tuple
+        From `utility.prediction.output.choose_writers`.
+    hint : str, optional
+        The end of the note about a recording that was divided in windows.
+    output : path-like or sequence of path-like, optional
+        A file that is written at the end, unless the only recording failed, or a file for each
+        recording, written as soon as it is predicted; otherwise standard output.
+    draw : callable, optional
+        Called with the number of each recording and its result.
     """
     header, write, write_error = writers
     few = sum(map(measure_bytes, sounds)) < GROUP_BYTES and len(sounds) <= 4 * GROUP_FILES
     if debug or (processes is None and few):
         processes = 1  # keeps the traceback; a few recordings take less time than a start
-    file, results = io.StringIO() if output else sys.stdout, []
+    files = None if output is None or isinstance(output, os.PathLike) else output
+    file, errors = io.StringIO() if output else sys.stdout, 0
     with in_processes(predict_group, group_files(sounds), processes) as groups:
         outcomes, put = chain.from_iterable(groups), file.write
         if not few:
@@ -66,24 +90,30 @@ def predict_recordings(
             outcomes = tqdm(outcomes, "recordings", len(names), unit="recording", disable=None)
             put = partial(tqdm.write, file=file, end="")
         put(header)
-        for name, outcome in zip(map(str, names), outcomes, strict=True):
+        for number, outcome in enumerate(outcomes):
+            name = str(names[number])
             if isinstance(outcome, SignalError):
                 if debug:
                     raise outcome
                 print_message(PROGRAM, f"{name}: {outcome}")
                 put(write_error(name, outcome))
+                errors += 1
+                continue
+            if files:
+                write_file(files[number], header + write(name, outcome))
             else:
                 put(write(name, outcome))
-                results.append(outcome)
-            file.flush()
+                file.flush()
+            if draw:
+                draw(number, outcome)
             for note in list_notes(outcome):
                 print_message(PROGRAM, f"note: {name}: {note}")
             if getattr(outcome, "windows", 1) > 1:
                 reason = f"{outcome.windows} windows, since it lasts {outcome.seconds:.0f} s"
                 print_message(PROGRAM, f"note: {name}: the mean of {reason}{hint}")
-    if output and (results or len(names) > 1):
+    if output and not files and (errors < len(names) or len(names) > 1):
         write_file(output, file.getvalue())
-    return results
+    return errors
 
 
 def list_notes(outcome) -> list[str]:
@@ -97,7 +127,13 @@ def list_notes(outcome) -> list[str]:
 
 
 def write_file(path, text) -> None:
-    """Replace a file in one step, or write to a pipe or device, which stays one."""
+    """Replace a file in one step, or write to a pipe or device, which stays one.
+
+    Lines of JSON become an array in a file that is named .json.
+    """
+    if path.suffix.lower() == ENDINGS["json"]:
+        text = make_array(text)
+    path.parent.mkdir(exist_ok=True, parents=True)
     content = text.encode("utf-8", "surrogateescape")
     if path.exists() and not path.is_file():
         path.write_bytes(content)

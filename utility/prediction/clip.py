@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import BinaryIO, NamedTuple
 
@@ -13,11 +13,12 @@ from utility.audio.recording import Channel, open_recording
 from utility.errors import SignalError
 from utility.functions import read_array
 from utility.furtherFeatures import compute_all_features, validate_frames
-from utility.globalvars import WINDOW_SECONDS
-from utility.network.inference import BATCH_CLIPS, predict_frames
+from utility.globalvars import FRAMES, WINDOW_SECONDS
+from utility.network.inference import BATCH_CLIPS, Output, run_networks
 from utility.network.voice import Statistics, adapt
 from utility.network.weights import Weights
 from utility.prediction.cutting import (
+    STEP_SAMPLES,
     WHOLE,
     Cut,
     Window,
@@ -25,7 +26,7 @@ from utility.prediction.cutting import (
     separate_pauses,
     to_seconds,
 )
-from utility.signals import SILENT, is_silent, trim_silence
+from utility.signals import SILENT, find_sound, is_silent, trim_silence
 
 # A recording, its samples and their rate in Hz, or a channel of it; see `open_recording`. For
 # weights of the user's own features, a .npy file of frames or an array of them.
@@ -63,11 +64,21 @@ class Prediction:
     ranking : list of (str, float)
         The emotions with their probabilities, most likely first.
     windows : int
-        The number of windows whose probabilities were averaged.
+        The number of windows whose probabilities and embeddings were averaged.
     ends_early : bool
         Whether less sound was found than the file promises.
     channels_differ : bool
         Whether the channels differ, so that one was heard at a time and not their mean.
+
+    On request, otherwise None:
+
+    frame_seconds : np.ndarray, shape (frames,)
+        The middle of each frame, from the start of the recording. Pauses between windows, and
+        silence at the ends that was cut off, have no frames.
+    attention : np.ndarray, shape (frames,)
+        The share of the networks' attention on each frame; sums to 1.
+    embedding : np.ndarray, shape (members, values)
+        What the last layer of each network reads: a recording as a vector.
     """
 
     seconds: float
@@ -75,6 +86,9 @@ class Prediction:
     windows: int = 1
     ends_early: bool = False
     channels_differ: bool = False
+    frame_seconds: np.ndarray | None = field(default=None, repr=False, compare=False)
+    attention: np.ndarray | None = field(default=None, repr=False, compare=False)
+    embedding: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def label(self) -> str:
@@ -95,7 +109,7 @@ class Timeline(NamedTuple):
 
 
 def predict_all(
-    sounds: Sequence[Sound], weights: Weights, voice: Voice = None
+    sounds: Sequence[Sound], weights: Weights, voice: Voice = None, details: bool = False
 ) -> list[Prediction | SignalError]:
     """Predict recordings of any length.
 
@@ -103,7 +117,7 @@ def predict_all(
     ----------
     sounds : sequence
         Each as for `utility.audio.recording.open_recording`.
-    weights, voice
+    weights, voice, details
         As for `utility.prediction.library.predict`.
 
     Returns
@@ -112,13 +126,17 @@ def predict_all(
         For each sound the mean over its windows with voice, or what is wrong with it.
     """
     if weights.hyperparameters.reads_own_features:
-        return [predict_table(source, weights, voice) for source in sounds]
-    timelines = predict_windows(sounds, weights, voice)
+        return [predict_table(source, weights, voice, details) for source in sounds]
+    timelines = predict_windows(sounds, weights, voice, details=details)
     return [one if isinstance(one, SignalError) else one.whole for one in timelines]
 
 
 def predict_windows(
-    sounds: Sequence[Sound], weights: Weights, voice: Voice = None, cut: Cut = WHOLE
+    sounds: Sequence[Sound],
+    weights: Weights,
+    voice: Voice = None,
+    cut: Cut = WHOLE,
+    details: bool = False,
 ) -> list[Timeline | SignalError]:
     """Predict the windows of recordings, which go through the networks in batches.
 
@@ -126,9 +144,8 @@ def predict_windows(
     The whole of each timeline is the mean over these windows.
     """
     errors, seconds, traits = {}, [0.0] * len(sounds), [{}] * len(sounds)
-    # Of each sound: span and power of its windows, and the probabilities of those that are not
-    # silent, by their spans.
-    windows, rows = [[] for _ in sounds], [{} for _ in sounds]
+    # Of each sound: span and power of its windows, and those that are not silent by their spans.
+    windows, heard = [[] for _ in sounds], [{} for _ in sounds]
 
     def extract_all():
         for number, sound in enumerate(sounds):
@@ -138,21 +155,27 @@ def predict_windows(
                         windows[number].append((window.span, window.power))
                         seconds[number] = window.end_seconds
                         if frames is not None:
-                            yield number, window.span, frames
+                            yield number, window.span, find_first_frame(window), frames
                     traits[number] = {name: getattr(recording, name) for name in TRAITS}
             except SignalError as error:
                 errors[number] = error
 
     clips = extract_all()
     while batch := list(islice(clips, BATCH_CLIPS)):
-        numbers, spans, frames = zip(*batch, strict=True)
-        probabilities = predict_frames(weights, frames)[0]
-        for number, span, row in zip(numbers, spans, probabilities, strict=True):
-            rows[number][span] = row
+        *places, frames = zip(*batch, strict=True)
+        outputs = run_networks(weights, frames, details)
+        for number, span, start, output in zip(*places, outputs, strict=True):
+            heard[number][span] = start, output
     return [
-        errors.get(number) or make_timeline(*heard, weights.emotions)
-        for number, heard in enumerate(zip(windows, rows, seconds, traits, strict=True))
+        errors.get(number) or make_timeline(*parts, weights.emotions)
+        for number, parts in enumerate(zip(windows, heard, seconds, traits, strict=True))
     ]
+
+
+def find_first_frame(window) -> float:
+    """Return the time of the middle of the first frame of a window, in seconds."""
+    start, _ = find_sound(window.signal)
+    return to_seconds(window.start + start / STEP_SAMPLES) + FRAMES.frame_seconds / 2
 
 
 def predict_timelines(
@@ -191,26 +214,45 @@ def predict_timeline(sound, weights, cut, voice) -> Timeline | SignalError:
     return parts if isinstance(parts, SignalError) else timeline._replace(segments=parts.segments)
 
 
-def make_timeline(windows, rows, seconds, traits, emotions) -> Timeline | SignalError:
+def make_timeline(windows, heard, seconds, traits, emotions) -> Timeline | SignalError:
     """Arrange the windows of a recording that lasts some seconds, and average them.
 
-    The windows are given by their spans and power, the probabilities by their spans, and what
-    else is known of the recording by the names in `TRAITS`.
+    The windows are given by their spans and power; those that are not silent by their spans, as
+    the time of their first frame and an `Output`; and what else is known of the recording by the
+    names in `TRAITS`.
     """
     power = np.zeros(max(end for (_, end), _ in windows))
     for (start, end), part in windows:
         power[start:end] = part
-    spans, segments, voiced = sorted(rows), [], []
+    spans, segments, voiced = sorted(heard), [], []
     for start, end, number in separate_pauses(spans, power):
         ranking = None
         if number is not None:
-            voiced.append(rows[spans[number]])
-            ranking = rank(emotions, voiced[-1])
+            voiced.append(heard[spans[number]])
+            ranking = rank(emotions, voiced[-1][1].probabilities)
         segments.append(Segment(to_seconds(start), min(to_seconds(end), seconds), ranking))
     if not voiced:
         return SignalError(SILENT)
-    mean = np.mean(voiced, axis=0, dtype=float)
-    return Timeline(segments, Prediction(seconds, rank(emotions, mean), len(voiced), **traits))
+    averaged = average_windows(*zip(*voiced, strict=True), FRAMES.hop_seconds, emotions)
+    return Timeline(segments, Prediction(seconds, **averaged, **traits))
+
+
+def average_windows(starts, outputs: Sequence[Output], hop_seconds, emotions) -> dict:
+    """Return the fields of a `Prediction` for windows; `starts` are the times of first frames."""
+    rows, attention, embeddings = zip(*outputs, strict=True)
+    mean = np.mean(rows, axis=0, dtype=float)
+    fields = {"ranking": rank(emotions, mean), "windows": len(rows)}
+    if embeddings[0] is None:  # no details are asked for
+        return fields
+    times = [
+        start + hop_seconds * np.arange(len(shares))
+        for start, shares in zip(starts, attention, strict=True)
+    ]
+    return fields | {
+        "frame_seconds": np.concatenate(times),
+        "attention": np.concatenate(attention) / len(rows),
+        "embedding": np.mean(embeddings, axis=0),
+    }
 
 
 def extract_windows(
@@ -229,14 +271,16 @@ def extract_windows(
         raise SignalError(SILENT)
 
 
-def predict_table(source, weights, voice=None) -> Prediction | SignalError:
+def predict_table(source, weights, voice=None, details=False) -> Prediction | SignalError:
     """Predict frames that the user computed; see `divide_frames`."""
     try:
         seconds, windows = zip(*divide_frames(source, weights, voice), strict=True)
     except SignalError as error:
         return error
-    mean = np.mean(predict_frames(weights, windows)[0], axis=0, dtype=float)
-    return Prediction(sum(seconds), rank(weights.emotions, mean), len(windows))
+    starts = np.cumsum([0, *seconds[:-1]]) + weights.hop_seconds / 2
+    outputs = run_networks(weights, windows, details)
+    averaged = average_windows(starts, outputs, weights.hop_seconds, weights.emotions)
+    return Prediction(sum(seconds), **averaged)
 
 
 def divide_frames(source, weights, voice=None) -> Iterator[tuple[float, np.ndarray]]:

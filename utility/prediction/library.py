@@ -40,6 +40,7 @@ def predict(
     sample_rate: float | None = None,
     channel: int | None = None,
     voice: Voice = None,
+    details: bool = False,
 ) -> Prediction: ...
 @overload
 def predict(
@@ -49,6 +50,7 @@ def predict(
     sample_rate: float | None = None,
     channel: int | None = None,
     voice: Voice = None,
+    details: bool = False,
     processes: int | None = 1,
 ) -> list[Prediction]: ...
 @overload
@@ -59,11 +61,20 @@ def predict(
     sample_rate: float | None = None,
     channel: int | None = None,
     voice: Voice = None,
+    details: bool = False,
     processes: int | None = 1,
     on_error: Callable[[Sound, SignalError], object],
 ) -> list[Prediction | None]: ...
 def predict(
-    sound, weights, *, sample_rate=None, channel=None, voice=None, processes=1, on_error=None
+    sound,
+    weights,
+    *,
+    sample_rate=None,
+    channel=None,
+    voice=None,
+    details=False,
+    processes=1,
+    on_error=None,
 ):
     """Predict the emotions of a voice in one recording or in several.
 
@@ -82,6 +93,8 @@ def predict(
         The channel to hear, from 1. By default, all are mixed.
     voice : Statistics, optional
         The baseline of the voice, from `learn_voice`.
+    details : bool, optional
+        Also return the attention to each frame, and the embedding.
     processes : int, optional
         Processes that share several recordings; None for one per core. With more than one, the
         recordings are paths or arrays, and a script calls this under
@@ -106,7 +119,7 @@ def predict(
     weights = weights if isinstance(weights, Weights) else load(weights)
     sounds, results = list_sounds(sound, weights, sample_rate), []
     heard = sounds if channel is None else [Channel(one, channel) for one in sounds]
-    predict_group = partial(predict_all, weights=weights, voice=voice)
+    predict_group = partial(predict_all, weights=weights, voice=voice, details=details)
     with in_processes(predict_group, group_files(heard), processes) as groups:
         for number, result in enumerate(chain.from_iterable(groups)):
             if isinstance(result, SignalError):

@@ -1,4 +1,4 @@
-"""Predictions as text: lines to read, JSON, CSV, subtitles.
+"""Predictions as text: lines to read, JSON, CSV, subtitles; and the files that hold them.
 
 A ranking lists emotions with their probabilities, most likely first; it is None in a pause.
 """
@@ -6,23 +6,85 @@ A ranking lists emotions with their probabilities, most likely first; it is None
 import csv
 import io
 import json
+import os
 from functools import partial
+from pathlib import Path
 
+from utility.errors import UsageError
 from utility.prediction.clip import TRAITS, Prediction
+from utility.prediction.recordings import RECORDING_ENDINGS, name_files
+
+# What the names of files end in that hold each form; "json" is an array, "jsonl" its lines.
+ENDINGS = {"text": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}
+ENDINGS |= {"srt": ".srt", "vtt": ".vtt", "audacity": ".txt"}
+# The form that an ending asks for; any form may be in a file that is named .txt.
+FORMS = {ending: form for form, ending in ENDINGS.items() if ending != ".txt"}
+PICTURES = ("png", "svg", "pdf")
 
 
-def choose_writers(form, emotions, top, *, timeline=False, several=False):
+def choose_form(arguments) -> str:
+    """Return the form of the results; raise `UsageError` if the output file has another ending."""
+    output = arguments.output
+    named = output and FORMS.get(output.suffix.lower())
+    asked = arguments.subtitles or ("json" if arguments.json else "csv" if arguments.csv else None)
+    if named and asked not in (None, named) and (asked, named) != ("json", "jsonl"):
+        option = f"--subtitles {asked}" if arguments.subtitles else f"--{asked}"
+        raise UsageError(
+            f"--output {output}: is a name for {named}; give another, or omit {option}"
+        )
+    return named or asked or "text"
+
+
+def check_files(arguments) -> None:
+    """Raise `UsageError` if no file can have the name of one to write to."""
+    output, folder, plot = arguments.output, arguments.output_dir, arguments.plot
+    if folder and output:
+        raise UsageError("--output-dir and --output: give one of them")
+    if folder and (not folder.parent.is_dir() or (folder.exists() and not folder.is_dir())):
+        raise UsageError(f"{folder}: give a folder, which exists or is in one that does")
+    if folder and plot and str(plot) not in PICTURES:
+        raise UsageError(f"--plot {plot}: with --output-dir, give png, svg or pdf")
+    for path in filter(None, (output, None if folder else plot)):
+        if path.is_dir() or not path.parent.is_dir():
+            raise UsageError(f"{path}: give a file, in a folder that exists")
+    if plot and not folder and plot.suffix[1:].lower() not in PICTURES:
+        raise UsageError(f"--plot {plot}: give a name that ends in .png, .svg or .pdf")
+    if output and output.suffix.lower() in RECORDING_ENDINGS:
+        raise UsageError(f"--output {output}: is a name for a recording; give another")
+
+
+def name_results(arguments, recordings) -> tuple[Path | list[Path] | None, list[Path]]:
+    """Return the file or files to write the results to, if any, and the files of the pictures.
+
+    Raises `UsageError` if one of them is a recording.
+    """
+    output, folder, plot = arguments.output, arguments.output_dir, arguments.plot
+    pictures = [plot] if plot else []
+    written = [output] if output else []
+    if folder:
+        pictures = name_files(recordings, folder, f".{plot}") if plot else []
+        written = output = name_files(recordings, folder, ENDINGS[arguments.form])
+    existing = {os.path.realpath(recording.name) for recording in recordings}
+    for path in [*written, *pictures]:
+        if os.path.realpath(path) in existing:
+            raise UsageError(f"{path}: is a recording; give another file to write to")
+    return output, pictures
+
+
+def choose_writers(form, emotions, top, *, timeline=False, several=False, details=()):
     """Choose the functions that turn results into text.
 
-    `form` is "text", "json", "csv" or a key of `SUBTITLES`. With `timeline`, each result is a
-    `Timeline` instead of a `Prediction`; with `several`, text to read names the recording.
+    `form` is one of `ENDINGS`. With `timeline`, each result is a `Timeline` instead of a
+    `Prediction`; with `several`, text to read names the recording. `details` are fields of a
+    `Prediction` to include, "attention" or "embedding".
     Returns a header, and functions of a recording's name and its result or `SignalError`.
     """
     if form in SUBTITLES:
         header, format_subtitles = SUBTITLES[form]
         return header, lambda _, result: format_subtitles(result), lambda *_: ""
-    if form == "json":
-        return "", format_json, lambda name, error: format_object(path=name, error=str(error))
+    if form in ("json", "jsonl"):
+        write = partial(format_json, details=details)
+        return "", write, lambda name, error: format_object(path=name, error=str(error))
     if form == "csv":
         times = ["start", "end"] if timeline else ["seconds"]
         columns = ["path", *times, "label", *emotions, "error"]
@@ -76,24 +138,42 @@ def list_parts(result) -> list[tuple[dict, list | None]]:
     return [({"start": start, "end": end}, ranking) for start, end, ranking in result.segments]
 
 
-def format_json(name, result) -> str:
+def make_array(lines) -> str:
+    """Return lines of JSON, one object each, as an array."""
+    return "[\n" + lines.strip("\n").replace("\n", ",\n") + "\n]\n"
+
+
+def format_json(name, result, details=()) -> str:
     """Return one object per part, and one for the whole of a timeline."""
     whole = result if isinstance(result, Prediction) else result.whole
     parts = list_parts(result)
     if result is not whole:
         parts += list_parts(whole)
     text = "".join(format_part(times, ranking, path=name) for times, ranking in parts[:-1])
-    traits = {trait: True for trait in TRAITS if getattr(whole, trait)}
-    return text + format_part(*parts[-1], traits, path=name)
+    others = {trait: True for trait in TRAITS if getattr(whole, trait)}
+    others |= format_details(whole, details)
+    return text + format_part(*parts[-1], others, path=name)
 
 
-def format_part(times, ranking, traits=None, **fields) -> str:
-    """Return an object: other fields, times, label (None in a pause), probabilities, traits."""
+def format_details(prediction, details) -> dict:
+    """Return attention and embedding, if they are asked for, as lists of rounded numbers."""
+    fields = {}
+    if "attention" in details:
+        fields["frame_seconds"] = [round(float(time), 4) for time in prediction.frame_seconds]
+        fields["attention"] = [float(f"{share:.4g}") for share in prediction.attention]
+    if "embedding" in details:
+        rows = prediction.embedding
+        fields["embedding"] = [[float(f"{value:.6g}") for value in row] for row in rows]
+    return fields
+
+
+def format_part(times, ranking, others=None, **fields) -> str:
+    """Return an object: fields, times, label (None in a pause), probabilities, others."""
     fields |= {name: round(seconds, 3) for name, seconds in times.items()} | {"label": None}
     if ranking is not None:
         fields["label"] = ranking[0][0]
         fields["probabilities"] = {emotion: round(share, 4) for emotion, share in ranking}
-    return format_object(**fields, **(traits or {}))
+    return format_object(**fields, **(others or {}))
 
 
 def format_object(**fields) -> str:

@@ -1,5 +1,6 @@
 """Pictures of a recording: the attention of the networks, and emotion over time."""
 
+import contextlib
 import math
 
 import librosa
@@ -9,17 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from utility.audio.recording import load_audio
+from utility.errors import SignalError, UsageError
+from utility.functions import replaced_when_done
 from utility.globalvars import FRAMES
-from utility.network.inference import predict_frames
-from utility.prediction.clip import extract_frames, rank
-from utility.prediction.cutting import (
-    STEP_SAMPLES,
-    WHOLE,
-    cut_signal,
-    separate_pauses,
-    to_seconds,
-)
-from utility.signals import find_sound, is_silent, measure_step_power
+from utility.prediction.clip import Prediction
 
 # From M. Okabe and K. Ito; colour-blind readers can tell them apart.
 COLOURS = ("#d55e00", "#f0e442", "#009e73", "#56b4e9", "#e69f00", "#0072b2", "#999999")
@@ -31,15 +25,38 @@ SPECTRUM_LENGTH = 1024
 # In a longer recording, windows would look like a bar code; columns are means over several.
 LONGEST_DETAILED_SECONDS = 300
 MOST_COLUMNS = 120
+# Of a picture of attention.
+LONGEST_PLOT_SECONDS = 30
 
 
-def draw_attention(sound, weights, voice) -> Figure:
+def check_lengths(names, sounds) -> None:
+    """Raise `UsageError` if a recording is too long for a picture of attention."""
+    longest = LONGEST_PLOT_SECONDS * RATE_HZ
+    for name, sound in zip(names, sounds, strict=True):
+        with contextlib.suppress(SignalError):  # reported by the prediction
+            if len(load_audio(sound, end_seconds=LONGEST_PLOT_SECONDS + 1)) > longest:
+                text = f"{name}: --plot: more than {LONGEST_PLOT_SECONDS} s are too long"
+                raise UsageError(f"{text}; also give --timeline")
+
+
+def draw(path, title, sound, result, emotions) -> None:
+    """Draw a `Timeline`, or a `Prediction` with its details, to a file in one atomic step."""
+    if isinstance(result, Prediction):
+        figure = draw_attention(sound, result, emotions)
+    else:
+        figure = draw_timeline(result, emotions)
+    figure.suptitle(title)
+    with replaced_when_done(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150)
+
+
+def draw_attention(sound, result, emotions) -> Figure:
     """Draw waveform and spectrogram with the attention over both, and the probabilities.
 
-    The sound is as for `open_recording`; it has a few seconds and is not all silent.
+    The sound is as for `open_recording`; it has a few seconds.
     """
     signal = load_audio(sound)
-    times, attention, probabilities = measure_attention(signal, weights, voice)
+    times, attention = result.frame_seconds, 100 * result.attention
     figure = Figure(figsize=(10, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1), height_ratios=(1, 1.4))
     wave = figure.add_subplot(grid[0, 0])
@@ -50,7 +67,7 @@ def draw_attention(sound, weights, voice) -> Figure:
     lay_attention_over(spectrum, times, attention)
     handles = [*wave.lines, *figure.axes[-1].lines]
     wave.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
-    draw_probabilities(weights.emotions, probabilities, figure.add_subplot(grid[:, 1]))
+    draw_probabilities(emotions, result.ranking, figure.add_subplot(grid[:, 1]))
     return figure
 
 
@@ -85,34 +102,15 @@ def lay_attention_over(axes, times, attention) -> None:
     overlay.locator_params(axis="y", nbins=4)
 
 
-def draw_probabilities(emotions, probabilities, axes) -> None:
+def draw_probabilities(emotions, ranking, axes) -> None:
     """Draw one bar per emotion, the most likely on top."""
     colours = dict(zip(emotions, COLOURS * len(emotions), strict=False))
-    labels, shares = zip(*rank(emotions, 100 * probabilities)[::-1], strict=True)
+    labels, shares = zip(*ranking[::-1], strict=True)
+    shares = [100 * share for share in shares]
     bars = axes.barh(labels, shares, color=[colours[label] for label in labels])
     axes.bar_label(bars, [f"{share:.0f}" for share in shares], padding=3)
     axes.set(xlim=(0, 115), xlabel="probability (%)")
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def measure_attention(signal, weights, voice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predict the windows of a recording at 16 kHz, with the attention to each frame.
-
-    Returns the middle of each frame in seconds and its attention in percent, 100 in all, both
-    (frames,), and the probabilities, (emotions,). Pauses and silence that is cut off are missing.
-    """
-    windows = [window for window in cut_signal([signal], WHOLE) if not is_silent(window.signal)]
-    power = measure_step_power(signal, STEP_SAMPLES)
-    times, attention, rows = [], [], []
-    for *_, number in separate_pauses([window.span for window in windows], power):
-        if number is not None:
-            start, _, part = windows[number]
-            (row,), (shares,) = predict_frames(weights, [extract_frames(part, weights, voice)])
-            middles = np.arange(len(shares)) * FRAMES.hop_seconds + FRAMES.frame_seconds / 2
-            times.append(to_seconds(start) + find_sound(part)[0] / RATE_HZ + middles)
-            attention.append(100 * shares)
-            rows.append(row)
-    return np.concatenate(times), np.concatenate(attention) / len(rows), np.mean(rows, axis=0)
 
 
 def draw_timeline(result, emotions) -> Figure:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import stat
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,6 +113,43 @@ def is_recording(path) -> bool:
     with contextlib.suppress(SignalError), open_recording(path):
         return True
     return False
+
+
+def name_files(recordings, folder, ending) -> list[Path]:
+    """Name a file in a folder for each recording, in subfolders as they were found in.
+
+    Recordings whose names differ only in their endings keep these; others are numbered.
+    """
+    stems = [remove_ending(recording.place) for recording in recordings]
+    counts = Counter(map(fold, stems))
+    files, taken = [], set()
+    for recording, stem in zip(recordings, stems, strict=True):
+        first = stem if counts[fold(stem)] == 1 else recording.place
+        name, number = first, 1
+        while fold(name) in taken:
+            number += 1
+            name = first.with_name(f"{first.name} ({number})")
+        taken.add(fold(name))
+        files.append(folder / name.with_name(name.name + ending))
+    return files
+
+
+def name_channel(recording, number) -> Recording:
+    """Return a recording with the number of a channel in its name and place."""
+    name, place = recording
+    stem = remove_ending(place).name
+    labelled = place.with_name(f"{stem} [channel {number}]{place.name[len(stem) :]}")
+    return Recording(f"{name} [channel {number}]", labelled)
+
+
+def remove_ending(path) -> Path:
+    """Remove the ending of a recording's name."""
+    return path.with_suffix("") if path.suffix.lower() in RECORDING_ENDINGS else path
+
+
+def fold(path) -> str:
+    """Return what names have in common that some systems do not tell apart."""
+    return str(path).casefold()
 
 
 @contextlib.contextmanager
