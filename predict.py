@@ -12,9 +12,10 @@ from utility.command_line import Parser, add_debug_option, run
 from utility.errors import UsageError, WeightsError
 from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.prediction.recordings import (
+    EACH,
     STANDARD_INPUT,
+    choose_channels,
     find_recordings,
-    name_channel,
     readable_again,
     report_search,
 )
@@ -26,7 +27,6 @@ __all__ = ["learn_voice", "load", "predict"]
 SHORTEST_WINDOW_SECONDS = 0.1
 DEFAULT_WINDOW_SECONDS = 3.0
 DEFAULT_STREAM_HOP_SECONDS = 1.0  # as the help of --hop says
-EACH = "each"
 SUBTITLES = ("srt", "vtt", "audacity")
 OTHER_NAMES = dict.fromkeys(
     ("--format", "--output-format", "--output_format"), "--json, --csv or --subtitles srt"
@@ -161,19 +161,6 @@ def check_features(arguments, weights) -> None:
             f"{arguments.weights}: reads the features {name}, not sound; give .npy files of their "
             "frames and --frames"
         )
-
-
-def choose_channels(recordings, sounds, channel) -> tuple[list, list]:
-    """Return recordings and sounds with one channel of each recording, or with each channel."""
-    from utility.audio.recording import Channel, count_channels
-
-    if channel != EACH:
-        return recordings, [Channel(sound, channel) for sound in sounds]
-    chosen = []
-    for recording, sound in zip(recordings, sounds, strict=True):
-        for number in range(1, count_channels(sound) + 1):
-            chosen.append((name_channel(recording, number), Channel(sound, number)))
-    return tuple(map(list, zip(*chosen, strict=True)))
 
 
 def predict_sounds(arguments, recordings, sounds, weights, voice) -> int:

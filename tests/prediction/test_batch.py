@@ -118,6 +118,26 @@ def test_a_file_in_the_folder_holds_what_its_recording_prints(
             assert text == expected
 
 
+def test_each_channel_has_a_file(tmp_path, call_command):
+    samples, rate = soundfile.read(DEMO)
+    (tmp_path / "calls").mkdir()
+    both = np.stack([samples, samples[::-1]], axis=1)
+    soundfile.write(tmp_path / "calls" / "a.wav", both, rate)
+    options = ("--channel", "each", "--plot", "svg", "--output-dir", tmp_path / "results")
+    done = call_command("predict.py", *options, tmp_path / "calls")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == [
+        *("a [channel 1].svg", "a [channel 1].txt", "a [channel 2].svg", "a [channel 2].txt"),
+    ]
+    expected = call_command("predict.py", "--channel", 1, tmp_path / "calls" / "a.wav").stdout
+    assert (tmp_path / "results" / "a [channel 1].txt").read_text() == expected
+    one_picture = call_command(
+        "predict.py", *options[:2], "--plot", tmp_path / "x.svg", tmp_path / "calls"
+    )
+    assert one_picture.returncode == 2
+    assert "give one recording" in one_picture.stderr
+
+
 def test_a_failure_leaves_the_older_result(tmp_path, call_command):
     path = tmp_path / "emotions.srt"
     path.write_text("an older result")

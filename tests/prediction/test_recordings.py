@@ -12,7 +12,7 @@ import pytest
 
 from made import DEMO
 from utility.globalvars import ROOT
-from utility.prediction.recordings import Recording, find_recordings, name_files
+from utility.prediction.recordings import NamedRecording, find_recordings, name_files
 
 
 def objects(done):
@@ -94,6 +94,17 @@ def test_results_in_the_folder_are_no_recordings(album, call_command):
     assert (album / "voice.dat").read_bytes() == DEMO.read_bytes()
 
 
+def test_a_folder_of_frames_is_searched_for_them(album):
+    for name in ("b.npy", "a.npy"):
+        (album / name).touch()
+    search = find_recordings([album], frames=True)
+    assert [one.place.name for one in search.recordings] == ["a.npy", "b.npy"]
+    assert len(search.others) == 5
+    assert [one.name for one in find_recordings([album]).recordings] == [
+        *(album / "a.wav", album / "voice.dat"),
+    ]
+
+
 def test_links_are_followed_and_each_file_is_found_once(tmp_path):
     folder, other = tmp_path / "folder", tmp_path / "other"
     for place in (folder / "b", other / "c"):
@@ -111,7 +122,7 @@ def test_links_are_followed_and_each_file_is_found_once(tmp_path):
 
 def test_no_two_recordings_share_the_name_of_a_file():
     places = ["a.wav", "b.wav", "b.MP3", "C.wav", "c.wav", "d 1.5", "e/b.wav", "C.wav (2)"]
-    files = name_files([Recording(place, Path(place)) for place in places], Path("x"), ".json")
+    files = name_files([NamedRecording(place, Path(place)) for place in places], Path("x"), ".json")
     assert [path.as_posix() for path in files] == [
         *("x/a.json", "x/b.wav.json", "x/b.MP3.json", "x/C.wav.json", "x/c.wav (2).json"),
         *("x/d 1.5.json", "x/e/b.json", "x/C.wav (2) (2).json"),

@@ -13,6 +13,7 @@ from utility.errors import SignalError
 
 PROGRAM = "predict.py"
 STANDARD_INPUT = "-"
+EACH = "each"
 # In a folder, a file whose name ends like this is a recording, even if it is damaged.
 RECORDING_ENDINGS = (
     *(".wav", ".wave", ".bwf", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
@@ -25,7 +26,7 @@ OTHER_ENDINGS = (".txt", ".json", ".jsonl", ".csv", ".srt", ".vtt", ".png", ".sv
 FRAMES_ENDING = ".npy"
 
 
-class Recording(NamedTuple):
+class NamedRecording(NamedTuple):
     """A recording that a command line names.
 
     Attributes
@@ -43,7 +44,7 @@ class Recording(NamedTuple):
 class Search(NamedTuple):
     """What was found: recordings, files that are none, and the errors of unreadable folders."""
 
-    recordings: list[Recording]
+    recordings: list[NamedRecording]
     others: list[Path]
     errors: list[OSError]
 
@@ -56,14 +57,14 @@ def find_recordings(paths, frames=False) -> Search:
     search = Search([], [], [])
     for path in paths:
         name = "stdin" if path == STANDARD_INPUT else Path(path).name or "recording"
-        itself = Recording(path, Path(name))
+        itself = NamedRecording(path, Path(name))
         if not os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises if a name is too long
             search.recordings.append(itself)
             continue
         errors, found = [], []
         for file in list_files(path, errors.append):
             if file.suffix == FRAMES_ENDING if frames else is_recording(file):
-                found.append(Recording(file, file.relative_to(path)))
+                found.append(NamedRecording(file, file.relative_to(path)))
             else:
                 search.others.append(file)
         search.errors.extend(errors)
@@ -134,12 +135,25 @@ def name_files(recordings, folder, ending) -> list[Path]:
     return files
 
 
-def name_channel(recording, number) -> Recording:
+def choose_channels(recordings, sounds, channel) -> tuple[list, list]:
+    """Return recordings and sounds with one channel of each recording, or with each channel."""
+    from utility.audio.recording import Channel, count_channels
+
+    if channel != EACH:
+        return recordings, [Channel(sound, channel) for sound in sounds]
+    chosen = []
+    for recording, sound in zip(recordings, sounds, strict=True):
+        for number in range(1, count_channels(sound) + 1):
+            chosen.append((name_channel(recording, number), Channel(sound, number)))
+    return tuple(map(list, zip(*chosen, strict=True)))
+
+
+def name_channel(recording, number) -> NamedRecording:
     """Return a recording with the number of a channel in its name and place."""
     name, place = recording
     stem = remove_ending(place).name
     labelled = place.with_name(f"{stem} [channel {number}]{place.name[len(stem) :]}")
-    return Recording(f"{name} [channel {number}]", labelled)
+    return NamedRecording(f"{name} [channel {number}]", labelled)
 
 
 def remove_ending(path) -> Path:
