@@ -115,8 +115,10 @@ def group_files(files) -> list[list]:
 
 def measure_bytes(file) -> int:
     """Return the size of a file, or 0 of anything else."""
+    file = getattr(file, "sound", file)  # of a channel
+    if not isinstance(file, str | os.PathLike):
+        return 0
     try:
-        file = getattr(file, "sound", file)  # of a channel
         return os.stat(file).st_size  # noqa: PTH116, file may be text
-    except (OSError, TypeError, ValueError):
+    except (OSError, ValueError):
         return 0
