@@ -1,10 +1,13 @@
 """Compressed files: heard whole whatever they are called, up to where they end, or refused."""
 
 import io
+import tempfile
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import soundfile
 
 from made import DEMO, RATE
 from utility.audio.recording import load_audio, open_recording
@@ -12,34 +15,40 @@ from utility.errors import SignalError
 
 # Container and codec of FFmpeg.
 FORMATS = [
-    *[("mp3", "libmp3lame"), ("ogg", "libvorbis"), ("ogg", "libopus"), ("ogg", "flac")],
+    *[("mp3", "libmp3lame"), ("ogg", "libvorbis"), ("ogg", "libopus")],
     *[("flac", "flac"), ("ipod", "aac"), ("mp4", "aac"), ("mov", "aac"), ("mov", "pcm_s16le")],
-    *[("mov", "alac"), ("3gp", "aac"), ("webm", "libopus"), ("webm", "libvorbis")],
-    *[("matroska", "aac"), ("matroska", "libopus"), ("matroska", "flac"), ("matroska", "mp3")],
+    *[("mov", "alac"), ("3gp", "aac"), ("webm", "libopus")],
+    *[("matroska", "aac"), ("matroska", "libopus"), ("matroska", "mp3")],
     *[("adts", "aac"), ("ac3", "ac3"), ("eac3", "eac3"), ("asf", "wmav2"), ("avi", "mp3")],
     *[("avi", "pcm_s16le"), ("mpegts", "aac"), ("mpegts", "mp2"), ("mpeg", "mp2"), ("mp2", "mp2")],
-    *[("wv", "wavpack"), ("tta", "tta"), ("nut", "flac"), ("flv", "aac"), ("flv", "mp3")],
+    *[("wv", "wavpack"), ("tta", "tta"), ("flv", "aac")],
     *[("wav", "adpcm_ima_wav"), ("wav", "adpcm_ms"), ("wav", "mp3")],
-    *[("caf", "aac"), ("aiff", "pcm_s24be"), ("w64", "pcm_s32le"), ("au", "pcm_mulaw")],
-    *[("matroska", "pcm_f32le"), ("wav", "pcm_f64le"), ("oma", "atrac3p"), ("ircam", "pcm_s16le")],
-    *[("sox", "pcm_s32le"), ("voc", "pcm_u8"), ("dsf", "dsd_lsbf")],
+    *[("aiff", "pcm_s24be"), ("w64", "pcm_s32le"), ("au", "pcm_mulaw")],
+    *[("matroska", "pcm_f32le"), ("wav", "pcm_f64le"), ("ircam", "pcm_s16le")],
+    *[("sox", "pcm_s32le"), ("voc", "pcm_u8")],
 ]
 
 
 def encode(container, codec, samples=None, rate=RATE, options=()):
-    """Return the bytes of a recording that FFmpeg encodes; skip the test if it cannot."""
-    content = io.BytesIO()
+    """Return the bytes of a recording that FFmpeg encodes."""
     samples = load_audio(DEMO) if samples is None else samples
-    try:
-        with av.open(content, "w", format=container, options=dict(options)) as file:
+    if codec == "libvorbis":  # which PyAV cannot encode
+        content = io.BytesIO()
+        soundfile.write(content, samples, rate, "VORBIS", format="OGG")
+        return content.getvalue()
+    if codec in ("ac3", "eac3", "wmav2"):
+        samples, rate = np.repeat(samples, 48_000 // rate), 48_000
+    # A file, since an index that comes first is written when the file is read again.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "clip")
+        with av.open(str(path), "w", format=container, options=dict(options)) as file:
             stream = file.add_stream(codec, rate=rate, layout="mono")
+            stream.bit_rate = 64_000
             frame = av.AudioFrame.from_ndarray(samples[np.newaxis].astype("f4"), "flt", "mono")
             frame.sample_rate = rate
             for packet in [*stream.encode(frame), *stream.encode(None)]:
                 file.mux(packet)
-    except (av.error.FFmpegError, ValueError) as error:
-        pytest.skip(f"not encoded here: {error}")
-    return content.getvalue()
+        return path.read_bytes()
 
 
 def listen(content):
@@ -95,6 +104,18 @@ def test_junk_before_an_mp3_is_passed_over(front):
     assert seconds == pytest.approx(3 * 1.975, abs=0.2)
 
 
+@pytest.mark.parametrize("codec", ["flac", "libmp3lame", "libvorbis", "aac"])
+def test_a_damaged_file_is_not_heard_in_part_without_a_word(codec):
+    containers = {"flac": "flac", "libmp3lame": "mp3", "libvorbis": "ogg", "aac": "mp4"}
+    content = bytearray(encode(containers[codec], codec, np.tile(load_audio(DEMO), 5)))
+    for place in range(len(content) // 4, len(content) * 3 // 4, len(content) // 40):
+        content[place : place + 300] = bytes(300)
+    with open_recording(io.BytesIO(bytes(content))) as recording:
+        seconds = sum(map(len, recording.read_signal())) / RATE
+    assert seconds > 3
+    assert recording.is_damaged or recording.ends_early or seconds > 5 * 1.975 - 0.1
+
+
 CUT = [("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "libopus"), ("ogg", "libvorbis")]
 CUT += [("matroska", "aac"), ("webm", "libopus"), ("asf", "wmav2"), ("tta", "tta")]
 
@@ -116,7 +137,7 @@ def test_an_mp4_cut_before_its_index_says_so():
 def test_a_cut_mp4_whose_index_comes_first_is_heard_up_to_there():
     long = np.tile(load_audio(DEMO), 5)
     content = encode("mp4", "aac", long, options={"movflags": "faststart"})
-    content = content if content.find(b"moov") < content.find(b"mdat") else pytest.skip("not first")
+    assert content.find(b"moov") < content.find(b"mdat")
     seconds, ends_early = listen(content[: len(content) // 2])
     assert 2 < seconds < 9
     assert ends_early

@@ -4,37 +4,59 @@ FFmpeg is given an open file and never a name, opens no other file or address, a
 the containers named here.
 """
 
+import struct
 from collections.abc import Iterator
 
 import numpy as np
 
+from utility.audio.ogg import find_links, is_complete
 from utility.errors import SignalError
 
 # Names of FFmpeg's demuxers: containers of sound, and of video with sound.
 CONTAINERS = (
-    "aac,ac3,adx,aiff,amr,ape,asf,au,avi,avr,caf,dsf,dss,dts,dtshd,eac3,flac,flv,gxf,hca,ircam,"
-    "loas,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,osq,paf,pvf,qcp,qoa,"
-    "rm,shn,sox,swf,tak,truehd,tta,voc,vqf,w64,wav,wsd,wtv,wv,xwma"
+    "aac,ac3,adx,aiff,alp,amr,ape,apm,argo_asf,asf,ast,au,avi,avr,caf,codec2,dsf,dss,dts,dtshd,eac3,"
+    "flac,flv,gsm,gxf,hca,ircam,kvag,loas,matroska,mlp,mmf,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,"
+    "nistsphere,nut,ogg,oma,osq,paf,pvf,qcp,qoa,rm,roq,shn,smjpeg,sox,spdif,swf,tak,truehd,tta,voc,"
+    "vqf,w64,wav,wsaud,wsd,wtv,wv,xwma"
 )
 OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": ""}
 # Whose headers tell how long the sound is; for others FFmpeg guesses from the bit rate.
 TELLING_CONTAINERS = ("wav", "w64", "aiff", "au", "caf", "flac", "tta", "wv", "ape", "tak")
-TELLING_CONTAINERS += ("mov", "matroska", "asf", "avi")
+TELLING_CONTAINERS += ("mov", "matroska", "avi", "nut", "ogg")
 BLOCK_SECONDS = 1.0
 # Matroska counts the padding of the encoder; a shorter cut is no loss.
 LARGEST_DIFFERENCE_SECONDS = 0.2
 MOST_CHANNELS = 64
-# Where the last page of an Ogg file, or the first frame of an MP3 file, is looked for.
-SEARCHED_BYTES = 2**17
+# Of the packets, those that cannot be decoded; where files were joined, one or two fail.
+DAMAGED_SHARE = 0.02
 INDEX_COMES_LAST = "is an MP4 file whose index comes last; save it as a file and omit --stream"
 UNREADABLE = "cannot be read as audio: no sound in it is of a known format; convert it to WAV"
 
 
-class FileOfBytes:
-    """What FFmpeg needs of a file; the name is withheld, since a wrong one would mislead it."""
+class FilePart:
+    """What FFmpeg needs of a file, or of a part of one, from `start` to `end`.
 
-    def __init__(self, file):
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+    The name is withheld, since a wrong one would mislead it.
+    """
+
+    def __init__(self, file, start=0, end=None):
+        self.file, self.start = file, start
+        self.size = (file.seek(0, 2) if end is None else end) - start
+        self.file.seek(start)
+
+    def tell(self) -> int:
+        """Return the place in the part."""
+        return self.file.tell() - self.start
+
+    def seek(self, offset, whence=0) -> int:
+        """Go to a place, counted from the start (0), from here (1) or from the end (2)."""
+        base = {0: 0, 1: self.tell(), 2: self.size}[whence]
+        return self.file.seek(self.start + max(base + offset, 0)) - self.start
+
+    def read(self, size=-1) -> bytes:
+        """Read up to the end of the part."""
+        left = max(self.size - self.tell(), 0)
+        return self.file.read(left if size < 0 else min(size, left))
 
 
 class DecodedSource:
@@ -54,6 +76,8 @@ class DecodedSource:
         import av
 
         self.errors, self.file, self.block_seconds = av.error.FFmpegError, file, block_seconds
+        if hasattr(file, "seek"):
+            file.seek(0)
         try:
             settings = {**OPTIONS, **dict(options)}
             self.container = av.open(file, "r", options=settings, metadata_errors="ignore")
@@ -66,7 +90,7 @@ class DecodedSource:
             what = "no sound" if self.stream is None else "sound in a format that is not known"
             raise SignalError(f"holds {what}; give a recording")
         self.channel_count = context.channels
-        self.ends_early = False
+        self.ends_early = self.is_damaged = False
 
     def explain_failure(self) -> str:
         """Return what is wrong with a file that FFmpeg does not open."""
@@ -93,7 +117,8 @@ class DecodedSource:
                 yield take_samples(fifo)
         if fifo and fifo.samples:
             yield take_samples(fifo)
-        self.ends_early = self.ends_early or self.lacks_sound(seconds)
+        lacks_sound = self.lacks_sound(seconds)
+        self.ends_early = self.ends_early if lacks_sound is None else lacks_sound
         if not seconds and not hasattr(self.file, "seek"):
             raise SignalError(INDEX_COMES_LAST if self.is_mp4 else UNREADABLE)
         if not seconds and self.ends_early:
@@ -117,26 +142,31 @@ class DecodedSource:
                 continue
             self.packet_count += 1
             if frames:
-                self.ends_early = False
-                yield from frames
+                # What the decoder still held at the end tells nothing.
+                self.ends_early = self.ends_early and not packet.size
+                yield from map(make_convertible, frames)
         if failed > self.packet_count:  # taken for sound by mistake
             raise SignalError(UNREADABLE)
+        self.is_damaged = failed > max(2, DAMAGED_SHARE * self.packet_count)
 
-    def lacks_sound(self, seconds) -> bool:
-        """Tell whether the file promises more than was decoded, as far as it can be known."""
+    def lacks_sound(self, seconds) -> bool | None:
+        """Tell whether the file promises more than was decoded; None if it promises nothing."""
         if not hasattr(self.file, "seek"):
-            return False
-        name, promised = self.container.format.name, 0.0
+            return None
+        name = self.container.format.name
         if name == "mp3":
             promised_frames = find_promised_frames(self.file)
-            return self.packet_count < promised_frames
-        if name == "ogg":
-            return not is_ogg_complete(self.file)
-        if name.split(",")[0] in TELLING_CONTAINERS:
-            if self.stream.duration:
-                promised = float(self.stream.duration * self.stream.time_base)
-            elif self.container.duration:
-                promised = self.container.duration / 1e6
+            return self.packet_count < promised_frames if promised_frames else None
+        if name == "ogg" and not is_complete(self.file):
+            return True
+        if name.split(",")[0] not in TELLING_CONTAINERS:
+            return None
+        if self.stream.duration:
+            promised = float(self.stream.duration * self.stream.time_base)
+        elif self.container.duration:
+            promised = self.container.duration / 1e6
+        else:
+            return None
         return promised - seconds > LARGEST_DIFFERENCE_SECONDS
 
     @property
@@ -147,6 +177,50 @@ class DecodedSource:
     def close(self) -> None:
         """Free FFmpeg's memory; the file stays open."""
         self.container.close()
+
+
+class JoinedSource:
+    """The blocks of Ogg files that were joined.
+
+    FFmpeg alone hears only the first if their rates differ.
+    """
+
+    def __init__(self, parts):
+        self.parts = parts
+        self.source = DecodedSource(parts[0])
+        self.channel_count = self.source.channel_count
+        self.ends_early = self.is_damaged = False
+
+    def read_blocks(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Yield samples, shape (samples, channels), full scale from -1 to 1, and their rate."""
+        for part in self.parts:
+            self.close()
+            self.source = DecodedSource(part)
+            yield from self.source.read_blocks()
+            self.ends_early = self.source.ends_early
+            self.is_damaged = self.is_damaged or self.source.is_damaged
+
+    def close(self) -> None:
+        """Free FFmpeg's memory; the file stays open."""
+        self.source.close()
+
+
+def open_compressed(file) -> DecodedSource | JoinedSource:
+    """Open a file that can be sought with FFmpeg; raise a `SignalError` if it cannot."""
+    starts = find_links(file)
+    if len(starts) < 2:
+        return DecodedSource(FilePart(file))
+    ends = [*starts[1:], None]
+    return JoinedSource([FilePart(file, *bounds) for bounds in zip(starts, ends, strict=True)])
+
+
+def make_convertible(frame):
+    """Return a frame that PyAV turns into an array: samples of 64 bits become floats."""
+    if not frame.format.name.startswith("s64"):
+        return frame
+    import av
+
+    return av.AudioResampler("dbl").resample(frame)[0]
 
 
 def take_samples(fifo) -> tuple[np.ndarray, int]:
@@ -167,26 +241,15 @@ def take_samples(fifo) -> tuple[np.ndarray, int]:
 def find_promised_frames(file) -> int:
     """Return how many frames an MP3 file holds by its Xing header; 0 if it has none."""
     file.seek(0)
-    start = file.read(10)
-    if start[:3] == b"ID3":  # a tag of this size comes first
-        file.seek(
-            10 + sum(byte << shift for byte, shift in zip(start[6:], (21, 14, 7, 0), strict=True))
-        )
-    else:
-        file.seek(0)
-    start = file.read(200)
+    start, tag_bytes = file.read(10), 0
+    if start[:3] == b"ID3":  # a tag comes first, whose size has seven bits in each byte
+        for byte in start[6:]:
+            tag_bytes = 128 * tag_bytes + byte
+        tag_bytes += 10
+    file.seek(tag_bytes)
+    start = file.read(64)
     place = max(start.find(b"Xing"), start.find(b"Info"))
-    if place < 0 or not start[place + 7] & 1:
+    if place < 0:
         return 0
-    return int.from_bytes(start[place + 8 : place + 12], "big")
-
-
-def is_ogg_complete(file) -> bool:
-    """Tell whether the last page of an Ogg file is whole and marked as the last one."""
-    file.seek(max(file.seek(0, 2) - SEARCHED_BYTES, 0))
-    page = file.read()
-    page = page[max(page.rfind(b"OggS"), 0) :]
-    if len(page) < 27 or len(page) < 27 + page[26]:
-        return False
-    is_last, sizes = page[5] & 4, page[27 : 27 + page[26]]
-    return bool(is_last) and len(page) >= 27 + page[26] + sum(sizes)
+    flags, frame_count = struct.unpack(">II", start[place + 4 : place + 12].ljust(8, b"\0"))
+    return frame_count if flags & 1 else 0

@@ -48,6 +48,8 @@ class Recording:
         According to its header.
     ends_early : bool
         Whether less sound was found than the file promises; known when all of it is read.
+    is_damaged : bool
+        Whether parts of it cannot be decoded, and were left out; likewise.
     channels_differ : bool
         Whether the channels differ, so that one was heard and not their mean; likewise.
     """
@@ -63,6 +65,11 @@ class Recording:
     def ends_early(self) -> bool:
         """See the attributes of the class."""
         return self.source.ends_early
+
+    @property
+    def is_damaged(self) -> bool:
+        """See the attributes of the class."""
+        return getattr(self.source, "is_damaged", False)
 
     @property
     def channels_differ(self) -> bool:
@@ -173,11 +180,11 @@ def open_source(file, start):
             if uncompressed.is_plain or start.startswith(RARE_BEGINNINGS):
                 return uncompressed
         file.seek(0)
-    from utility.audio.decoding import UNREADABLE, DecodedSource, FileOfBytes
+    from utility.audio.decoding import UNREADABLE, open_compressed
     from utility.audio.live import START_BYTES, looks_like_samples
 
     try:
-        return DecodedSource(FileOfBytes(file))
+        return open_compressed(file)
     except SignalError as error:
         if uncompressed:
             return uncompressed

@@ -121,6 +121,8 @@ def list_notes(outcome) -> list[str]:
     prediction, notes = getattr(outcome, "whole", outcome), []
     if getattr(prediction, "ends_early", False):
         notes.append(f"ends early, after {prediction.seconds:.2f} s; heard up to there")
+    if getattr(prediction, "is_damaged", False):
+        notes.append("is damaged; parts that cannot be decoded were left out")
     if getattr(prediction, "channels_differ", False):
         notes.append("its channels differ, so the louder one is heard; --channel each hears all")
     return notes

@@ -32,7 +32,7 @@ from utility.signals import SILENT, find_sound, is_silent, trim_silence
 # weights of the user's own features, a .npy file of frames or an array of them.
 Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int] | Channel | np.ndarray
 # What a prediction tells of its recording, by the names of both.
-TRAITS = ("ends_early", "channels_differ")
+TRAITS = ("ends_early", "is_damaged", "channels_differ")
 # The baseline of a voice, from `learn_voice`; None for an unknown voice.
 Voice = Statistics | None
 
@@ -67,6 +67,8 @@ class Prediction:
         The number of windows whose probabilities and embeddings were averaged.
     ends_early : bool
         Whether less sound was found than the file promises.
+    is_damaged : bool
+        Whether parts of it cannot be decoded, and were left out.
     channels_differ : bool
         Whether the channels differ, so that one was heard at a time and not their mean.
 
@@ -85,6 +87,7 @@ class Prediction:
     ranking: list[tuple[str, float]]
     windows: int = 1
     ends_early: bool = False
+    is_damaged: bool = False
     channels_differ: bool = False
     frame_seconds: np.ndarray | None = field(default=None, repr=False, compare=False)
     attention: np.ndarray | None = field(default=None, repr=False, compare=False)
@@ -155,7 +158,8 @@ def predict_windows(
                         windows[number].append((window.span, window.power))
                         seconds[number] = window.end_seconds
                         if frames is not None:
-                            yield number, window.span, find_first_frame(window), frames
+                            start = find_first_frame(window) if details else None
+                            yield number, window.span, start, frames
                     traits[number] = {name: getattr(recording, name) for name in TRAITS}
             except SignalError as error:
                 errors[number] = error
@@ -218,8 +222,8 @@ def make_timeline(windows, heard, seconds, traits, emotions) -> Timeline | Signa
     """Arrange the windows of a recording that lasts some seconds, and average them.
 
     The windows are given by their spans and power; those that are not silent by their spans, as
-    the time of their first frame and an `Output`; and what else is known of the recording by the
-    names in `TRAITS`.
+    the time of their first frame, None without details, and an `Output`; and what else is known
+    of the recording by the names in `TRAITS`.
     """
     power = np.zeros(max(end for (_, end), _ in windows))
     for (start, end), part in windows:
