@@ -20,9 +20,9 @@ from utility.corpora.emodb import (
     read_manifest,
     require_recordings_folder,
 )
-from utility.corpora.naming import CORPORA, FRAMES_SUFFIX
+from utility.corpora.naming import CORPORA
 from utility.errors import UsageError
-from utility.globalvars import BERLIN, ROOT
+from utility.globalvars import BERLIN, FRAMES_ENDING, ROOT
 
 LONGEST_HOP_SECONDS = 1
 tell = partial(print_message, "dataset.py")
@@ -164,7 +164,7 @@ def extract(arguments, note):
     name = arguments.name or (manifest.stem if manifest else arguments.corpus)
     if name == BERLIN.name or "/" in name:
         raise UsageError(f"--name {name}: give a name without /, other than berlin (EmoDB)")
-    path, suffix = folder / name, FRAMES_SUFFIX if arguments.frames else None
+    path, suffix = folder / name, FRAMES_ENDING if arguments.frames else None
     rows = find_utterances(audio, arguments.corpus, note, manifest, arguments.classes, suffix)
     if arguments.frames:
         corpus = collect_frames(rows, audio, path, arguments.features, arguments.hop, note)

@@ -48,6 +48,14 @@ FRAMES = FrameSettings()
 # A longer recording is predicted in windows of at most this length. The longest of EmoDB lasts 9 s.
 WINDOW_SECONDS = 10.0
 
+# The endings of recordings' names, the usual ones first, and of files of frames.
+RECORDING_ENDINGS = (
+    *(".wav", ".wave", ".bwf", ".w64", ".rf64", ".flac", ".aiff", ".aif", ".aifc", ".au", ".snd"),
+    *(".caf", ".voc", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".m4a", ".aac", ".mp4", ".3gp"),
+    *(".amr", ".wma", ".webm", ".mka"),
+)
+FRAMES_ENDING = ".npy"
+
 # Standardised features are clipped here: a frame of digital silence can lie a million
 # deviations from the mean.
 LARGEST_DEVIATION = 6.0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import RATE, make_voice, speak, write_emodb, write_own_frames
+from made import DEMO, RATE, make_voice, speak, write_emodb, write_own_frames
 from utility.audio.recording import load_audio
 from utility.corpora.augmentation import make_variant
 from utility.corpora.corpus import COLUMNS, read_corpus
@@ -402,3 +402,27 @@ def test_a_damaged_corpus_of_own_features_says_so(framed, tmp_path):
     write_pickle(tmp_path / "own_db.p", content)
     with pytest.raises(DataError, match=r"own_frames\.p: no such file"):
         read_corpus(tmp_path / "own")
+
+
+def test_equal_recordings_with_different_names_are_noted_and_kept(tmp_path, call_command):
+    for emotion in ("01", "03", "04", "05"):
+        for take in ("01", "02"):
+            for folder in ("a", "b"):
+                path = tmp_path / "ravdess" / folder / f"03-01-{emotion}-01-01-{take}-01.wav"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(DEMO, path)
+    options = ("--corpus", "ravdess", "--audio", tmp_path / "ravdess", "--output", tmp_path)
+    done = call_command("dataset.py", "extract", *options, "--processes", 1)
+    assert done.returncode == 0, done.stderr
+    assert len(read_corpus(tmp_path / "ravdess")) == 8
+    assert "left out recordings that are there twice: 8, such as b/03-01-01" in done.stderr
+    assert "equal recordings have different names: 12, such as a/03-01-03" in done.stderr
+
+
+def test_recordings_that_end_early_are_used_and_counted(tmp_path, write_manifest, call_command):
+    whole = (tmp_path / "b.wav").read_bytes()
+    (tmp_path / "b.wav").write_bytes(whole[: len(whole) * 3 // 4])
+    done = call_command(*write_manifest("b.wav,,,anger,", "c.wav,,,sad,"))
+    assert done.returncode == 0, done.stderr
+    place = f"{tmp_path / 'my.csv'}, line 2"
+    assert f"recordings that end early, heard up to there: 1, such as {place}" in done.stderr

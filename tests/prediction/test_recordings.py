@@ -70,7 +70,7 @@ def test_files_that_are_no_recordings_are_passed_over(album, call_command):
     assert done.returncode == 0
     paths = [json.loads(line)["path"] for line in done.stdout.splitlines()]
     assert paths == [str(album / "a.wav"), str(album / "voice.dat")]
-    note = "predict.py: note: passed over 3 files that are no recordings, such as README.txt\n"
+    note = "predict.py: note: passed over 3 files that are not recordings, such as README.txt\n"
     assert done.stderr == note
     (album / "b.MP3").write_text("damaged")
     done = call_command("predict.py", album)

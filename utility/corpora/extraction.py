@@ -6,13 +6,13 @@ The features may also come from files of frames that the user computed.
 import hashlib
 import shlex
 from collections import Counter
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from utility.audio.recording import load_audio
+from utility.audio.recording import open_recording
 from utility.corpora.corpus import (
     COLUMNS,
     Corpus,
@@ -26,7 +26,6 @@ from utility.corpora.emodb import read_manifest
 from utility.corpora.frames import FORMAT_VERSION
 from utility.corpora.naming import (
     CORPORA,
-    FRAMES_SUFFIX,
     find_segment,
     read_emotion,
     read_manifest_rows,
@@ -39,10 +38,12 @@ from utility.furtherFeatures import (
     make_own_feature_set,
     validate_frames,
 )
-from utility.globalvars import BERLIN, EMOTION_LABELS, FRAMES, ROOT
+from utility.globalvars import BERLIN, EMOTION_LABELS, FRAMES, FRAMES_ENDING, ROOT
 from utility.parallel import in_processes
 from utility.signals import SILENT, is_silent
 
+# What the name of a file tells of its recording.
+NAMED_LABELS = ("emotion", "speaker", "text", "version")
 FEMALE_SPEAKERS = frozenset({"08", "09", "13", "14", "16"})
 # How far the end of a segment may lie beyond its recording: tables round times, and the last frame
 # begins before the recording ends.
@@ -56,6 +57,7 @@ class Extracted(NamedTuple):
     seconds: float
     frames: np.ndarray
     digest: bytes
+    ends_early: bool = False
 
 
 def find_utterances(audio: Path, name, note, manifest=None, classes=(), suffix=None) -> list[dict]:
@@ -166,7 +168,7 @@ def collect_frames(rows, folder: Path, path: Path, name, hop_seconds, note) -> C
     rows : list of dict
         Those of `find_utterances`.
     folder : Path
-        For each recording, it holds a file of the same name with `FRAMES_SUFFIX`.
+        For each recording, it holds a file of the same name with `FRAMES_ENDING`.
     path : Path
         What the pickles' paths begin with.
     name : str
@@ -182,7 +184,7 @@ def collect_frames(rows, folder: Path, path: Path, name, hop_seconds, note) -> C
         If any file cannot be used; it names all of these, and nothing is written.
     """
     recordings = {find_segment(row["file"])[0] for row in rows}
-    paths = Counter((folder / recording).with_suffix(FRAMES_SUFFIX) for recording in recordings)
+    paths = Counter((folder / recording).with_suffix(FRAMES_ENDING) for recording in recordings)
     for path_of_frames, count in paths.items():
         if count > 1:
             raise DataError(f"{path_of_frames}: is named like {count} recordings; rename them")
@@ -220,6 +222,9 @@ def make_corpus(rows, results, note, **options) -> Corpus:
         raise DataError(
             "\n".join(["nothing was written; these recordings cannot be used:", *problems])
         )
+    early = [name_place(r) for r, it in zip(rows, results, strict=True) if it.ends_early]
+    if early:
+        note(f"recordings that end early, heard up to there: {len(early)}, such as {early[0]}")
     chosen = find_distinct(rows, results, note)
     unknown = {"sex": "", "recognition": np.nan, "naturalness": np.nan}
     rows = [unknown | rows[number] | {"seconds": results[number].seconds} for number in chosen]
@@ -230,29 +235,41 @@ def make_corpus(rows, results, note, **options) -> Corpus:
 def find_distinct(rows, results, note) -> list[int]:
     """Return the numbers of the rows, each recording once, and note those that are there twice.
 
-    Recordings are equal if their samples are, whatever their names, their format or what else
-    their files hold. If the labels of two equal ones differ, a `DataError` names both.
+    Recordings are equal if their samples are, whatever their format or what else their files
+    hold. In a manifest, equal ones with different labels are a `DataError` that names both. In a
+    corpus that is named by its files they are noted, and count by their names.
     """
-    first, repeated, problems = {}, [], []
+    first, repeated, differing = {}, [], []
+    of_manifest = any("place" in row for row in rows)
     for number, (row, result) in enumerate(zip(rows, results, strict=True)):
         other = rows[first.setdefault(result.digest, number)]
-        if other is row:
-            continue
-        repeated.append(f"{name_place(row)}, the same as {name_place(other)}")
-        labels, others = list_labels(row), list_labels(other)
-        if differing := [
-            f"{name} is {label}"
-            for name, label in others.items()
-            if labels.get(name, label) != label
-        ]:
-            equal = f"is equal to {name_place(other)}, whose {' and '.join(differing)}"
-            problems.append(f"{name_place(row)}: {equal}")
-    if problems:
+        if other is not row and (labels := find_differing_labels(row, other)):
+            equal = f"is equal to {name_place(other)}, whose {' and '.join(labels)}"
+            differing.append(f"{name_place(row)}: {equal}")
+    if differing and of_manifest:
         what = "nothing was written; equal recordings have different labels"
-        raise DataError("\n".join([f"{what}; mend or remove one of each two:", *problems]))
+        raise DataError("\n".join([f"{what}; mend or remove one of each two:", *differing]))
+    if differing:
+        note(f"equal recordings have different names: {len(differing)}, such as {differing[0]}")
+    chosen = {}
+    for number, (row, result) in enumerate(zip(rows, results, strict=True)):
+        named = () if of_manifest else tuple(row[name] for name in NAMED_LABELS)
+        other = rows[chosen.setdefault((result.digest, named), number)]
+        if other is not row:
+            repeated.append(f"{name_place(row)}, the same as {name_place(other)}")
     if repeated:
         note(f"left out recordings that are there twice: {len(repeated)}, such as {repeated[0]}")
-    return list(first.values())
+    return list(chosen.values())
+
+
+def find_differing_labels(row, other) -> list[str]:
+    """List those labels of another row, as text, that are not the labels of this one."""
+    labels = list_labels(row)
+    return [
+        f"{n} is {label}"
+        for n, label in list_labels(other).items()
+        if labels.get(n, label) != label
+    ]
 
 
 def name_place(row) -> str:
@@ -270,7 +287,7 @@ def list_labels(row) -> dict[str, str]:
 def read_own_frames(folder: Path, name: str, hop_seconds) -> Extracted | SignalError:
     """Return the frames of an utterance from a .npy file, or the reason why there are none."""
     recording, *times = find_segment(name)
-    path = (folder / recording).with_suffix(FRAMES_SUFFIX)
+    path = (folder / recording).with_suffix(FRAMES_ENDING)
     try:
         frames = validate_frames(read_array(path))
         frames = cut_segment(frames, 1 / hop_seconds, *times, FRAMES_SLACK_SECONDS)
@@ -282,25 +299,37 @@ def read_own_frames(folder: Path, name: str, hop_seconds) -> Extracted | SignalE
 def extract_utterance(audio: Path, name: str) -> Extracted | SignalError:
     """Return the float32 frames of an utterance, or the reason why there are none."""
     try:
-        signal = load_utterance(audio, name)
+        signal, ends_early = load_utterance(audio, name)
         frames = compute_all_features(signal).astype(np.float32)
-        return Extracted(len(signal) / FRAMES.sample_rate_hz, frames, digest_of(signal))
+        seconds = len(signal) / FRAMES.sample_rate_hz
+        return Extracted(seconds, frames, digest_of(signal), ends_early)
     except SignalError as error:
         return SignalError(f"{audio / name}: {error}")
 
 
-def load_utterance(audio: Path, name: str) -> np.ndarray:
+def load_utterance(audio: Path, name: str) -> tuple[np.ndarray, bool]:
     """Read an utterance of a corpus whose recordings are in a folder.
 
-    The name is that of a recording or, from `name_utterance`, of a segment of one. See
-    `load_audio` for the result and the errors.
+    The name is that of a recording or, from `name_utterance`, of a segment of one. Returns its
+    signal at 16 kHz, and whether the recording ends early. Raises a `SignalError` if the
+    recording cannot be read, does not hold the segment, or is silent there.
     """
     recording, start_seconds, end_seconds = find_segment(name)
-    signal = load_audio(audio / recording)
+    signal, ends_early = load_recording(audio / recording)
     part = cut_segment(signal, FRAMES.sample_rate_hz, start_seconds, end_seconds, SLACK_SECONDS)
     if is_silent(part):
         raise SignalError(SILENT)
-    return part
+    return part, ends_early
+
+
+# The segments of a long recording usually follow each other.
+@lru_cache(maxsize=1)
+def load_recording(path) -> tuple[np.ndarray, bool]:
+    """Return a recording at 16 kHz, and whether it ends early."""
+    with open_recording(path) as recording:
+        signal = np.concatenate([*recording.read_signal(), []])
+    signal.setflags(write=False)
+    return signal, recording.ends_early
 
 
 def cut_segment(values, rate_hz, start_seconds, end_seconds, slack_seconds) -> np.ndarray:

@@ -12,14 +12,9 @@ from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from utility.errors import DataError
-from utility.globalvars import EMOTION_LABELS, EMOTIONS
+from utility.globalvars import EMOTION_LABELS, EMOTIONS, RECORDING_ENDINGS
 
 MANIFEST_COLUMNS = ("file", "start", "end", "emotion", "speaker", "text", "split")
-# Of recordings that are found by their names. If a corpus is there in several formats, the first
-# one counts.
-AUDIO_SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".mp3", ".m4a", ".aac")
-# Files of frames, named like the recordings.
-FRAMES_SUFFIX = ".npy"
 # The name of a segment: that of its recording, and its start and end in seconds.
 SEGMENT_NAME = re.compile(r"(.+)@(\d+\.\d{3})-(\d+\.\d{3}|end)", re.DOTALL)
 # An emotion as similar as this to a known one is taken for a misspelling.
@@ -111,7 +106,8 @@ def read_names(
     Returns one row per recording, with the columns of a corpus that its name tells, in the order
     of the paths; and the paths of files of the same format that do not belong to the corpus.
     """
-    suffixes = (suffix,) if suffix else AUDIO_SUFFIXES
+    # If a corpus is there in several formats, the first one counts.
+    suffixes = (suffix,) if suffix else RECORDING_ENDINGS
     rows, foreign = {each: [] for each in suffixes}, {each: [] for each in suffixes}
     for path in sorted(path for path in audio.rglob("*") if path.suffix.lower() in suffixes):
         ending, file = path.suffix.lower(), path.relative_to(audio)

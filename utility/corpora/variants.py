@@ -69,7 +69,7 @@ def extract_variants(task, names) -> list[np.ndarray] | SignalError:
     """Return the frames of each variant of an utterance, or the reason why there are none."""
     audio, utterance, number = task
     try:
-        samples = load_utterance(audio, utterance)
+        samples, _ = load_utterance(audio, utterance)
         variants = (make_variant(samples, name, number) for name in names)
         return [to_float16(compute_all_features(variant)) for variant in variants]
     except SignalError as error:

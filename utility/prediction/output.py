@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from utility.errors import UsageError
+from utility.globalvars import RECORDING_ENDINGS
 from utility.prediction.clip import TRAITS, Prediction
-from utility.prediction.recordings import RECORDING_ENDINGS, name_files
+from utility.prediction.recordings import name_files
 
 # What the names of files end in that hold each form; "json" is an array, "jsonl" its lines.
 ENDINGS = {"text": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}

@@ -10,20 +10,15 @@ from typing import NamedTuple
 
 from utility.command_line import print_message
 from utility.errors import SignalError
+from utility.globalvars import FRAMES_ENDING, RECORDING_ENDINGS
 
 PROGRAM = "predict.py"
 STANDARD_INPUT = "-"
 EACH = "each"
-# In a folder, a file whose name ends like this is a recording, even if it is damaged.
-RECORDING_ENDINGS = (
-    *(".wav", ".wave", ".bwf", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
-    *(".m4a", ".mp4", ".aac", ".3gp", ".amr", ".wma", ".webm", ".mka", ".aif", ".aiff", ".aifc"),
-    *(".au", ".snd", ".caf", ".voc"),
-)
-# These are none, such as what predict.py has written. Others are tried.
-OTHER_ENDINGS = (".txt", ".json", ".jsonl", ".csv", ".srt", ".vtt", ".png", ".svg", ".pdf", ".npy")
-# Of files of frames, which take the place of recordings.
-FRAMES_ENDING = ".npy"
+# In a folder, a file with the ending of a recording is one, even if it is damaged. These are
+# none, such as what predict.py has written. Others are tried.
+OTHER_ENDINGS = (".txt", ".json", ".jsonl", ".csv", ".srt", ".vtt", ".png", ".svg", ".pdf")
+OTHER_ENDINGS += (FRAMES_ENDING,)
 
 
 class NamedRecording(NamedTuple):
@@ -42,7 +37,7 @@ class NamedRecording(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What was found: recordings, files that are none, and the errors of unreadable folders."""
+    """What was found: recordings, other files, and the errors of unreadable folders."""
 
     recordings: list[NamedRecording]
     others: list[Path]
@@ -78,9 +73,11 @@ def report_search(search) -> None:
         reason = f"cannot be searched ({error.strerror}); check its permissions, or leave it out"
         print_message(PROGRAM, f"{error.filename}: {reason}")
     if len(search.others) == 1:
-        print_message(PROGRAM, f"note: passed over {search.others[0].name}, which is no recording")
+        print_message(
+            PROGRAM, f"note: passed over {search.others[0].name}, which is not a recording"
+        )
     elif search.others:
-        files = f"{len(search.others)} files that are no recordings, such as"
+        files = f"{len(search.others)} files that are not recordings, such as"
         print_message(PROGRAM, f"note: passed over {files} {search.others[0].name}")
 
 
