@@ -13,6 +13,7 @@ from utility.prediction.cutting import (
     cut_signal,
     find_end,
     find_limits,
+    find_percentile,
     find_speech,
     separate_pauses,
 )
@@ -181,3 +182,10 @@ def test_windows_and_pauses_follow_each_other_to_the_end(hop):
 
 def test_a_recording_too_short_for_a_pause_is_a_window():
     assert list(separate_pauses([(0, 12)], power((QUIET, 0.02), (LOUD, 0.1)))) == [(0, 12, 0)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 1000])
+def test_a_percentile_is_that_of_numpy(count):
+    values = np.random.default_rng(count).normal(size=count)
+    for percent in (0, 10, 50, 99, 100):
+        assert find_percentile(values, percent) == pytest.approx(np.percentile(values, percent))

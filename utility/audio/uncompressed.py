@@ -59,6 +59,8 @@ class UncompressedSource:
     def lacks_samples(self) -> bool:
         """Tell whether the header promises more than the file holds, by libsndfile's log."""
         log, subtype = self.recording.extra_info, self.recording.subtype
+        if "should be" not in log:  # what it says of a size that does not fit
+            return False
         sizes = re.findall(r"(?im)^\W*(?:data|ssnd|data size)\s*:\s*(\d+)\b", log)
         promised = max(map(int, sizes), default=0)
         if promised >= UNKNOWN_SIZE:

@@ -6,6 +6,7 @@ hyperparameters, normalisation statistics, temperature and measured scores. Read
 builds arrays and runs no code.
 """
 
+import io
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -105,12 +106,9 @@ def read_weights(path) -> Weights:
     WeightsError
         If it cannot be opened, is damaged, not one of this project, or made for other features.
     """
-    import h5py
-
     remedy = "use one that train.py wrote, such as weights_blstm_hyperas_1.h5"
     try:
-        # Opened by Python, since HDF5 refuses a file that another process holds open.
-        with Path(path).open("rb") as content, h5py.File(content, "r") as file:
+        with open_hdf5(path) as file:
             attributes = dict(file.attrs)
             if attributes["format_version"] not in READABLE_VERSIONS:
                 raise WeightsError(f"{path}: made by another version of this project; {remedy}")
@@ -140,6 +138,18 @@ def read_weights(path) -> Weights:
     if not sound:
         raise WeightsError(f"{path}: damaged, with numbers missing or not finite; {remedy}")
     return weights
+
+
+def open_hdf5(path):
+    """Open an HDF5 file to read, also one that another process holds open."""
+    import h5py
+
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError:
+        # Files of HDF5's latest format say themselves that they are open to write; content that
+        # is read by Python is not asked. If it cannot be read, Python says why.
+        return h5py.File(io.BytesIO(Path(path).read_bytes()), "r")
 
 
 def is_sound(weights) -> bool:

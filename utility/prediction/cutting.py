@@ -195,14 +195,20 @@ def find_speech(power) -> list[tuple[int, int]]:
         return []
     level_db = 10 * np.log10(np.maximum(power, np.finfo(float).tiny))
     # Not simply the maximum, or a single bang would hide the voice.
-    loud_db = max(np.percentile(level_db, 99), level_db.max() - 20)
+    loud_db = max(find_percentile(level_db, 99), level_db.max() - 20)
     least_db, most_db = loud_db - max(BELOW_LOUD_DB), loud_db - min(BELOW_LOUD_DB)
-    floor_db = np.percentile(level_db, 10)
+    floor_db = find_percentile(level_db, 10)
     voiced = level_db >= np.clip(floor_db + ABOVE_FLOOR_DB, least_db, most_db)
     voiced = flip_short_runs(voiced, False, SHORTEST_PAUSE_SECONDS)
     voiced = flip_short_runs(voiced, True, SHORTEST_SPEECH_SECONDS)
     margin, runs = round(MARGIN_SECONDS / STEP_SECONDS), find_runs(voiced, True)
     return [(max(start - margin, 0), min(end + margin, len(power))) for start, end in runs]
+
+
+def find_percentile(values, percent) -> float:
+    """Return what `np.percentile` does, which would import 15 ms of NumPy's masked arrays."""
+    places = np.arange(len(values))
+    return np.interp(percent / 100 * places[-1], places, np.sort(values))
 
 
 def flip_short_runs(values, value, shortest_seconds) -> np.ndarray:
