@@ -5,6 +5,7 @@ As a library: `weights = load(); predict("clip.wav", weights).label`.
 
 import os
 import sys
+from argparse import ArgumentTypeError
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.prediction.recordings import (
     EACH,
     STANDARD_INPUT,
+    STANDARD_INPUTS,
     choose_channels,
     find_recordings,
     readable_again,
@@ -95,9 +97,11 @@ def build_parser() -> Parser:
 
 def read_channel(text) -> int | str:
     """Read the value of --channel."""
-    if text != EACH and int(text) < 1:
-        raise ValueError
-    return text if text == EACH else int(text)
+    if text == EACH:
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"give a number from 1, or {EACH}")
+    return int(text)
 
 
 def fill_in_defaults(arguments) -> None:
@@ -138,11 +142,18 @@ def check(arguments) -> None:
             raise UsageError(
                 "--stream: omit --timeline, --subtitles, --plot, --csv, --output and --output-dir"
             )
-    if arguments.frames and (arguments.timeline or arguments.stream or arguments.plot):
-        raise UsageError("--frames: omit --timeline, --subtitles, --stream and --plot")
+    of_sound = arguments.timeline or arguments.stream or arguments.plot or arguments.channel
+    if arguments.frames and of_sound:
+        raise UsageError("--frames: omit --timeline, --subtitles, --stream, --plot and --channel")
+    if "" in arguments.audio:
+        raise UsageError("a name is empty; give recordings")
+    if sum(name in STANDARD_INPUTS for name in [*arguments.audio, *(arguments.adapt or ())]) > 1:
+        raise UsageError("standard input can be read only once; name it once")
     if arguments.attention or arguments.embedding:
         if arguments.form not in ("json", "jsonl"):
-            raise UsageError("--attention and --embedding: also give --json")
+            raise UsageError(
+                "--attention and --embedding: also give --json, or an --output that ends in .json"
+            )
         if arguments.timeline or arguments.stream:
             raise UsageError("--attention and --embedding: omit --timeline and --stream")
 
@@ -173,7 +184,8 @@ def predict_sounds(arguments, recordings, sounds, weights, voice) -> int:
         recordings, sounds = choose_channels(recordings, sounds, arguments.channel)
     alone = not arguments.output_dir and (arguments.plot or arguments.form in SUBTITLES)
     if alone and len(recordings) > 1:
-        raise UsageError("--plot and --subtitles: give one recording, or --output-dir")
+        what = f"a picture or subtitles of {len(recordings)} results"
+        raise UsageError(f"{what}: give one recording, one --channel, or --output-dir")
     output, pictures = name_results(arguments, recordings)
     names = [recording.name for recording in recordings]
     details = [name for name in ("attention", "embedding") if getattr(arguments, name)]
@@ -206,7 +218,7 @@ def main(arguments) -> int:
     """Predict the recordings; return 1 if one of them, or one to adapt with, is not usable."""
     # Before NumPy is imported. Matrix products are small here: more threads would only wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from utility.prediction.batch import learn_voice_of
+    from utility.prediction.batch import learn_voice_of, print_notes
     from utility.prediction.library import load
     from utility.prediction.output import check_files, choose_form
 
@@ -228,7 +240,8 @@ def main(arguments) -> int:
             from utility.prediction.stream import predict_stream, print_stream
 
             settings = arguments.rate, arguments.window, arguments.hop, voice, arguments.channel
-            segments = predict_stream(sys.stdin.buffer, weights, *settings)
+            tell = partial(print_notes, STANDARD_INPUT)
+            segments = predict_stream(sys.stdin.buffer, weights, *settings, on_end=tell)
             print_stream(segments, arguments.top, as_json=arguments.json)
         else:
             with readable_again([recording.name for recording in search.recordings]) as sounds:

@@ -175,10 +175,10 @@ def test_a_recording_is_never_overwritten(tmp_path, call_command):
         assert done.returncode == 2
         assert "is a name for a recording" in done.stderr
     path = path.rename(tmp_path / "clip.png")
-    for option in ("--output", "--plot"):
+    for option, reason in (("--output", "is a name for a picture"), ("--plot", "is a recording")):
         done = call_command("predict.py", option, path, path)
         assert done.returncode == 2
-        assert "clip.png: is a recording" in done.stderr
+        assert f"clip.png: {reason}" in done.stderr
     assert path.read_bytes() == DEMO.read_bytes()
 
 
@@ -206,7 +206,12 @@ def test_wrong_usage_ends_with_2(options, call_command):
         (["--plot", "nowhere/a.png"], "a folder that exists"),
         (["--output", "nowhere/a"], "a folder that exists"),
         (["--plot", "a.png", str(DEMO)], "give one recording"),
-        (["--subtitles", "srt", str(DEMO)], "give one recording, or --output-dir"),
+        (["--subtitles", "srt", str(DEMO)], "of 2 results: give one recording, one --channel, or"),
+        (["--channel", "0"], "argument --channel: give a number from 1, or each"),
+        (["--frames", "--channel", "1"], "omit --timeline, --subtitles, --stream, --plot and"),
+        ([""], "a name is empty"),
+        (["-", "/dev/stdin"], "standard input can be read only once"),
+        (["--output", "-"], "omit it; the results go to standard output"),
         (["--stream"], "--stream: give only -, standard input"),
         (["--output_dir", "x"], "did you mean --output-dir?"),
         (["--format", "json"], "did you mean --json, --csv or --subtitles srt?"),

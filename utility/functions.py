@@ -92,6 +92,8 @@ def read_array(file):
         array = np.load(file, allow_pickle=False)
     except FileNotFoundError as error:
         raise SignalError("no such file; check the path") from error
+    except IsADirectoryError as error:
+        raise SignalError("is a folder; give a .npy file, or a folder that holds some") from error
     except OSError as error:
         reason = error.strerror or error
         raise SignalError(f"cannot be opened ({reason}); check the file") from error

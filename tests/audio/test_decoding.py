@@ -130,7 +130,9 @@ def test_a_cut_file_is_heard_up_to_there(container, codec):
 
 def test_an_mp4_cut_before_its_index_says_so():
     content = encode("ipod", "aac")
-    with pytest.raises(SignalError, match=r"is cut off: its index, .* is missing; record it again"):
+    with pytest.raises(
+        SignalError, match=r"is cut off: its index, .* is not whole; record it again"
+    ):
         listen(content[: len(content) // 2])
 
 

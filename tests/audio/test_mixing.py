@@ -11,8 +11,8 @@ from utility.audio.mixing import Mixer
 def mix(channels, block=RATE):
     """Mix channels in blocks; return the signal and the mixer."""
     mixer = Mixer()
-    blocks = [channels[start : start + block] for start in range(0, len(channels), block)]
-    return np.concatenate([mixer.mix(each, RATE) for each in blocks]), mixer
+    blocks = [(channels[start : start + block], RATE) for start in range(0, len(channels), block)]
+    return np.concatenate([signal for signal, _ in mixer.mix(blocks)]), mixer
 
 
 def delay(signal, milliseconds):
@@ -63,12 +63,18 @@ def test_in_a_call_whoever_speaks_is_heard(voice):
         assert np.corrcoef(heard, spoken[-len(heard) :])[0, 1] > 0.99
 
 
-def test_blocks_do_not_matter(voice):
-    channels = np.stack([voice, delay(voice, 0.3)], 1)
-    np.testing.assert_array_equal(mix(channels, RATE)[0], mix(channels, RATE // 5)[0])
+@pytest.mark.parametrize("block", [1, 777, RATE // 10, RATE // 5 + 1, 3 * RATE])
+def test_blocks_do_not_matter(voice, block):
+    random = np.random.default_rng(0)
+    channels = np.stack([voice, delay(voice, 0.3) + 0.1 * random.normal(size=len(voice))], 1)
+    channels = channels[: RATE if block == 1 else None]
+    np.testing.assert_array_equal(mix(channels, block)[0], mix(channels, RATE)[0])
 
 
-def test_the_number_of_channels_may_change(voice):
-    mixer = Mixer()
-    for count in (6, 2, 1, 3):
-        assert len(mixer.mix(np.outer(voice, [1] + [-1] * (count - 1)), RATE)) == len(voice)
+def test_the_number_of_channels_and_the_rate_may_change(voice):
+    counts = (6, 2, 1, 3, 3)
+    blocks = [(np.outer(voice, [1] + [-1] * (count - 1)), RATE) for count in counts]
+    blocks[-1] = (blocks[-1][0], 2 * RATE)
+    mixed = list(Mixer().mix(blocks))
+    assert sum(len(signal) for signal, _ in mixed) == len(counts) * len(voice)
+    assert [rate for _, rate in mixed].count(2 * RATE) == 1

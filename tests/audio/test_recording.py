@@ -84,7 +84,7 @@ def test_one_channel_can_be_heard_alone(tmp_path):
     assert count_channels(tmp_path / "call.wav") == 2
     for number, expected in ((1, left), (2, right)):
         np.testing.assert_array_equal(load_audio(Channel(tmp_path / "call.wav", number)), expected)
-    with pytest.raises(SignalError, match="has 2 channels; give --channel 1 to 2"):
+    with pytest.raises(SignalError, match="has 2 channels, so no channel 3; give another"):
         load_audio(Channel(tmp_path / "call.wav", 3))
 
 

@@ -141,6 +141,7 @@ def test_every_wrong_row_is_named_with_its_line(read_rows, tmp_path):
         ("file;emotion\n", "has no rows"),
         ("file,emotion\n,\n , \n", "has no rows"),
         ("file\na.wav\n", "has the columns file, but needs file and emotion"),
+        ("file,emotion,Emotion\na.wav,sad,happy\n", "has the column emotion twice; remove one"),
         (b"file,emotion\n\xff,anger\n", "not a table in CSV"),
     ],
 )

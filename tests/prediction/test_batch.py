@@ -170,3 +170,22 @@ def test_a_long_recording_comes_with_a_note(tmp_path, run_command):
         f"predict.py: note: {path}: the mean of 5 windows, since it lasts 16 s; "
         "--timeline shows its parts\n"
     )
+
+
+def test_an_output_that_is_standard_output_keeps_what_is_there(tmp_path, start_command):
+    with (tmp_path / "log").open("w") as log:
+        log.write("before\n")
+        log.flush()
+        command = [sys.executable, "predict.py", "--output", "/dev/stdout", DEMO]
+        subprocess.run(command, stdout=log, cwd=ROOT, check=True, timeout=300)
+    before, first, _ = (tmp_path / "log").read_text().splitlines()
+    assert before == "before"
+    assert first.startswith("the top 2 emotion is: ('neutral'")
+
+
+def test_json_is_text_whatever_the_name_of_a_file(tmp_path, call_command):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.wav")
+    shutil.copy(DEMO, path)
+    assert call_command("predict.py", "--output", tmp_path / "x.json", path).returncode == 0
+    (row,) = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
+    assert row["path"] == path

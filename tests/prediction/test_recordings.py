@@ -116,7 +116,8 @@ def test_links_are_followed_and_each_file_is_found_once(tmp_path):
     (folder / "b" / "same.wav").symlink_to("x.wav")
     (folder / "b" / "broken.wav").symlink_to("nothing")
     found = find_recordings([folder])
-    assert [one.place.as_posix() for one in found.recordings] == ["b/again/x.wav", "b/same.wav"]
+    places = [one.place.as_posix() for one in found.recordings]
+    assert places == ["b/again/x.wav", "b/broken.wav", "b/same.wav"]
     assert [len(find_recordings([path]).recordings) for path in (folder / "link", other)] == [1, 1]
 
 

@@ -115,3 +115,15 @@ def test_a_stream_goes_with_few_options(option, call_command):
     done = call_command("predict.py", "--stream", option, "-")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--stream: omit --timeline, --subtitles, --plot, --csv, --output" in done.stderr
+
+
+def test_a_stream_ends_with_the_notes_of_its_recording(start_stream):
+    call = io.BytesIO()
+    samples = load_audio(DEMO)
+    soundfile.write(call, np.stack([samples, samples[::-1]], 1), RATE, format="WAV")
+    command = start_stream()
+    _, errors = command.communicate(call.getvalue()[:-4000], timeout=300)
+    assert command.returncode == 0
+    early, differ = errors.decode().splitlines()
+    assert early == "predict.py: note: -: ends early; heard up to there"
+    assert differ.startswith("predict.py: note: -: its channels differ")

@@ -30,6 +30,7 @@ MOST_CHANNELS = 64
 # Of the packets, those that cannot be decoded; where files were joined, one or two fail.
 DAMAGED_SHARE = 0.02
 INDEX_COMES_LAST = "is an MP4 file whose index comes last; save it as a file and omit --stream"
+INDEX_IS_MISSING = "is cut off: its index, which is written last, is not whole; record it again"
 UNREADABLE = "cannot be read as audio: no sound in it is of a known format; convert it to WAV"
 
 
@@ -86,7 +87,10 @@ class DecodedSource:
         self.stream = next(iter(self.container.streams.audio), None)
         context = self.stream and self.stream.codec_context
         if context is None:
+            is_cut = self.is_mp4 and self.stream is not None
             self.container.close()
+            if is_cut:
+                raise SignalError(INDEX_IS_MISSING)
             what = "no sound" if self.stream is None else "sound in a format that is not known"
             raise SignalError(f"holds {what}; give a recording")
         self.channel_count = context.channels
@@ -97,7 +101,7 @@ class DecodedSource:
         if hasattr(self.file, "seek"):
             self.file.seek(0)
             if b"ftyp" in self.file.read(12):
-                return "is cut off: its index, which is written last, is missing; record it again"
+                return INDEX_IS_MISSING
         return UNREADABLE
 
     def read_blocks(self) -> Iterator[tuple[np.ndarray, int]]:

@@ -76,10 +76,9 @@ class LiveFile:
 class SampleSource:
     """Uncompressed samples as a source of a `Recording`."""
 
-    ends_early = False
-
     def __init__(self, file, form: SampleFormat):
         self.file, self.form, self.channel_count = file, form, form.channel_count
+        self.ends_early = False
 
     def read_blocks(self) -> Iterator[tuple[np.ndarray, int]]:
         """Yield samples as they come, shape (samples, channels), and their rate in Hz."""
@@ -91,6 +90,7 @@ class SampleSource:
             rest = content[whole:]
             samples = convert_samples(content[:whole], self.form.kind)
             yield samples.reshape(-1, self.channel_count), self.form.rate
+        self.ends_early = 0 < left < UNKNOWN_SIZE
 
 
 def convert_samples(content, kind) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Mix several channels to one, without letting them cancel each other."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 STEP_SECONDS = 0.1
@@ -32,16 +34,38 @@ class Mixer:
         self.fixed = channel is not None
         self.recent, self.total = Power(), Power()
 
-    def mix(self, channels, rate) -> np.ndarray:
-        """Mix samples, shape (samples, channels), at a rate in Hz; return shape (samples,)."""
-        if self.fixed or channels.shape[1] == 1:
-            return channels[:, self.heard or 0]
-        length = max(2, round(STEP_SECONDS * rate))
-        parts = (channels[start : start + length] for start in range(0, len(channels), length))
-        return np.concatenate([self.mix_step(part, len(part) / length) for part in parts])
+    def mix(self, blocks) -> Iterator[tuple[np.ndarray, int]]:
+        """Mix blocks of samples, shape (samples, channels), each with its rate in Hz.
 
-    def mix_step(self, channels, share) -> np.ndarray:
-        """Mix a step, or the given share of one."""
+        Yields signals, shape (samples,), and their rates. Several channels are mixed in steps of
+        0.1 s, however long the blocks are.
+        """
+        kept, kept_rate = None, None
+        for block, rate in blocks:
+            if self.fixed or block.shape[1] == 1:
+                yield from self.mix_rest(kept, kept_rate)
+                kept = None
+                yield block[:, self.heard if self.fixed else 0], rate
+                continue
+            if kept is not None and (kept.shape[1], kept_rate) != (block.shape[1], rate):
+                yield from self.mix_rest(kept, kept_rate)
+                kept = None
+            kept, kept_rate = block if kept is None else np.concatenate([kept, block]), rate
+            length = max(2, round(STEP_SECONDS * rate))
+            whole = len(kept) - len(kept) % length
+            parts = [kept[start : start + length] for start in range(0, whole, length)]
+            if parts:
+                yield np.concatenate([self.mix_step(part) for part in parts]), rate
+            kept = kept[whole:]
+        yield from self.mix_rest(kept, kept_rate)
+
+    def mix_rest(self, channels, rate) -> Iterator[tuple[np.ndarray, int]]:
+        """Mix what is left, if anything."""
+        if channels is not None and len(channels):
+            yield self.mix_step(channels), rate
+
+    def mix_step(self, channels) -> np.ndarray:
+        """Mix a step."""
         count = channels.shape[1]
         if (channels == channels[:, :1]).all():
             mean = channels[:, 0]
@@ -52,7 +76,7 @@ class Mixer:
             step = Power(measure_power(channels), measure_power(mean))
         if count != len(self.recent.of_channels):
             self.heard = None
-        self.recent, self.total = step.add(self.recent, DECAY**share), step.add(self.total)
+        self.recent, self.total = step.add(self.recent, DECAY), step.add(self.total)
         if self.recent.channels_agree:
             self.heard = None
             return mean

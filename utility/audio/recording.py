@@ -24,6 +24,10 @@ from utility.signals import (
 
 # Far beyond any full scale, and its square is still a number in single precision.
 LARGEST_SAMPLE = 1e9
+NOTHING_WHOLE = (
+    "cannot be read as audio: it is cut off or damaged, and nothing in it can be decoded; get it "
+    "again"
+)
 NO_HEADER = (
     "cannot be read as audio: it has no header; if it holds raw samples, send it to "
     "predict.py --stream --rate HZ -, or convert it to WAV"
@@ -59,7 +63,7 @@ class Recording:
         self.channel_count = source.channel_count
         if channel is not None and not 1 <= channel <= self.channel_count:
             have = f"{self.channel_count} channel" + "s" * (self.channel_count > 1)
-            raise SignalError(f"has {have}; give --channel 1 to {self.channel_count}")
+            raise SignalError(f"has {have}, so no channel {channel}; give another")
 
     @property
     def ends_early(self) -> bool:
@@ -86,12 +90,12 @@ class Recording:
         """
         empty, resampler = True, None
         with explain_reading_errors():
-            for block, rate in self.source.read_blocks():
+            for signal, rate in self.mixer.mix(self.source.read_blocks()):
                 if resampler is None or resampler.rate != rate:
                     yield from resampler.flush() if resampler else ()
                     resampler = Resampler(rate)
                 empty = False
-                signal = validate_signal(self.mixer.mix(block, rate))
+                signal = validate_signal(signal)
                 if (peak := largest_magnitude(signal)) > LARGEST_SAMPLE:
                     what = f"holds samples of {peak:.0e}, where full scale is 1"
                     raise SignalError(f"{what}; repair the recording")
@@ -181,7 +185,7 @@ def open_source(file, start):
                 return uncompressed
         file.seek(0)
     from utility.audio.decoding import UNREADABLE, open_compressed
-    from utility.audio.live import START_BYTES, looks_like_samples
+    from utility.audio.live import HEADERS, START_BYTES, looks_like_samples
 
     try:
         return open_compressed(file)
@@ -189,8 +193,12 @@ def open_source(file, start):
         if uncompressed:
             return uncompressed
         file.seek(0)
-        if str(error) == UNREADABLE and not failure and looks_like_samples(file.read(START_BYTES)):
+        content = file.read(START_BYTES)
+        is_raw = len(content) == START_BYTES and looks_like_samples(content)
+        if str(error) == UNREADABLE and is_raw and not start.startswith(HEADERS):
             raise SignalError(NO_HEADER) from None
+        if str(error) == UNREADABLE and not failure and start.startswith(HEADERS):
+            raise SignalError(NOTHING_WHOLE) from None
         raise (error if failure is None or str(error) != UNREADABLE else failure) from None
 
 
@@ -202,12 +210,12 @@ def copy_to_seekable_file(file):
 
 
 def count_channels(sound) -> int:
-    """Return the number of channels of a recording; 1 if it cannot be read."""
+    """Return the number of channels of a recording; 0 if it cannot be read."""
     try:
         with open_recording(sound) as recording:
             return recording.channel_count
     except SignalError:
-        return 1  # the error is raised again, with its place, when it is read
+        return 0  # the error is raised again, with its place, when it is read
 
 
 def load_audio(sound, start_seconds=0.0, end_seconds=np.inf) -> np.ndarray:

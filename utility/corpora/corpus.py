@@ -243,7 +243,7 @@ def find_audio(corpus: Corpus, given: Path | None = None) -> Path | None:
 def explain_missing_audio(name, corpus: Corpus) -> str:
     """Say how to get the recordings of a corpus that `find_audio` did not find."""
     if corpus.has_own_features:
-        return "its frames are not made from sound here"
+        return f"{name}: has frames of own features, not recordings; omit what needs these"
     if corpus_path(name).name == BERLIN.name:
         return NO_RECORDINGS
     return f"{corpus.audio or name}: no recordings of {name}; name their folder with --audio DIR"

@@ -212,6 +212,8 @@ def read_table(path) -> tuple[list[str], list[tuple[int, dict]]]:
         raise DataError(f"{path}: {error.strerror}; check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a table in CSV ({error}); save it as CSV in UTF-8") from error
+    if repeated := [name for name in dict.fromkeys(names) if name and names.count(name) > 1]:
+        raise DataError(f"{path}: has the column {repeated[0]} twice; remove one of them")
     if not any(names):
         raise DataError(f"{path}: is empty; write the columns file and emotion and their rows")
     if not {"file", "emotion"} <= {*names}:

@@ -106,8 +106,7 @@ def predict_recordings(
                 file.flush()
             if draw:
                 draw(number, outcome)
-            for note in list_notes(outcome):
-                print_message(PROGRAM, f"note: {name}: {note}")
+            print_notes(name, outcome)
             if getattr(outcome, "windows", 1) > 1:
                 reason = f"{outcome.windows} windows, since it lasts {outcome.seconds:.0f} s"
                 print_message(PROGRAM, f"note: {name}: the mean of {reason}{hint}")
@@ -116,15 +115,23 @@ def predict_recordings(
     return errors
 
 
+def print_notes(name, outcome) -> None:
+    """Print what the user should know about a result, or about a stream that was read."""
+    for note in list_notes(outcome):
+        print_message(PROGRAM, f"note: {name}: {note}")
+
+
 def list_notes(outcome) -> list[str]:
-    """List what the user should know about a result."""
+    """List what the user should know about a result, or about a stream that was read."""
     prediction, notes = getattr(outcome, "whole", outcome), []
     if getattr(prediction, "ends_early", False):
-        notes.append(f"ends early, after {prediction.seconds:.2f} s; heard up to there")
+        when = f", after {prediction.seconds:.2f} s" if hasattr(prediction, "seconds") else ""
+        notes.append(f"ends early{when}; heard up to there")
     if getattr(prediction, "is_damaged", False):
         notes.append("is damaged; parts that cannot be decoded were left out")
     if getattr(prediction, "channels_differ", False):
-        notes.append("its channels differ, so the louder one is heard; --channel each hears all")
+        text = "its channels differ; where they do, the loudest is heard"
+        notes.append(f"{text}; --channel each hears them one by one")
     return notes
 
 
@@ -137,8 +144,10 @@ def write_file(path, text) -> None:
         text = make_array(text)
     path.parent.mkdir(exist_ok=True, parents=True)
     content = text.encode("utf-8", "surrogateescape")
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)
+    # /dev/stdout is a file if the output is redirected to one, and what is in it stays.
+    if str(path).startswith(("/dev/", "/proc/")) or (path.exists() and not path.is_file()):
+        with path.open("ab") as device:
+            device.write(content)
     else:
         with replaced_when_done(path) as temporary:
             temporary.write_bytes(content)

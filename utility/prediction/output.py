@@ -50,6 +50,10 @@ def check_files(arguments) -> None:
             raise UsageError(f"{path}: give a file, in a folder that exists")
     if plot and not folder and plot.suffix[1:].lower() not in PICTURES:
         raise UsageError(f"--plot {plot}: give a name that ends in .png, .svg or .pdf")
+    if output and str(output) == "-":
+        raise UsageError("--output -: omit it; the results go to standard output")
+    if output and output.suffix[1:].lower() in PICTURES:
+        raise UsageError(f"--output {output}: is a name for a picture; give --plot {output}")
     if output and output.suffix.lower() in RECORDING_ENDINGS:
         raise UsageError(f"--output {output}: is a name for a recording; give another")
 
@@ -179,7 +183,17 @@ def format_part(times, ranking, others=None, **fields) -> str:
 
 def format_object(**fields) -> str:
     """Return one line of JSON."""
-    return json.dumps(fields, ensure_ascii=False) + "\n"
+    line = json.dumps(fields, ensure_ascii=False) + "\n"
+    # The name of a file need not be text; its bytes are escaped then.
+    return line if is_text(line) else json.dumps(fields) + "\n"
+
+
+def is_text(line) -> bool:
+    """Tell whether a text can be written in UTF-8."""
+    try:
+        return bool(line.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def format_csv(name, result, emotions) -> str:

@@ -14,6 +14,7 @@ from utility.globalvars import FRAMES_ENDING, RECORDING_ENDINGS
 
 PROGRAM = "predict.py"
 STANDARD_INPUT = "-"
+STANDARD_INPUTS = (STANDARD_INPUT, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 EACH = "each"
 # In a folder, a file with the ending of a recording is one, even if it is damaged. These are
 # none, such as what predict.py has written. Others are tried.
@@ -60,7 +61,7 @@ def find_recordings(paths, frames=False) -> Search:
         for file in list_files(path, errors.append):
             if file.suffix == FRAMES_ENDING if frames else is_recording(file):
                 found.append(NamedRecording(file, file.relative_to(path)))
-            else:
+            elif file not in search.others:
                 search.others.append(file)
         search.errors.extend(errors)
         search.recordings.extend(found or ([] if errors else [itself]))
@@ -96,7 +97,9 @@ def list_files(folder, on_error) -> list[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(place, name)
-            if not name.startswith(".") and path.is_file():
+            # A link that leads nowhere is reported when it is read.
+            is_file = path.is_file() or (path.is_symlink() and not path.exists())
+            if not name.startswith(".") and is_file:
                 files.setdefault(os.path.realpath(path), path)
     return sorted(files.values())
 
@@ -140,7 +143,9 @@ def choose_channels(recordings, sounds, channel) -> tuple[list, list]:
         return recordings, [Channel(sound, channel) for sound in sounds]
     chosen = []
     for recording, sound in zip(recordings, sounds, strict=True):
-        for number in range(1, count_channels(sound) + 1):
+        count = count_channels(sound)
+        chosen += [] if count else [(recording, sound)]
+        for number in range(1, count + 1):
             chosen.append((name_channel(recording, number), Channel(sound, number)))
     return tuple(map(list, zip(*chosen, strict=True)))
 
@@ -155,7 +160,8 @@ def name_channel(recording, number) -> NamedRecording:
 
 def remove_ending(path) -> Path:
     """Remove the ending of a recording's name."""
-    return path.with_suffix("") if path.suffix.lower() in RECORDING_ENDINGS else path
+    endings = (*RECORDING_ENDINGS, FRAMES_ENDING)
+    return path.with_suffix("") if path.suffix.lower() in endings else path
 
 
 def fold(path) -> str:

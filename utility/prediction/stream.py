@@ -1,7 +1,7 @@
 """Emotion in live sound: at each hop, the emotion of the window that ends there."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -40,12 +40,13 @@ def predict_stream(
     hop_seconds: float,
     voice: Voice = None,
     channel: int | None = None,
+    on_end: Callable[[Recording], object] = lambda recording: None,
 ) -> Iterator[Segment]:
     """Predict the emotions of a voice while it speaks: yield windows, which are shorter at first.
 
     The source and the sample rate are those of `utility.audio.live.open_stream`. A hop is the
-    time from the end of one window to the end of the next. Raises `SignalError` if the source is
-    of no known format, or too short.
+    time from the end of one window to the end of the next. `on_end` is called with the recording
+    when all of it is read. Raises `SignalError` if the source is of no known format, or too short.
     """
     window, position, predicted = np.zeros(0), 0, False
     try:
@@ -64,6 +65,7 @@ def predict_stream(
         raise SignalError(f"{STANDARD_INPUT}: {error}") from error
     if not predicted:
         raise SignalError("-: ended before there was enough to predict; send more sound")
+    on_end(recording)
 
 
 def read_hops(recording, hop_seconds) -> Iterator[np.ndarray]:
