@@ -68,6 +68,7 @@ def test_what_follows_the_samples_of_a_wav_is_not_heard():
 STREAMS = [("mp3", "libmp3lame"), ("ogg", "libopus"), ("webm", "libopus"), ("flac", "flac")]
 STREAMS += [("adts", "aac"), ("au", "pcm_s16be"), ("caf", "pcm_s16le"), ("asf", "wmav2")]
 STREAMS += [("w64", "pcm_s16le"), ("voc", "pcm_s16le"), ("aiff", "pcm_s16be"), ("mpegts", "mp2")]
+STREAMS += [("sox", "pcm_s32le"), ("ircam", "pcm_s16le"), ("tta", "tta"), ("flv", "aac")]
 STREAMS += [("wav", "adpcm_ms"), ("wav", "pcm_alaw"), ("matroska", "aac"), ("rm", "ac3")]
 
 
@@ -88,6 +89,8 @@ def test_raw_samples_are_heard_at_their_rate():
 
 
 NO_SAMPLES = {
+    "a header of a format that is not known": b"SOUND SAMPLE DATA 2.1 "
+    + (load_audio(DEMO) * 32767).astype("<i2").tobytes(),
     "text": b"It was a dark and stormy night. " * 400,
     "random bytes": np.random.default_rng(0).bytes(20_000),
     "samples of the other byte order": (load_audio(DEMO) * 32767).astype(">i2").tobytes(),

@@ -15,7 +15,7 @@ from utility.errors import SignalError
 # Names of FFmpeg's demuxers: containers of sound, and of video with sound.
 CONTAINERS = (
     "aac,ac3,adx,aiff,alp,amr,ape,apm,argo_asf,asf,ast,au,avi,avr,caf,codec2,dsf,dss,dts,dtshd,eac3,"
-    "flac,flv,gsm,gxf,hca,ircam,kvag,loas,matroska,mlp,mmf,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,"
+    "flac,flv,gsm,gxf,hca,hcom,ircam,kvag,loas,matroska,mlp,mmf,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,"
     "nistsphere,nut,ogg,oma,osq,paf,pvf,qcp,qoa,rm,roq,shn,smjpeg,sox,spdif,swf,tak,truehd,tta,voc,"
     "vqf,w64,wav,wsaud,wsd,wtv,wv,xwma"
 )
@@ -88,11 +88,13 @@ class DecodedSource:
         context = self.stream and self.stream.codec_context
         if context is None:
             is_cut = self.is_mp4 and self.stream is not None
+            name = self.container.format.long_name
             self.container.close()
             if is_cut:
                 raise SignalError(INDEX_IS_MISSING)
-            what = "no sound" if self.stream is None else "sound in a format that is not known"
-            raise SignalError(f"holds {what}; give a recording")
+            if self.stream is None:
+                raise SignalError("holds no sound; give a recording")
+            raise SignalError(f"holds sound that cannot be decoded ({name}); convert it to WAV")
         self.channel_count = context.channels
         self.ends_early = self.is_damaged = False
 
@@ -110,10 +112,14 @@ class DecodedSource:
 
         fifo, form, seconds = None, None, 0.0
         for frame in self.decode_frames():
-            if form != (form := (frame.sample_rate, frame.layout.name, frame.format.name)):
+            if form != (form := (frame.sample_rate, frame.layout, frame.format.name)):
                 if fifo and fifo.samples:
                     yield take_samples(fifo)
                 fifo = av.AudioFifo()
+                # PyAV makes no array of samples of 64 bits.
+                floats = av.AudioResampler("dbl") if form[2].startswith("s64") else None
+            if floats:
+                (frame,) = floats.resample(frame)
             frame.pts = None  # frames that overlap or have gaps are joined all the same
             fifo.write(frame)
             seconds += frame.samples / frame.sample_rate
@@ -148,7 +154,7 @@ class DecodedSource:
             if frames:
                 # What the decoder still held at the end tells nothing.
                 self.ends_early = self.ends_early and not packet.size
-                yield from map(make_convertible, frames)
+                yield from frames
         if failed > self.packet_count:  # taken for sound by mistake
             raise SignalError(UNREADABLE)
         self.is_damaged = failed > max(2, DAMAGED_SHARE * self.packet_count)
@@ -216,15 +222,6 @@ def open_compressed(file) -> DecodedSource | JoinedSource:
         return DecodedSource(FilePart(file))
     ends = [*starts[1:], None]
     return JoinedSource([FilePart(file, *bounds) for bounds in zip(starts, ends, strict=True)])
-
-
-def make_convertible(frame):
-    """Return a frame that PyAV turns into an array: samples of 64 bits become floats."""
-    if not frame.format.name.startswith("s64"):
-        return frame
-    import av
-
-    return av.AudioResampler("dbl").resample(frame)[0]
 
 
 def take_samples(fifo) -> tuple[np.ndarray, int]:

@@ -10,10 +10,15 @@ from utility.audio.uncompressed import UNKNOWN_SIZE
 from utility.errors import SignalError
 from utility.globalvars import FRAMES
 
-# First bytes of files whose next bytes could pass for samples.
+# First bytes of files whose next bytes could pass for samples: MP3, FLV, Matroska, ASF, IRCAM.
 HEADERS = (
-    *(b"RIFF", b"RIFX", b"RF64", b"FORM", b".snd", b"caff", b"riff", b"Crea", b"#!AM", b"FLV"),
-    *(b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"0&\xb2u", b"wvpk", b"TTA", b"MAC ", b"DSD "),
+    b"ID3",
+    b"FLV",
+    b"\x1aE\xdf\xa3",
+    b"0&\xb2u",
+    b"\x64\xa3",
+    b"\x00\x01\xa3",
+    b"\x00\x02\xa3",
 )
 HEADER_BYTES = 4
 # Enough to tell whether they are samples: a quarter of a second at 16 kHz.
@@ -128,7 +133,7 @@ def open_stream(file, sample_rate: int | None = None):
     # FFmpeg reads two seconds of WAV before it gives out the first.
     if header == b"RIFF" and (form := find_wav_format(live)):
         return SampleSource(live, form)
-    if not header.startswith(HEADERS) and looks_like_samples(live.look_at_start(START_BYTES)):
+    if not has_header(header) and looks_like_samples(live.look_at_start(START_BYTES)):
         return SampleSource(live, SampleFormat(FRAMES.sample_rate_hz))
     from utility.audio.decoding import DecodedSource
 
@@ -160,6 +165,17 @@ def find_wav_format(live) -> SampleFormat | None:
             form = SampleFormat(rate, channel_count, kind) if kind and channel_count else None
         place += size + size % 2
     return None
+
+
+def has_header(start: bytes) -> bool:
+    """Tell whether the first bytes of a file are those of a header: most of them are letters."""
+    start = start[:HEADER_BYTES]
+    return start.startswith(HEADERS) or (len(start) == HEADER_BYTES and is_printable(start))
+
+
+def is_printable(content: bytes) -> bool:
+    """Tell whether all bytes are characters of ASCII, which quiet samples are not."""
+    return all(32 <= byte < 127 for byte in content)
 
 
 def looks_like_samples(content: bytes) -> bool:

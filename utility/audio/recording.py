@@ -24,6 +24,8 @@ from utility.signals import (
 
 # Far beyond any full scale, and its square is still a number in single precision.
 LARGEST_SAMPLE = 1e9
+# The beginnings of usual formats, of which at least that much is whole.
+FORMATS = (b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"0&\xb2u", b"wvpk", b"#!AM", b"FLV")
 NOTHING_WHOLE = (
     "cannot be read as audio: it is cut off or damaged, and nothing in it can be decoded; get it "
     "again"
@@ -185,7 +187,7 @@ def open_source(file, start):
                 return uncompressed
         file.seek(0)
     from utility.audio.decoding import UNREADABLE, open_compressed
-    from utility.audio.live import HEADERS, START_BYTES, looks_like_samples
+    from utility.audio.live import START_BYTES, has_header, looks_like_samples
 
     try:
         return open_compressed(file)
@@ -195,9 +197,9 @@ def open_source(file, start):
         file.seek(0)
         content = file.read(START_BYTES)
         is_raw = len(content) == START_BYTES and looks_like_samples(content)
-        if str(error) == UNREADABLE and is_raw and not start.startswith(HEADERS):
+        if str(error) == UNREADABLE and is_raw and not has_header(start):
             raise SignalError(NO_HEADER) from None
-        if str(error) == UNREADABLE and not failure and start.startswith(HEADERS):
+        if str(error) == UNREADABLE and not failure and start.startswith(FORMATS):
             raise SignalError(NOTHING_WHOLE) from None
         raise (error if failure is None or str(error) != UNREADABLE else failure) from None
 

@@ -124,11 +124,11 @@ def print_notes(name, outcome) -> None:
 def list_notes(outcome) -> list[str]:
     """List what the user should know about a result, or about a stream that was read."""
     prediction, notes = getattr(outcome, "whole", outcome), []
-    if getattr(prediction, "ends_early", False):
-        when = f", after {prediction.seconds:.2f} s" if hasattr(prediction, "seconds") else ""
-        notes.append(f"ends early{when}; heard up to there")
     if getattr(prediction, "is_damaged", False):
         notes.append("is damaged; parts that cannot be decoded were left out")
+    elif getattr(prediction, "ends_early", False):
+        when = f", after {prediction.seconds:.2f} s" if hasattr(prediction, "seconds") else ""
+        notes.append(f"ends early{when}; heard up to there")
     if getattr(prediction, "channels_differ", False):
         text = "its channels differ; where they do, the loudest is heard"
         notes.append(f"{text}; --channel each hears them one by one")

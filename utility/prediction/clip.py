@@ -169,7 +169,8 @@ def predict_windows(
         *places, frames = zip(*batch, strict=True)
         outputs = run_networks(weights, frames, details)
         for number, span, start, output in zip(*places, outputs, strict=True):
-            heard[number][span] = start, output
+            # Of an hour, the attention takes several megabytes.
+            heard[number][span] = start, output if details else output._replace(attention=None)
     return [
         errors.get(number) or make_timeline(*parts, weights.emotions)
         for number, parts in enumerate(zip(windows, heard, seconds, traits, strict=True))
