@@ -1,4 +1,4 @@
-"""Corpora of emotional speech: download EmoDB, extract the features of any corpus, describe it.
+"""Corpora of emotional speech: download EmoDB or nEMO, extract any corpus, describe it.
 
 `berlin_db.p` holds the labels, one row per utterance; `berlin_features.p` holds the 36 features
 of 2018 of all frames, `berlin_further_features.p` the further ones. `extract` writes all three,
@@ -12,15 +12,14 @@ from functools import partial
 from pathlib import Path
 
 from utility.command_line import Parser, add_debug_option, display_path, print_message, run
-from utility.corpora.emodb import (
-    AUDIO_DIRECTORY,
-    SOURCES,
-    Source,
+from utility.corpora.naming import CORPORA
+from utility.corpora.published import (
+    PUBLISHED,
     download,
     read_manifest,
+    require_download,
     require_recordings_folder,
 )
-from utility.corpora.naming import CORPORA
 from utility.errors import UsageError
 from utility.globalvars import BERLIN, FRAMES_ENDING, ROOT
 
@@ -32,7 +31,7 @@ def build_parser() -> Parser:
     """Return the parser of the command line."""
     parser = Parser(
         prog="dataset.py",
-        description="Download EmoDB, extract the features of a corpus, or describe a corpus.",
+        description="Download EmoDB or nEMO, extract the features of a corpus, or describe it.",
         examples=(
             "python dataset.py download",
             "python dataset.py extract --corpus ravdess --audio ~/ravdess",
@@ -48,17 +47,28 @@ def add_download(commands) -> Parser:
     """Add and return the command download."""
     command = commands.add_parser(
         "download",
-        help="download the 535 recordings of EmoDB and check each",
+        help="download the recordings of EmoDB or nEMO and check each",
         examples=(
             "python dataset.py download",
+            "python dataset.py download nemo",
             "python dataset.py download --source http://localhost:8000/emodb.zip",
         ),
     )
     command.add_argument(
-        "--audio", type=Path, default=AUDIO_DIRECTORY, metavar="DIR", help="folder to put them into"
+        "corpus",
+        nargs="?",
+        choices=PUBLISHED,
+        default=BERLIN.name,
+        help="EmoDB (berlin, the default) or 1909 recordings of nEMO (nemo)",
     )
     command.add_argument(
-        "--source", metavar="URL", help="a zip archive of the recordings at another address"
+        "--audio",
+        type=Path,
+        metavar="DIR",
+        help="folder to put them into (default: data/wav for EmoDB, data/nemo for nEMO)",
+    )
+    command.add_argument(
+        "--source", metavar="URL", help="a zip or tar archive of the recordings at another address"
     )
     return command
 
@@ -93,7 +103,7 @@ def add_extract(commands) -> Parser:
         type=Path,
         metavar="DIR",
         help="folder of the recordings (default: that of the manifest; for EmoDB data/wav, or the "
-        "folder in the environment variable SPEECH_EMOTION_AUDIO)",
+        "folder in the environment variable SPEECH_EMOTION_AUDIO; for nEMO data/nemo)",
     )
     add(
         "--classes",
@@ -159,7 +169,8 @@ def extract(arguments, note):
         return folder / BERLIN.name, corpus
     audio = arguments.frames or audio
     if audio is None and not manifest:
-        raise UsageError(f"--corpus {arguments.corpus}: name its recordings with --audio DIR")
+        is_emodb = arguments.corpus == BERLIN.name
+        audio = require_recordings_folder() if is_emodb else require_download(arguments.corpus)
     audio = (audio or manifest.parent).resolve()
     name = arguments.name or (manifest.stem if manifest else arguments.corpus)
     if name == BERLIN.name or "/" in name:
@@ -198,10 +209,13 @@ def check_frames(arguments) -> None:
 def main(arguments) -> None:
     """Carry out one of the three commands, and print its result."""
     if arguments.command == "download":
-        sources = (Source(arguments.source, None),) if arguments.source else SOURCES
-        download(arguments.audio, sources, note=tell)
-        folder = display_path(arguments.audio)
-        print(f"{len(read_manifest())} recordings, every one checked, are in {folder}")
+        published = PUBLISHED[arguments.corpus]
+        folder = arguments.audio or published.folder
+        urls = (arguments.source,) if arguments.source else published.urls
+        download(published, folder, urls, note=tell)
+        count = len(read_manifest(published))
+        print(f"{count} recordings, every one checked, are in {display_path(folder)}")
+        print(f"licence: {published.licence}")
         return
     from utility.corpora.corpus import pickle_paths, read_corpus
     from utility.corpora.extraction import describe_corpus

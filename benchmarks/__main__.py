@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.table import format_results
 from experiments.parser import make_parser
 from utility.command_line import Parser, print_message, run
-from utility.corpora.emodb import require_recordings_folder
+from utility.corpora.published import require_recordings_folder
 from utility.errors import UsageError
 from utility.parallel import core_count
 

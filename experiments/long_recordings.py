@@ -23,8 +23,8 @@ from utility.audio.recording import load_audio
 from utility.command_line import Parser, run
 from utility.corpora.augmentation import name_copies
 from utility.corpora.corpus import read_corpus
-from utility.corpora.emodb import require_recordings_folder
 from utility.corpora.protocols import PROTOCOLS
+from utility.corpora.published import require_recordings_folder
 from utility.corpora.variants import load_variants
 from utility.evaluation.experiment import make_experiment
 from utility.evaluation.fold import train_weights

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.parser import make_parser
 from utility.command_line import Parser, run
-from utility.corpora.emodb import read_manifest, require_recordings_folder
+from utility.corpora.published import read_manifest, require_recordings_folder
 from utility.globalvars import ROOT
 from utility.parallel import in_processes
 

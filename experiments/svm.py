@@ -16,8 +16,8 @@ import numpy as np
 from experiments.parser import make_parser
 from utility.command_line import Parser, run
 from utility.corpora.corpus import read_corpus
-from utility.corpora.emodb import require_recordings_folder
 from utility.corpora.protocols import PROTOCOLS
+from utility.corpora.published import require_recordings_folder
 from utility.functions import write_json
 from utility.globalvars import ROOT
 from utility.parallel import in_processes

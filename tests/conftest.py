@@ -24,8 +24,8 @@ import soundfile
 from made import DEMO, RATE, make_voice, write_emodb, write_own_corpus, write_own_frames
 from utility.command_line import run as run_main
 from utility.corpora.corpus import read_corpus
-from utility.corpora.emodb import find_recordings_folder
 from utility.corpora.extraction import extract_emodb
+from utility.corpora.published import find_recordings_folder
 from utility.globalvars import ROOT, WEIGHTS_PATH
 from utility.prediction.library import load
 
@@ -159,7 +159,7 @@ def copy_project():
 
     def copy(folder):
         for name in ("utility", "data"):
-            ignored = shutil.ignore_patterns("wav", "__*__")
+            ignored = shutil.ignore_patterns("wav", "nemo", "__*__")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         for path in (*ROOT.glob("*.py"), WEIGHTS_PATH):
             shutil.copy(path, folder)

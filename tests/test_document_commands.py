@@ -23,6 +23,7 @@ from utility.globalvars import EMOTIONS, ROOT
 # server of their own.
 ELSEWHERE = {
     "python dataset.py download",
+    "python dataset.py download nemo",
     "python -m benchmarks",
     "python -m experiments.svm",
     "python -m experiments.long_recordings",
@@ -78,6 +79,12 @@ def write_recordings(project):
         for speaker in (1, 2):
             name = f"03-01-0{number + 1}-01-01-01-0{speaker}.wav"
             speak(project / "home/ravdess" / name, number)
+    names = []
+    for number, emotion in enumerate(("anger", "fear", "happiness", "neutral", "sadness")):
+        for speaker in ("AB0", "CD0"):
+            names.append(f"{speaker}_{emotion}_1.wav")
+            speak(project / "data/nemo" / names[-1], number)
+    (project / "data/nemo.csv").write_text("\n".join(["file", *names]) + "\n")
     (project / "my.csv").write_text("\n".join(rows) + "\n")
     write_frames(project, rows)
 

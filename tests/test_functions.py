@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from utility.corpora.emodb import Source
 from utility.errors import DataError, SignalError
 from utility.functions import read_array, read_pickle, write_pickle
+from utility.globalvars import EMOTIONS
 
 
 class Malicious:
@@ -33,7 +33,7 @@ def test_a_malicious_pickle_runs_nothing(tmp_path, run_command):
     assert marker.exists()
 
 
-@pytest.mark.parametrize("value", [np.float64(1), complex, len, Source("a", None)])
+@pytest.mark.parametrize("value", [np.float64(1), complex, len, EMOTIONS[0]])
 def test_only_arrays_and_built_in_types_are_read(tmp_path, value):
     path = tmp_path / "x.p"
     path.write_bytes(pickle.dumps({"format_version": 1, "value": value}))

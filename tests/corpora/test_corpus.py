@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from utility.corpora.corpus import pickle_paths, read_corpus
-from utility.corpora.emodb import read_manifest
+from utility.corpora.published import read_manifest
 from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
 from utility.globalvars import BERLIN, ROOT

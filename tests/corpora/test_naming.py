@@ -41,6 +41,9 @@ def list_named(folder, name):
         ("cremad", "AudioMP3/1040_ITH_SAD_X.mp3", "sadness", "1040", "ith"),
         ("ravdess", "03-01-06-01-02-01-12.WAV", "anxiety/fear", "12", "02"),
         ("tess", "OAF_back_fear.FLAC", "anxiety/fear", "OA", "back"),
+        ("nemo", "samples/EB0_anger_1.wav", "anger", "EB0", "1"),
+        ("nemo", "MP0_fear_90.flac", "anxiety/fear", "MP0", "90"),
+        ("nemo", "wr0_surprised_64.wav", "surprise", "WR0", "64"),
         ("dafex", "Actor1/block4/act 1 - blk 4 - ang - HI.wav", "anger", "1", ""),
     ],
 )
@@ -60,6 +63,7 @@ def test_names_tell_emotion_speaker_and_text(name, path, emotion, speaker, text,
         ("ravdess", "02-01-06-01-02-01-12.wav"),  # a video
         ("tess", "YAF_bar_bored.wav"),
         ("berlin", "03a01Xa.wav"),
+        ("nemo", "EB0_calm_1.wav"),
         ("dafex", "act 1 - blk 4 - abc - HI.wav"),
     ],
 )

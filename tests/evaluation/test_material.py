@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made import write_emodb
-from utility.corpora import emodb
+from utility.corpora import published
 from utility.corpora.corpus import read_corpus, write_corpus
 from utility.corpora.extraction import extract_emodb
 from utility.corpora.protocols import loso
@@ -42,7 +42,7 @@ def test_copies_are_of_the_named_kinds_only(recorded):
 
 def test_without_recordings_a_note_says_that_there_are_no_copies(recorded, monkeypatch, capsys):
     monkeypatch.setenv("SPEECH_EMOTION_AUDIO", "")
-    monkeypatch.setattr(emodb, "AUDIO_DIRECTORY", recorded / "nowhere")
+    monkeypatch.setattr(published, "AUDIO_DIRECTORY", recorded / "nowhere")
     material = load(recorded)
     assert (material.copies, material.conditions) == ([], {})
     assert "no data augmentation" in capsys.readouterr().out
@@ -55,7 +55,7 @@ def test_without_recordings_a_note_says_that_there_are_no_copies(recorded, monke
 
 
 def test_the_recordings_can_be_named_by_the_environment(recorded, monkeypatch):
-    monkeypatch.setattr(emodb, "AUDIO_DIRECTORY", recorded / "nowhere")
+    monkeypatch.setattr(published, "AUDIO_DIRECTORY", recorded / "nowhere")
     monkeypatch.setenv("SPEECH_EMOTION_AUDIO", str(recorded / "audio"))
     assert len(load(recorded).copies) == 4
 

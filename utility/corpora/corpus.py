@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from utility.audioFeatureExtraction import FEATURE_NAMES
-from utility.corpora.emodb import NO_RECORDINGS, find_recordings_folder
 from utility.corpora.frames import FORMAT_VERSION, frame_paths, read_frames, write_frames
 from utility.corpora.naming import find_segment
+from utility.corpora.published import NO_RECORDINGS, find_recordings_folder
 from utility.errors import DataError
 from utility.functions import read_pickle, write_pickle
 from utility.furtherFeatures import FEATURE_SETS, feature_names, make_own_feature_set

@@ -22,7 +22,6 @@ from utility.corpora.corpus import (
     same_content,
     write_corpus,
 )
-from utility.corpora.emodb import read_manifest
 from utility.corpora.frames import FORMAT_VERSION
 from utility.corpora.naming import (
     CORPORA,
@@ -31,6 +30,7 @@ from utility.corpora.naming import (
     read_manifest_rows,
     read_names,
 )
+from utility.corpora.published import read_manifest
 from utility.errors import DataError, SignalError
 from utility.functions import read_array
 from utility.furtherFeatures import (

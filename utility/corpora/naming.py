@@ -89,6 +89,12 @@ CORPORA = {
         THREE_LETTERS,
         empty=("1076_MTI_SAD_XX",),
     ),
+    # Speaker, emotion, text: EB0_anger_1.wav
+    "nemo": make_naming(
+        r"(?P<speaker>[A-Z]{2}\d)_(?P<emotion>[a-z]+)_(?P<text>\d{1,2})",
+        "anger=anger fear=anxiety/fear happiness=happiness neutral=neutral sadness=sadness "
+        "surprised=surprise",
+    ),
     # Published as videos; extract the sound first: act 1 - blk 4 - ang - HI.wav
     "dafex": make_naming(
         r"act (?P<speaker>\d) - blk (?P<version>\d) - (?P<emotion>[a-z]{3}) - [^/]*", THREE_LETTERS
