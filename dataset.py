@@ -59,7 +59,7 @@ def add_download(commands) -> Parser:
         nargs="?",
         choices=PUBLISHED,
         default=BERLIN.name,
-        help="EmoDB (berlin, the default) or 1909 recordings of nEMO (nemo)",
+        help="EmoDB (berlin) or 1909 recordings of nEMO (nemo)",
     )
     command.add_argument(
         "--audio",

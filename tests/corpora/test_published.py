@@ -154,9 +154,9 @@ TWO = dict(list(RECORDINGS.items())[:2])
             zip_of(swap_a_byte("01a01La.wav")),
             None,
             ["00a01Wa.wav", "02a01Ea.wav"],
-            "lacks 1 recordings, such as 01a01La.wav; 01a01La.wav is not the published recording",
+            "lacks: 1, such as 01a01La.wav; 01a01La.wav is not the published recording",
         ),
-        (tar_of(TWO), None, [*TWO], "the archive lacks 1 recordings, such as 02a01Ea.wav"),
+        (tar_of(TWO), None, [*TWO], "recordings that the archive lacks: 1, such as 02a01Ea.wav"),
     ],
     ids=["cut zip", "cut tar", "no zip", "no archive", "empty", "other recording", "incomplete"],
 )
@@ -167,7 +167,7 @@ def test_what_arrives_of_a_bad_archive_is_kept_and_the_rest_is_fetched_later(
     corpus.folder.mkdir(parents=True)
     (corpus.folder / "mine.wav").write_bytes(b"mine")
     notes = []
-    missing = f"{3 - len(kept)} of 3 recordings are missing; run the command again"
+    missing = f"recordings that are missing: {3 - len(kept)} of 3; run the command again"
     with pytest.raises(DataError, match=missing):
         download(corpus, corpus.folder, [server.url("/a")], notes.append)
     (message,) = notes
@@ -206,7 +206,7 @@ def test_download_command_with_the_real_recordings(server, emodb_audio, tmp_path
     done = run_command("dataset.py", "download", *options)
     assert done.returncode == 1
     assert "cannot be read" in done.stderr
-    assert "535 of 535 recordings are missing" in done.stderr
+    assert "recordings that are missing: 535 of 535" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "wav").exists()
 
@@ -252,7 +252,7 @@ def test_nemo_is_downloaded_and_extracted(server, corpus, tmp_path, call_command
     done = call_command(*extract)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"dataset.py: {corpus.folder}: 1 of 3 recordings are missing; get them with: "
+        f"dataset.py: {corpus.folder}: recordings that are missing: 1 of 3; get them with: "
         "python dataset.py download nemo, or name another folder with --audio DIR\n"
     )
 

@@ -89,8 +89,8 @@ def require_download(name: str) -> Path:
     files = read_manifest(published)
     if missing := [file for file in files if not (published.folder / file).is_file()]:
         raise DataError(
-            f"{published.folder}: {len(missing)} of {len(files)} recordings are missing; get them "
-            f"with: python dataset.py download {name}, or name another folder with --audio DIR"
+            f"{published.folder}: recordings that are missing: {len(missing)} of {len(files)}; get "
+            f"them with: python dataset.py download {name}, or name another folder with --audio DIR"
         )
     return published.folder
 
@@ -136,8 +136,8 @@ def download(
             raise KeyboardInterrupt(CONTINUATION) from interruption
     if missing:
         raise DataError(
-            f"{folder}: {len(missing)} of {len(rows)} recordings are missing; {CONTINUATION}, name "
-            "another address with --source, or put the files there by hand"
+            f"{folder}: recordings that are missing: {len(missing)} of {len(rows)}; "
+            f"{CONTINUATION}; or name another address with --source, or put the files there by hand"
         )
 
 
@@ -161,7 +161,7 @@ def receive(url: str, folder: Path, missing: dict[str, str]) -> None:
         if not missing:
             return
     example = next(iter(missing))
-    raise DataError(f"the archive lacks {len(missing)} recordings, such as {example}{wrong}")
+    raise DataError(f"recordings that the archive lacks: {len(missing)}, such as {example}{wrong}")
 
 
 def read_archive(url: str) -> Iterator[tuple[str, bytes]]:
