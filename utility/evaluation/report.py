@@ -2,6 +2,7 @@
 
 import csv
 import textwrap
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -100,8 +101,7 @@ def describe_measures(metrics) -> str:
         measured = metrics["measures"]
         rows = [[text, *format_cells(measured[name])] for name, text in MEASURES.items()]
         return format_table(["measure", "%", *name_interval(metrics)], rows)
-    titles = [f"{text.partition(',')[0]} %" for text in MEASURES.values()]
-    header = [*name_corpus_column(metrics), "utterances", "emotions", *titles]
+    header = [*name_corpus_column(metrics), "utterances", "emotions", *map(name_column, MEASURES)]
     rows = [
         [
             name,
@@ -112,6 +112,11 @@ def describe_measures(metrics) -> str:
     ]
     legend = "\n".join(f"- {text}" for text in MEASURES.values())
     return f"{format_table(header, rows)}\n\n{legend}"
+
+
+def name_column(measure) -> str:
+    """Return the title of a column of a measure in percent."""
+    return f"{MEASURES[measure].partition(',')[0]} %"
 
 
 def count_tested(metrics) -> list:
@@ -151,8 +156,9 @@ def describe_setting(metrics) -> str:
         guarantee = f"{repeated} of the tested recordings are also among those trained on, so the "
         guarantee += "figures are too high."
     for name, part in metrics.get("left_out", {}).items():
-        emotions, count = join_names(part["emotions"]), count_noun(part["utterances"], "utterance")
-        guarantee += f"\nNot tested: {count} of {name}, since no other corpus has {emotions}."
+        emotions, count = ", ".join(part["emotions"]), count_noun(part["utterances"], "utterance")
+        why = f"since no other corpus has their emotions ({emotions})"
+        guarantee += f"\nNot tested: {count} of {name}, {why}."
     return (
         f"{tested}, {describe_network(metrics)}, {seeds}: {describe_protocol(metrics)}. "
         f"The training part had {trained_on} utterances.\n{guarantee}"
@@ -282,17 +288,18 @@ def describe_tests(metrics) -> str:
     """Compare the clean test with the other tests of the same networks, if there are any."""
     if not metrics["tests"]:
         return ""
-    shown = (WA, UAR, "top_2_accuracy", "expected_calibration_error")
+    several = "corpora" in metrics
+    shown = [measure for measure in MEASURES if several or measure != "macro_f1"]
+    write = format_wide if several else partial(format_percent, unit="")
     rows = []
     for corpus, part in list_parts(metrics).items():
         tests = {CLEAN: part["measures"]} | part["tests"]
         rows += [
             [*[corpus] * bool(corpus), describe_test(test)]
-            + [format_percent(tests[test][name], "") for name in shown]
+            + [write(tests[test][measure]) for measure in shown]
             for test in sorted(tests, key=rank_test)
         ]
-    header = [*name_corpus_column(metrics), "test", "WA %", "UAR %", "top 2 %", "ECE %"]
-    table = format_table(header, rows)
+    table = format_table([*name_corpus_column(metrics), "test", *map(name_column, shown)], rows)
     note = ADAPTED_NOTE if any(map(adapted_test_clips, metrics["tests"])) else ""
     return f"## Other tests of the same networks\n\n{table}\n\n{note}"
 

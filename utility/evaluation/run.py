@@ -366,9 +366,9 @@ def train_final_weights(results, plan, metrics, arguments, processes):
 
 
 def summarise_for_weights(metrics) -> dict:
-    """Return the part of the metrics that a weights file carries."""
+    """Return the part of the metrics that a weights file carries, of several corpora the mean."""
     names = ("protocol", "data", "preset", "changed", "copies", "seeds", "measures", "tests")
-    return {name: metrics[name] for name in names}
+    return {name: metrics[name] for name in names} | metrics.get("mean_over_corpora", {})
 
 
 def read_recipe_scores(hyperparameters, copy_count) -> list[dict]:
@@ -415,15 +415,19 @@ def find_reason_to_keep(output, score) -> str:
 
 
 def describe_metrics(metrics) -> str:
-    """Give the most important measures in a line, or in one for each tested corpus."""
+    """Give the most important measures in a line, after a line for each of several corpora."""
+    *corpora, (mean, whole) = list_parts(metrics).items()
     trained = metrics["protocol"] != WEIGHTS_PROTOCOL
     seeds = f", {count_noun(len(metrics['seeds']), 'seed')}" if trained else ""
-    lines = []
-    for name, part in list_parts(metrics).items():
-        measured, place = part["measures"], f"{name_run(metrics)}{name and ', '}{name}"
-        count = f" of {count_noun(part['utterances'], 'utterance')}" if "utterances" in part else ""
-        lines.append(
-            f"{place}: WA {format_percent(measured[WA])}, UAR {format_percent(measured[UAR])}, "
-            f"top 2 {format_percent(measured['top_2_accuracy'])}{count}{seeds}"
-        )
-    return "\n".join(lines)
+    lines = [f"{name}: {describe_part(part)}" for name, part in corpora]
+    name = f"{name_run(metrics)}, {mean}" if mean else name_run(metrics)
+    return "\n".join([*lines, f"{name}: {describe_part(whole)}{seeds}"])
+
+
+def describe_part(metrics) -> str:
+    """Give the most important measures of a tested corpus, or of a mean over corpora."""
+    measured = metrics["measures"]
+    shares = {"WA": WA, "UAR": UAR, "top 2": "top_2_accuracy"}
+    text = ", ".join(f"{it} {format_percent(measured[shares[it]])}" for it in shares)
+    count = metrics.get("utterances")
+    return text if count is None else f"{text} of {count_noun(count, 'utterance')}"
