@@ -15,7 +15,7 @@ from pathlib import Path
 from utility.command_line import Parser, add_debug_option, display_path, run
 from utility.corpora.augmentation import CONDITIONS, name_copies
 from utility.corpora.corpus import corpus_path
-from utility.corpora.protocols import PROTOCOLS
+from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.errors import UsageError
 from utility.globalvars import BERLIN, ROOT, WEIGHTS_PATH
 from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, override
@@ -44,8 +44,8 @@ def build_parser() -> Parser:
         choices=PROTOCOLS,
         help="only evaluate and save no weights. The test part is a random 30 %% as in 2018 "
         "(holdout), each speaker in turn (loso), each text in turn (loto), each of ten random "
-        "folds (kfold), or the rows that a manifest calls test (split). Default: evaluate on "
-        "holdout, then train on everything and save the weights",
+        "folds (kfold), each corpus of --data in turn (corpora), or the rows that a manifest calls "
+        "test (split). Default: evaluate on holdout, then train on everything and save the weights",
     )
     add(
         "--max-evals",
@@ -167,6 +167,8 @@ def check(arguments) -> None:
         raise UsageError("--data and --test-data: give corpora of different names")
     if arguments.audio is not None and len(paths) > 1:
         raise UsageError("--audio: goes with a single corpus; extract each with its own")
+    if arguments.evaluate == "corpora" and len(arguments.data) < 2:
+        raise UsageError("--evaluate corpora: give two or more corpora with --data")
     if arguments.test_data and arguments.evaluate != "split":
         raise UsageError(f"--test-data: omit --evaluate {arguments.evaluate}")
     if arguments.run is not None and arguments.run.exists():
@@ -214,6 +216,7 @@ def train(arguments, folder) -> None:
     from utility.evaluation.fold import Plan, Task, check_adaptation
     from utility.evaluation.material import (
         choose_features,
+        describe_left_out,
         join_sources,
         load_material,
         read_sources,
@@ -249,6 +252,8 @@ def train(arguments, folder) -> None:
         check_adaptation(corpus, clips)
     for task in tasks:
         check_training_part(corpus, task.fold.train, hyperparameters, arguments.max_evals)
+    for name, emotions in find_left_out(corpus, [task.fold for task in tasks]).items():
+        runs.tell(describe_left_out(name, emotions))
     divided = any("test" in source.corpus.split for source in sources)
     if divided and (arguments.test_data or protocol != "split"):
         runs.tell("note: the column split is ignored; --evaluate split tests on its test rows")

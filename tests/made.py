@@ -140,12 +140,38 @@ def make_predictions(count=300, speakers=5, seeds=2, seed=0):
         parts.append((np.full(count, str(run)), shares / shares.sum(axis=1, keepdims=True)))
     return Predictions(
         file=np.tile([f"{number}.wav" for number in range(count)], seeds),
+        corpus=np.full(seeds * count, ""),
         speaker=np.tile([f"{number:02d}" for number in speaker], seeds),
         emotion=np.tile(np.array(EMOTION_LABELS)[emotions], seeds),
         fold=np.tile([f"speaker {number:02d}" for number in speaker], seeds),
         seed=np.concatenate([run for run, _ in parts]),
         probabilities=np.concatenate([shares for _, shares in parts]),
     )
+
+
+def make_joined_predictions(**options):
+    """Return predictions of a corpus with all emotions joined with those of one with three.
+
+    Also return both by their names, as they were before.
+    """
+    one, two = make_predictions(200, seed=1, **options), make_predictions(90, seed=2, **options)
+    two = two.take(np.flatnonzero(np.isin(two.emotion, EMOTION_LABELS[:3])))
+    parts = {"one": one, "two": two}
+
+    def join(column, form="{value}"):
+        columns = {name: getattr(part, column) for name, part in parts.items()}
+        return np.array([form.format(n=n, value=v) for n in columns for v in columns[n]])
+
+    joined = Predictions(
+        file=join("file", "{n}/{value}"),
+        corpus=join("file", "{n}"),
+        speaker=join("speaker", "{n}/{value}"),
+        emotion=join("emotion"),
+        fold=join("file", "corpus {n}"),
+        seed=join("seed"),
+        probabilities=np.concatenate([part.probabilities for part in parts.values()]),
+    )
+    return joined, parts
 
 
 def list_rows(predictions):

@@ -111,6 +111,12 @@ def test_several_corpora_are_tested_in_conditions_and_adapted(own, data, evaluat
     assert metrics["tests"].keys() == {"quiet", "calibrated_speaker", "calibrated_2"}
     files = [row["file"] for row in read_rows(tmp_path / "run" / "predictions_quiet.csv")]
     assert len({file for file in files if file.startswith("other/")}) == 24
+    # Each in a line, and their mean.
+    names = [line.partition(":")[0] for line in done.stdout.splitlines()[:-1]]
+    run = "weights_blstm_hyperas_1.h5 on own and other"
+    assert names == ["other", "own", f"{run}, mean of 2 corpora"]
+    assert metrics["corpora"]["own"]["measures"] == metrics["corpora"]["other"]["measures"]
+    assert metrics["corpora"]["own"]["tests"].keys() == metrics["tests"].keys()
 
 
 def test_the_classes_are_those_of_the_weights(own, weights, evaluate, tmp_path):

@@ -369,6 +369,66 @@ def test_a_network_is_trained_on_one_corpus_and_tested_on_another(own, tmp_path,
     assert read_json(tmp_path / "run" / "metrics.json") == metrics
 
 
+def test_each_corpus_is_left_out_in_turn(data, own, tmp_path, train):
+    run, names = tmp_path / "run", ["berlin", "own"]
+    options = ("--evaluate", "corpora", "--adapt", "speaker", *QUICK, "augmented_copies=0")
+    done = train("--data", data, own / "own", *options, "--run", run)
+    assert done.returncode == 0, done.stderr
+    why = "whose emotions the networks are not trained on"
+    emotions = "anxiety/fear, boredom, disgust, happiness, neutral"
+    assert f"note: left out 40 of berlin, {why}: {emotions}\n" in done.stderr
+    assert f"note: left out 12 of own, {why}: surprise\n" in done.stderr
+    *lines, place = done.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [*names, "corpora, mean of 2 corpora"]
+    assert lines[0].endswith(" of 16 utterances")
+    assert lines[2].endswith(" %, 1 seed")
+
+    rows = read_rows(run / "predictions.csv")
+    assert [row["corpus"] for row in rows] == ["berlin"] * 16 + ["own"] * 24
+    for row in rows:
+        assert row["fold"] == f"corpus {row['corpus']}"
+        assert row["emotion"] in ("anger", "sadness")
+        # The networks know the emotions of their training part only.
+        unknown = {"berlin": set(EMOTION_LABELS) - {"anger", "sadness"}, "own": {"surprise"}}
+        for emotion in (*EMOTION_LABELS, "surprise"):
+            assert (row[emotion] == "0.000000") == (emotion in unknown[row["corpus"]])
+    metrics = read_json(run / "metrics.json")
+    assert metrics["corpora"].keys() == set(names)
+    assert metrics["training_utterances"] == [36, 56]
+    assert metrics["left_out"]["own"] == {"utterances": 12, "emotions": ["surprise"]}
+    assert metrics["tests"].keys() == metrics["corpora"]["own"]["tests"].keys()
+    report = (run / "report.md").read_text()
+    assert "Not tested: 12 utterances of own, since no other corpus has their emotions" in report
+
+    assert train("--report", run).stdout.splitlines() == lines
+    assert (run / "report.md").read_text() == report
+    for path in (run / "predictions.csv", run / "folds" / "seed 0, corpus own.json"):
+        path.unlink()
+    assert train("--resume", run).stdout.splitlines() == [*lines, place]
+    assert read_rows(run / "predictions.csv") == rows
+    compared = train("--compare", run, run).stdout
+    assert [line for line in compared.splitlines() if line.startswith("# ")] == [
+        f"# {run}, {part} and {run}, {part}, on {count} utterances tested in both"
+        for test in ("", ", calibrated_speaker")
+        for part, count in ((f"berlin{test}", 16), (f"own{test}", 24))
+    ]
+
+
+def test_several_corpora_are_tested_on_one_by_one(data, own, tmp_path, train):
+    for path in own.glob("own_*.p"):
+        shutil.copy(path, tmp_path / path.name.replace("own", "other"))
+    tested = ("--test-data", own / "own", tmp_path / "other")
+    done = train("--data", data, *tested, *QUICK, "augmented_copies=0", "--run", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    lines = [line.partition(":")[0] for line in done.stdout.splitlines()[:-1]]
+    assert lines == ["other", "own", "berlin, tested on own and other, mean of 2 corpora"]
+    metrics = read_json(tmp_path / "run" / "metrics.json")
+    assert metrics["corpora"]["own"]["measures"] == metrics["corpora"]["other"]["measures"]
+    assert metrics["corpora"]["own"]["utterances"] == 24
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert report.startswith("# berlin, tested on own and other: UAR ")
+
+
 def test_emotions_that_are_not_trained_on_are_not_tested(data, own, tmp_path, train):
     done = train_on(
         *(train, tmp_path, "--data", data, "--test-data", own / "own"),
@@ -521,6 +581,7 @@ LARGEST_SEED = SEED_COUNT - 2
         (["--data", "berlin", "berlin"], "of different names"),
         (["--data", "berlin", "my", "--audio", ROOT], "goes with a single corpus"),
         (["--test-data", "my", "--evaluate", "loso"], "omit --evaluate loso"),
+        (["--evaluate", "corpora"], "--evaluate corpora: give two or more corpora with --data"),
         (["--run", ROOT], "exists"),
         (["--no-such-option"], "unrecognized"),
     ],

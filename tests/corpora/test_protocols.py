@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from utility.corpora import protocols
+from utility.corpora.corpus import join_corpora
 from utility.errors import DataError
 
 
@@ -45,6 +46,41 @@ def test_kfold_has_all_emotions_in_equal_shares_and_follows_the_seed(corpus):
             assert share == pytest.approx(np.mean(corpus.emotion == emotion), abs=0.02)
     others = protocols.kfold(corpus, seed=2)
     assert {tuple(fold.test) for fold in folds} != {tuple(fold.test) for fold in others}
+
+
+def join_two(corpus, first, second):
+    """Join two parts of a corpus that have the given emotions."""
+    names = {"first": first, "second": second}
+    rows = {name: np.flatnonzero(np.isin(corpus.emotion, names[name])) for name in names}
+    return join_corpora({name: corpus.take(rows[name]) for name in names})
+
+
+def test_each_corpus_is_left_out_and_tested_on_the_emotions_that_another_has(corpus):
+    joined = join_two(corpus, ["anger", "sadness", "boredom"], ["anger", "sadness", "neutral"])
+    folds = protocols.corpora(joined)
+    assert [fold.name for fold in folds] == ["corpus first", "corpus second"]
+    for fold, name in zip(folds, ("first", "second"), strict=True):
+        own = joined.corpus_names == name
+        np.testing.assert_array_equal(fold.train, np.flatnonzero(~own))
+        shared = np.isin(joined.emotion, ["anger", "sadness"])
+        np.testing.assert_array_equal(fold.test, np.flatnonzero(own & shared))
+    left_out = protocols.find_left_out(joined, folds)
+    assert {name: set(emotions) for name, emotions in left_out.items()} == {
+        "first": {"boredom"},
+        "second": {"neutral"},
+    }
+    assert (len(left_out["first"]), len(left_out["second"])) == (81, 79)
+
+
+def test_no_other_protocol_leaves_anything_out(corpus):
+    for name in ("holdout", "loso", "loto", "kfold"):
+        assert protocols.find_left_out(corpus, protocols.PROTOCOLS[name](corpus)) == {}
+
+
+def test_corpora_without_a_common_emotion_cannot_be_left_out(corpus):
+    joined = join_two(corpus, ["anger", "sadness"], ["boredom", "neutral"])
+    with pytest.raises(DataError, match="corpus first has none of the emotions of the others"):
+        protocols.corpora(joined)
 
 
 def test_a_corpus_that_cannot_be_divided_is_refused(corpus):

@@ -35,6 +35,15 @@ def test_validation_speakers_come_from_the_training_part_alone(corpus):
                 np.testing.assert_array_equal(frames, everything.variants[0][number])
 
 
+def test_the_classes_are_the_emotions_of_the_training_part(corpus):
+    rows = np.flatnonzero(np.isin(corpus.emotion, ["boredom", "neutral"]))
+    material = Material(corpus, [], {})
+    training_set = make_experiment(material, rows, PRESETS["default"], seed=0).training_set
+    assert training_set.emotions == ("boredom", "neutral")
+    names = np.array(training_set.emotions)[training_set.labels]
+    np.testing.assert_array_equal(names, corpus.emotion[rows])
+
+
 def test_every_training_speaker_is_left_out_once_to_fit_the_temperature(corpus):
     for fold in [*holdout(corpus), *loso(corpus)]:
         material = Material(corpus, [], {})

@@ -80,6 +80,8 @@ def test_joined_corpora_keep_speakers_apart(both):
     joined = join_sources(read_sources(both, [], print))
     assert len(joined) == 72
     assert len(set(joined.speaker)) == 8
+    assert joined.corpus_names.tolist() == ["own"] * 36 + ["other"] * 36
+    assert set(corpus.corpus_names) == {""}
     assert len(loso(joined)) == 8
     assert joined.emotions == corpus.emotions
     np.testing.assert_array_equal(joined.labels, np.tile(corpus.labels, 2))

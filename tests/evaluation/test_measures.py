@@ -7,23 +7,29 @@ import numpy as np
 import pytest
 from sklearn import metrics as scores
 
-from made import list_rows, make_predictions
+from made import list_rows, make_joined_predictions, make_predictions
+from utility.corpora.corpus import join_corpora
+from utility.corpora.protocols import Fold
 from utility.errors import DataError
 from utility.evaluation.measures import (
+    CLEAN,
     MEASURES,
     adapted_test_clips,
     adapted_test_name,
     compare,
     describe_training,
     measure,
+    prediction_rows,
     predictions_name,
     read_predictions,
     read_tests,
     summarise,
+    summarise_run,
     tally,
 )
 from utility.evaluation.report import describe_comparison, format_interval
 from utility.functions import write_csv
+from utility.globalvars import EMOTION_LABELS
 
 
 def measures_of(labels, probabilities):
@@ -141,16 +147,72 @@ def test_utterances_without_a_speaker_give_no_interval():
 def test_the_training_part_of_a_fold_is_what_it_does_not_test():
     # Five utterances; "a" and "e" are the same recording.
     frames = [np.full((3, 2), value) for value in (1, 2, 3, 4, 1)]
-    corpus = SimpleNamespace(file=np.array([*"abcde"]), frames=frames)
-    folds = {("0", "x"): "ab", ("0", "y"): "cde", ("1", "x"): "ae"}
-    rows = [(file, *place) for place, files in folds.items() for file in files]
-    file, seed, fold = (np.array(column) for column in zip(*rows, strict=True))
-    tested = SimpleNamespace(file=file, seed=seed, fold=fold)
-    described = describe_training(corpus, tested)
+    corpus = SimpleNamespace(frames=frames)
+    folds = [
+        Fold("x", np.setdiff1d(range(5), test), np.array(test))
+        for test in ([0, 1], [2, 3, 4], [0, 4])
+    ]
+    described = describe_training(corpus, folds)
     assert described == {"training_utterances": [2, 3], "repeated_utterances": 2}
-    tested = SimpleNamespace(file=file[5:], seed=seed[5:], fold=fold[5:])
-    described = describe_training(corpus, tested)
+    described = describe_training(corpus, folds[2:])
     assert described == {"training_utterances": [3, 3], "repeated_utterances": 0}
+
+
+# Several corpora
+
+
+def judged_by_nobody(predictions):
+    """Return the corpus of some predictions, without listeners."""
+    columns = {"file": predictions.file, "emotion": predictions.emotion}
+    return SimpleNamespace(**columns, recognition=np.full(len(predictions.file), np.nan))
+
+
+def test_each_tested_corpus_is_measured_on_its_own_emotions():
+    joined, parts = make_joined_predictions()
+    metrics = summarise_run({CLEAN: joined}, judged_by_nobody(joined))
+    assert [*metrics["corpora"]] == ["one", "two"]
+    for name, part in parts.items():
+        alone = summarise(part)
+        found = metrics["corpora"][name]
+        assert found["measures"] == alone["measures"]
+        assert found["confusion_matrix"] == alone["confusion_matrix"]
+    recalls = [row["mean"] for row in metrics["corpora"]["two"]["class_recalls"].values() if row]
+    assert len(recalls) == 3
+    measured = metrics["corpora"]["two"]["measures"]["unweighted_average_recall"]
+    assert measured["mean"] == pytest.approx(np.mean(recalls))
+    # An answer that the corpus lacks is wrong.
+    assert np.sum(metrics["corpora"]["two"]["confusion_matrix"], axis=0)[3:].any()
+
+
+def test_the_mean_over_corpora_counts_each_the_same_and_has_no_interval():
+    joined, parts = make_joined_predictions()
+    noisy = replace(joined, probabilities=joined.probabilities[::-1])
+    metrics = summarise_run({CLEAN: joined, "noise": noisy}, judged_by_nobody(joined))
+    mean = metrics["mean_over_corpora"]
+    for name in MEASURES:
+        each = [
+            [
+                measures_of(part.labels[rows], part.probabilities[rows])[name]
+                for rows in (part.seed == "0", part.seed == "1")
+            ]
+            for part in parts.values()
+        ]
+        measured = mean["measures"][name]
+        assert measured["mean"] == pytest.approx(np.mean(each))
+        assert measured["deviation"] == pytest.approx(np.std(np.mean(each, axis=0), ddof=1))
+        assert measured["interval"] is None
+    shares = [
+        part["tests"]["noise"]["weighted_accuracy"]["mean"] for part in metrics["corpora"].values()
+    ]
+    assert mean["tests"]["noise"]["weighted_accuracy"]["mean"] == pytest.approx(np.mean(shares))
+
+
+def test_one_corpus_is_not_divided():
+    predictions = make_predictions(30)
+    assert predictions.divide() == {}
+    alone = replace(predictions, corpus=np.full(len(predictions.file), "one"))
+    metrics = summarise_run({CLEAN: alone}, judged_by_nobody(alone))
+    assert not {"corpora", "mean_over_corpora"} & set(metrics)
 
 
 def test_a_single_seed_has_no_deviation():
@@ -169,6 +231,19 @@ def test_predictions_round_trip(tmp_path):
     predictions = make_predictions(count=20)
     write_csv(tmp_path / "predictions.csv", list_rows(predictions))
     assert_equal(read_predictions(tmp_path / "predictions.csv"), predictions)
+    joined, _ = make_joined_predictions()
+    write_csv(tmp_path / "predictions.csv", list_rows(joined))
+    assert_equal(read_predictions(tmp_path / "predictions.csv"), joined)
+
+
+def test_predictions_name_the_corpus_only_if_several_were_joined(corpus):
+    some = corpus.take([0, 1])
+    both = join_corpora({"a": some, "b": some})
+    probabilities = np.full((2, 7), 1 / 7)
+    rows = prediction_rows(some, Fold("x", (), [0, 1]), 0, EMOTION_LABELS, probabilities)
+    assert "corpus" not in rows[0]
+    rows = prediction_rows(both, Fold("x", (), [1, 2]), 0, EMOTION_LABELS, probabilities)
+    assert [row["corpus"] for row in rows] == ["a", "b"]
 
 
 def test_the_tests_of_a_run_are_found_by_their_names_the_clean_one_first(tmp_path):

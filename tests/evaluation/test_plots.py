@@ -1,13 +1,16 @@
 """The pictures of a run."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from made import make_predictions
-from utility.evaluation.measures import summarise
+from made import make_joined_predictions, make_predictions
+from utility.evaluation.measures import CLEAN, summarise, summarise_run
 from utility.evaluation.plots import draw_confusion, draw_history
+from utility.globalvars import EMOTION_LABELS
 
 FACTS = {"protocol": "holdout", "data": ["own"], "test_data": []}
 
@@ -29,6 +32,21 @@ def test_the_confusion_picture_shows_percent_and_the_utterances_of_a_seed(seeds,
     np.testing.assert_allclose(cells.sum(axis=1), 100, atol=0.4)
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert sum(int(label.partition("(")[2].rstrip(")")) for label in labels) == 300
+
+
+def test_each_tested_corpus_has_a_matrix_with_rows_for_its_emotions(shown):
+    joined, _ = make_joined_predictions(seeds=1)
+    nan = np.full(len(joined.file), np.nan)
+    corpus = SimpleNamespace(file=joined.file, emotion=joined.emotion, recognition=nan)
+    draw_confusion("confusion.png", FACTS | summarise_run({CLEAN: joined}, corpus))
+    assert [axes.get_title().partition(":")[0] for axes in shown] == ["one", "two"]
+    for axes, count in zip(shown, (7, 3), strict=True):
+        cells = np.array([float(cell.get_text()) for cell in axes.texts]).reshape(count, 7)
+        np.testing.assert_allclose(cells.sum(axis=1), 100, atol=0.4)
+        labels = [label.get_text().partition(" (")[0] for label in axes.get_yticklabels()]
+        assert labels == list(EMOTION_LABELS[:count])
+    columns = [label.get_text() for label in shown[-1].get_xticklabels()]
+    assert columns == list(EMOTION_LABELS)
 
 
 def contrast(colours):

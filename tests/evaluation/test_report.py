@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from made import list_rows, make_predictions
+from made import list_rows, make_joined_predictions, make_predictions
 from utility.evaluation.measures import (
     CLEAN,
     MEASURES,
@@ -114,6 +114,60 @@ def test_the_report_names_the_trials_that_a_search_chose(tmp_path):
 def report_on(predictions, **facts):
     """Return the report on some predictions."""
     return describe_run(FACTS | {"listeners": {}, "tests": {}} | summarise(predictions) | facts)
+
+
+def report_on_corpora(judged=(), **facts):
+    """Return the report on predictions of two corpora, and its metrics.
+
+    The listeners judged the corpora of these names.
+    """
+    joined, _ = make_joined_predictions()
+    recognition = np.where(np.isin(joined.corpus, list(judged)), 0.5, np.nan)
+    corpus = SimpleNamespace(file=joined.file, emotion=joined.emotion, recognition=recognition)
+    metrics = FACTS | {"protocol": "corpora", "data": ["one", "two"]}
+    metrics |= summarise_run({CLEAN: joined, "noise": joined}, corpus)
+    return describe_run(metrics | facts), metrics
+
+
+def test_a_report_on_several_corpora_has_a_row_for_each_and_their_mean():
+    report, metrics = report_on_corpora()
+    mean = metrics["mean_over_corpora"]["measures"]["unweighted_average_recall"]
+    headline = f"{100 * mean['mean']:.1f} ± {100 * mean['deviation']:.1f}"
+    assert report.startswith(f"# CORPORA: UAR {headline} %, mean of 2 corpora\n")
+    assert "each corpus in turn was left out" in report
+    table = report.partition("| tested corpus | utterances | emotions | WA % | UAR % |")[2]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:5]]
+    assert [row[0] for row in rows] == ["one", "two", "mean of 2 corpora"]
+    assert [row[2] for row in rows] == ["7", "3", ""]
+    for row, part in zip(rows, metrics["corpora"].values(), strict=False):
+        assert int(row[1]) == part["utterances"]
+        low, high = part["measures"]["unweighted_average_recall"]["interval"]
+        assert row[4].endswith(f"({100 * low:.1f} to {100 * high:.1f})")
+    assert rows[2][4] == headline
+    others = rows_below("Other tests of the same networks", report)
+    names = [*metrics["corpora"], "mean of 2 corpora"]
+    tests = ["as recorded", "with white noise at 20 dB"]
+    assert [row[:2] for row in others] == [[name, test] for name in names for test in tests]
+
+
+def test_a_report_on_several_corpora_lists_the_emotions_that_each_has():
+    report, metrics = report_on_corpora(judged=["two"])
+    rows = rows_below("Emotions", report)
+    assert [row[1] for row in rows if row[0] == "one"] == list(EMOTION_LABELS)
+    assert [row[1] for row in rows if row[0] == "two"] == list(EMOTION_LABELS[:3])
+    assert [row[5:] for row in rows] == [[]] * 7 + [["50.0"]] * 3
+    for name, part in metrics["corpora"].items():
+        assert sum(int(row[2]) for row in rows if row[0] == name) == part["utterances"]
+        assert f"- {name}: " in report
+    assert "leave out" not in report
+
+
+def test_a_report_says_what_no_network_could_know():
+    assert "Not tested" not in report_on_corpora()[0]
+    left_out = {"one": {"utterances": 9, "emotions": ["boredom", "disgust"]}}
+    report, _ = report_on_corpora(left_out=left_out)
+    assert "\nNot tested: 9 utterances of one, since no other corpus has their emotions " in report
+    assert "(boredom, disgust).\n" in report
 
 
 def test_a_report_says_when_speakers_are_unknown():

@@ -8,13 +8,14 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from made import DEMO, read_json
+from made import DEMO, make_joined_predictions, read_json
 from utility.corpora.corpus import read_corpus
 from utility.corpora.protocols import holdout, loso
 from utility.errors import DataError
 from utility.evaluation import run
 from utility.evaluation.fold import Plan, Task
 from utility.evaluation.material import Material
+from utility.evaluation.measures import CLEAN, summarise_run
 from utility.globalvars import ROOT
 from utility.network.hyperparameters import PRESETS
 from utility.network.weights import read_weights
@@ -234,6 +235,16 @@ def test_other_files_in_place_are_replaced(kept, new, weights, tmp_path, capsys)
     assert read_weights(output).scores[0]["measures"][run.UAR]["mean"] == new["recall"] / 100
     assert [path.name for path in tmp_path.iterdir()] == ["w.h5"]
     assert capsys.readouterr() == ("", "")
+
+
+def test_weights_that_several_corpora_tested_carry_the_mean_over_them():
+    joined, _ = make_joined_predictions(seeds=1)
+    nan = np.full(len(joined.file), np.nan)
+    corpus = Namespace(file=joined.file, emotion=joined.emotion, recognition=nan)
+    facts = dict.fromkeys(("protocol", "data", "preset", "changed", "copies"))
+    metrics = facts | summarise_run({CLEAN: joined}, corpus)
+    score = run.summarise_for_weights(metrics)
+    assert score["measures"] == metrics["mean_over_corpora"]["measures"] != metrics["measures"]
 
 
 def test_the_shipped_weights_carry_the_score_of_their_recipe(tmp_path, monkeypatch):

@@ -7,12 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from made import NETWORKS, random_clips, random_training_set, random_weights
+from made import NETWORKS, TINY, random_clips, random_training_set, random_weights
 from utility.furtherFeatures import columns_of, feature_names
 from utility.globalvars import EMOTION_LABELS
 from utility.network.hyperparameters import PRESETS
 from utility.network.model import cut_at_steps, load_members
-from utility.network.training import cross_entropy, draw_epoch, make_batches, make_steps, pad
+from utility.network.training import (
+    cross_entropy,
+    draw_epoch,
+    fit,
+    make_batches,
+    make_steps,
+    pad,
+    predict_with_keras,
+)
 from utility.network.training_set import TrainingSet
 from utility.network.voice import adapt
 
@@ -60,6 +68,16 @@ def test_batches_hold_every_clip_once_and_similar_lengths():
 
 def test_cross_entropy_of_a_coin_is_one_bit():
     assert cross_entropy(np.array([0, 1]), np.full((2, 2), 0.5)) == pytest.approx(np.log(2))
+
+
+def test_a_class_without_training_utterances_is_not_answered(eager):
+    labels = np.arange(50) % 5  # of seven classes
+    training_set = replace(random_training_set(variants=1), labels=labels)
+    settings = {"augmented_copies": 0, "batch_size": 50, "learning_rate": 0.05}
+    hyperparameters = replace(PRESETS["default"], epochs=20, **TINY, **settings)
+    model, _ = fit(training_set, hyperparameters, seed=0, progress=None)
+    probabilities = predict_with_keras(model, training_set.variants[0], hyperparameters)
+    assert probabilities[:, 5:].mean() < 0.1 < probabilities[:, :5].mean()
 
 
 def test_an_epoch_has_each_recording_and_some_of_its_copies():

@@ -43,6 +43,8 @@ class Corpus:
         Folder of the recordings; empty for EmoDB.
     feature_sets : dict of str to FeatureSet
         Those of this program, or a single one that the user computed.
+    joined : bool
+        Whether corpora were joined, so that `file` begins with the name of a corpus.
     """
 
     file: np.ndarray
@@ -58,6 +60,7 @@ class Corpus:
     frames: list
     audio: str = ""
     feature_sets: dict = field(default_factory=lambda: FEATURE_SETS)
+    joined: bool = False
 
     def __len__(self) -> int:
         return len(self.file)
@@ -86,6 +89,12 @@ class Corpus:
         return np.array([numbers[emotion] for emotion in self.emotion.tolist()])
 
     @property
+    def corpus_names(self) -> np.ndarray:
+        """The corpus of each utterance, by its name; empty unless corpora were joined."""
+        names = [name.partition("/")[0] if self.joined else "" for name in self.file.tolist()]
+        return np.array(names)
+
+    @property
     def speaker_known(self) -> np.ndarray:
         """Whether each utterance has a speaker; a recording without is a speaker of its own."""
         recordings = np.array([find_segment(name)[0] for name in self.file.tolist()])
@@ -97,9 +106,7 @@ class Corpus:
         return replace(self, **columns, frames=[self.frames[row] for row in rows])
 
 
-COLUMNS = tuple(
-    item.name for item in fields(Corpus) if item.name not in ("frames", "audio", "feature_sets")
-)
+COLUMNS = tuple(item.name for item in fields(Corpus) if item.type is np.ndarray)
 
 
 def join_corpora(corpora: dict[str, Corpus]) -> Corpus:
@@ -115,7 +122,7 @@ def join_corpora(corpora: dict[str, Corpus]) -> Corpus:
         columns[column] = np.concatenate(list(parts.values()))
     frames = [table for corpus in corpora.values() for table in corpus.frames]
     feature_sets = next(iter(corpora.values())).feature_sets
-    return Corpus(**columns, frames=frames, feature_sets=feature_sets)
+    return Corpus(**columns, frames=frames, feature_sets=feature_sets, joined=True)
 
 
 def corpus_path(name: str | os.PathLike) -> Path:

@@ -82,4 +82,39 @@ def given_split(corpus, seed: int = 0) -> list[Fold]:
     return [Fold("split", np.flatnonzero(~test), np.flatnonzero(test))]
 
 
-PROTOCOLS = {"holdout": holdout, "loso": loso, "loto": loto, "kfold": kfold, "split": given_split}
+def corpora(corpus, seed: int = 0) -> list[Fold]:
+    """Leave one corpus out: one fold per corpus, tested on recordings of another origin.
+
+    Utterances of emotions that no other corpus has are not tested.
+    """
+    folds = []
+    for fold in leave_one_out("corpus", corpus.corpus_names):
+        known = np.isin(corpus.emotion[fold.test], corpus.emotion[fold.train])
+        if not known.any():
+            raise DataError(
+                f"--evaluate corpora: {fold.name} has none of the emotions of the others; omit it"
+            )
+        folds.append(fold._replace(test=fold.test[known]))
+    return folds
+
+
+def find_left_out(corpus, folds) -> dict[str, np.ndarray]:
+    """Return the emotions of utterances that a fold neither trains nor tests on, by corpus."""
+    left_out = np.zeros(len(corpus), bool)
+    for fold in folds:
+        left_out[np.setdiff1d(np.arange(len(corpus)), [*fold.train, *fold.test])] = True
+    names = corpus.corpus_names
+    return {
+        name: corpus.emotion[left_out & (names == name)]
+        for name in np.unique(names[left_out]).tolist()
+    }
+
+
+PROTOCOLS = {
+    "holdout": holdout,
+    "loso": loso,
+    "loto": loto,
+    "kfold": kfold,
+    "corpora": corpora,
+    "split": given_split,
+}

@@ -113,20 +113,20 @@ class Trial:
 def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Experiment:
     """Take some utterances of a `Material`, and draw the validation speakers among them.
 
-    A single speaker cannot both train and validate, and is then left to train.
+    The classes are the emotions of these utterances. A single speaker cannot both train and
+    validate, and is then left to train.
     """
     from sklearn.model_selection import GroupShuffleSplit
 
-    corpus = material.corpus
-    speakers, validation_rows = corpus.speaker[rows], np.array([], int)
-    if len(set(speakers)) > 1:
+    part, validation_rows = material.corpus.take(rows), np.array([], int)
+    if len(set(part.speaker)) > 1:
         splitter = GroupShuffleSplit(n_splits=1, test_size=VALIDATION_SHARE, random_state=seed)
-        _, validation_rows = next(splitter.split(rows, groups=speakers))
-    variants = [corpus.frames, *material.copies]
+        _, validation_rows = next(splitter.split(rows, groups=part.speaker))
+    variants = [part.frames, *([tables[row] for row in rows] for tables in material.copies)]
     training_set = TrainingSet(
-        variants, corpus.labels, corpus.speaker, corpus.emotions, corpus.feature_sets
+        variants, part.labels, part.speaker, part.emotions, part.feature_sets
     )
-    return Experiment(training_set.take(rows), validation_rows, hyperparameters, seed, quiet)
+    return Experiment(training_set, validation_rows, hyperparameters, seed, quiet)
 
 
 def validate(experiment) -> Trial:

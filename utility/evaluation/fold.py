@@ -69,11 +69,13 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
         experiment, epochs = replace(experiment, hyperparameters=best.hyperparameters), best.epochs
     weights, history = train_weights(experiment, epochs, processes)
     tests = make_tests(material, fold.test, plan.adapt, weights, seed)
+    emotions = material.corpus.emotions
     return {
         **place,
         "predictions": {
             name: prediction_rows(
-                material.corpus, fold, seed, weights.emotions, predict_frames(weights, tables)[0]
+                *(material.corpus, fold, seed, emotions),
+                place_classes(predict_frames(weights, tables)[0], weights.emotions, emotions),
             )
             for name, tables in tests.items()
         },
@@ -89,6 +91,13 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
         "temperature": weights.temperature,
         "history": [place | row for row in (best.history if trials else history)],
     }
+
+
+def place_classes(probabilities, known, emotions) -> np.ndarray:
+    """Return probabilities of the known emotions as those of all, of which others have 0."""
+    placed = np.zeros((len(probabilities), len(emotions)))
+    placed[:, [emotions.index(emotion) for emotion in known]] = probabilities
+    return placed
 
 
 def make_trials(experiment, max_evals, trials_path) -> list:

@@ -113,10 +113,8 @@ def read_tested(names, emotions, note) -> list[Source]:
     for name in names:
         corpus = read_corpus(name)
         known = np.isin(corpus.emotion, sorted(emotions))
-        if unknown := sorted(set(corpus.emotion[~known].tolist())):
-            count, listed = (~known).sum(), ", ".join(unknown)
-            why = f"whose emotions the networks are not trained on: {listed}"
-            note(f"note: left out {count} of {name}, {why}")
+        if not known.all():
+            note(describe_left_out(name, corpus.emotion[~known]))
         if not known.any():
             raise DataError(
                 f"{name}: has none of the emotions that the networks are trained on "
@@ -124,6 +122,13 @@ def read_tested(names, emotions, note) -> list[Source]:
             )
         sources.append(Source(name, corpus, np.flatnonzero(known), False))
     return sources
+
+
+def describe_left_out(name, emotions) -> str:
+    """Write the note that utterances of a corpus, given by their emotions, are not tested."""
+    listed = ", ".join(sorted(set(emotions.tolist())))
+    why = f"whose emotions the networks are not trained on: {listed}"
+    return f"note: left out {len(emotions)} of {name}, {why}"
 
 
 def join_sources(sources) -> Corpus:

@@ -28,7 +28,7 @@ BOOTSTRAP_SAMPLES = 1000
 # The test on the unaltered recordings.
 CLEAN = "clean"
 # The columns of a table of predictions before the probabilities.
-KEY_COLUMNS = ("file", "speaker", "emotion", "fold", "seed")
+KEY_COLUMNS = ("file", "corpus", "speaker", "emotion", "fold", "seed")
 # The word for "adapted" in file names and metrics.json.
 ADAPTED_PREFIX = "calibrated_"
 
@@ -37,11 +37,12 @@ ADAPTED_PREFIX = "calibrated_"
 class Predictions:
     """Out-of-fold predictions, one row per utterance and seed.
 
-    `emotion` is the true one; `emotions` are the classes, in the order of the probabilities,
-    which have the shape (rows, emotions).
+    `corpus` is empty if there is only one. `emotion` is the true one; `emotions` are the classes,
+    in the order of the probabilities, which have the shape (rows, emotions).
     """
 
     file: np.ndarray
+    corpus: np.ndarray
     speaker: np.ndarray
     emotion: np.ndarray
     fold: np.ndarray
@@ -64,12 +65,22 @@ class Predictions:
         columns = [getattr(self, name)[rows] for name in KEY_COLUMNS]
         return Predictions(*columns, self.probabilities[rows], self.emotions)
 
+    def divide(self) -> dict[str, "Predictions"]:
+        """Return the rows of each corpus by its name, if there are several; nothing otherwise."""
+        names = np.unique(self.corpus).tolist()
+        return {name: self.take(self.corpus == name) for name in names if len(names) > 1}
+
 
 def prediction_rows(corpus, fold, seed, emotions, probabilities) -> list[dict]:
-    """List the tested utterances of a fold with their probabilities of the emotions."""
+    """List the tested utterances of a fold with their probabilities of the emotions.
+
+    Those of joined corpora also have the name of their corpus.
+    """
+    names = corpus.corpus_names
     return [
         {
             "file": corpus.file[i],
+            **({"corpus": names[i]} if corpus.joined else {}),
             "speaker": corpus.speaker[i],
             "emotion": corpus.emotion[i],
             "fold": fold.name,
@@ -85,7 +96,7 @@ def read_predictions(path) -> Predictions:
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
-            rows = list(table)
+            rows = [{"corpus": ""} | row for row in table]
         emotions = tuple(name for name in table.fieldnames or () if name not in KEY_COLUMNS)
         probabilities = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
         columns = [np.array([row[name] for row in rows]) for name in KEY_COLUMNS]
@@ -174,6 +185,11 @@ def sum_tallies(tallies, groups) -> dict:
     }
 
 
+def sum_seeds(tallies, predictions) -> dict:
+    """Sum the tallies of each seed; the first axis is then that of the seeds."""
+    return sum_tallies(tallies, [predictions.seed == seed for seed in np.unique(predictions.seed)])
+
+
 def compute_recalls(tallies) -> np.ndarray:
     """Compute the recall of each class (last axis), NaN for a class without utterances."""
     truth = tallies["confusion"].sum(axis=-1)
@@ -210,11 +226,13 @@ def summarise_measure(of_seeds, draws, predictions) -> dict:
 
     `draws` has the shape (draws, seeds); the interval is that of the mean over seeds.
     """
-    return {
-        "mean": float(np.mean(of_seeds)),
-        "deviation": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
-        "interval": bootstrap_interval(draws.mean(axis=1), predictions),
-    }
+    return summarise_seeds(of_seeds, bootstrap_interval(draws.mean(axis=1), predictions))
+
+
+def summarise_seeds(of_seeds, interval=None) -> dict:
+    """Return mean and deviation of a measure over seeds, beside its interval."""
+    deviation = float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None
+    return {"mean": float(np.mean(of_seeds)), "deviation": deviation, "interval": interval}
 
 
 def compare(first, second) -> dict:
@@ -292,15 +310,14 @@ def summarise(predictions) -> dict:
         confusion_matrix (rows: the true emotion), summed over seeds.
     """
     tallies = tally(predictions.labels, predictions.probabilities)
-    seeds = np.unique(predictions.seed)
-    of_seeds = sum_tallies(tallies, [predictions.seed == seed for seed in seeds])
+    of_seeds = sum_seeds(tallies, predictions)
     draws = bootstrap(tallies, predictions)
     measures, drawn_measures = measure(of_seeds), measure(draws)
     recalls, drawn_recalls = compute_recalls(of_seeds), compute_recalls(draws)
     confusion = tallies["confusion"].sum(axis=0)
     return {
         "utterances": len(np.unique(predictions.file)),
-        "seeds": [int(seed) for seed in seeds],
+        "seeds": [int(seed) for seed in np.unique(predictions.seed)],
         "measures": {
             name: summarise_measure(measures[name], drawn_measures[name], predictions)
             for name in MEASURES
@@ -329,6 +346,29 @@ def summarise_speaker(tallies, predictions, rows) -> dict:
 def summarise_run(tests, corpus) -> dict:
     """Compute the metrics of a run from the predictions of its tests, as `read_tests` gives them.
 
+    Returns
+    -------
+    dict
+        `summarise_tests` of all utterances. If several corpora were tested, also corpora: the same
+        of each, by its name; and mean_over_corpora: measures and tests, whose measures are means
+        over corpora, without intervals.
+    """
+    metrics = summarise_tests(tests, corpus)
+    divided = {test: predictions.divide() for test, predictions in tests.items()}
+    if not divided[CLEAN]:
+        return metrics
+    parts = {
+        name: summarise_tests({test: parts[name] for test, parts in divided.items()}, corpus)
+        for name in divided[CLEAN]
+    }
+    means = {test: average_measures(parts.values()) for test, parts in divided.items()}
+    average = {"measures": means.pop(CLEAN), "tests": means}
+    return metrics | {"corpora": parts, "mean_over_corpora": average}
+
+
+def summarise_tests(tests, corpus) -> dict:
+    """Compute the metrics of utterances of a corpus in all tests.
+
     These are `summarise` of the clean test; tests: the measures of the other tests; listeners:
     by emotion, the mean share of listeners who recognised the tested utterances.
     """
@@ -346,8 +386,20 @@ def summarise_run(tests, corpus) -> dict:
     }
 
 
-def describe_training(corpus, predictions) -> dict:
-    """Describe the training parts of folds, which hold what a fold does not test.
+def average_measures(parts) -> dict:
+    """Return the means of the measures of some parts, each of which counts the same.
+
+    They have no interval: a bootstrap over speakers says nothing of other corpora.
+    """
+    of_parts = [measure(sum_seeds(tally(it.labels, it.probabilities), it)) for it in parts]
+    return {
+        name: summarise_seeds(np.mean([each[name] for each in of_parts], axis=0))
+        for name in MEASURES
+    }
+
+
+def describe_training(corpus, folds) -> dict:
+    """Describe the training parts of the folds of a run.
 
     Returns
     -------
@@ -357,10 +409,7 @@ def describe_training(corpus, predictions) -> dict:
         recordings are the same.
     """
     contents = np.array([hash(table.tobytes()) for table in corpus.frames])
-    sizes, repeated = [], set()
-    for seed, fold in set(zip(predictions.seed.tolist(), predictions.fold.tolist(), strict=True)):
-        rows = (predictions.seed == seed) & (predictions.fold == fold)
-        tested = np.isin(corpus.file, predictions.file[rows])
-        sizes.append(int((~tested).sum()))
-        repeated.update(corpus.file[tested & np.isin(contents, contents[~tested])].tolist())
+    sizes, repeated = [len(fold.train) for fold in folds], set()
+    for fold in folds:
+        repeated.update(fold.test[np.isin(contents[fold.test], contents[fold.train])].tolist())
     return {"training_utterances": [min(sizes), max(sizes)], "repeated_utterances": len(repeated)}

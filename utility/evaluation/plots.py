@@ -12,29 +12,45 @@ DARK_PERCENT = 65
 
 
 def draw_confusion(path, metrics) -> None:
-    """Draw the confusion matrix, each row in percent of its utterances, as a mean over seeds."""
-    from sklearn.metrics import ConfusionMatrixDisplay
+    """Draw the confusion matrix, each row in percent of its utterances, as a mean over seeds.
 
-    confusion, seeds = np.array(metrics["confusion_matrix"]), len(metrics["seeds"])
-    counts, emotions = confusion.sum(axis=1, keepdims=True), [*metrics["class_recalls"]]
-    axes = Figure(figsize=(6.8, 6), layout="constrained").add_subplot()
-    percent, scale = 100 * confusion / np.maximum(counts, 1), {"vmin": 0, "vmax": 100}
-    display = ConfusionMatrixDisplay(percent, display_labels=emotions)
-    display.plot(ax=axes, cmap="Blues", values_format=".1f", colorbar=False, im_kw=scale)
-    for text, value in zip(display.text_.flat, percent.flat, strict=True):
-        text.set_color("white" if value > DARK_PERCENT else "black")
-    labels = [f"{name} ({n / seeds:g})" for name, n in zip(emotions, counts[:, 0], strict=True)]
-    axes.set_yticks(axes.get_yticks(), labels)
-    axes.tick_params("x", rotation=35)
+    If several corpora were tested, each has a matrix of its own, with rows for its emotions.
+    """
+    parts, seeds = metrics.get("corpora", {"": metrics}), len(metrics["seeds"])
+    heights = [sum(map(bool, part["class_recalls"].values())) for part in parts.values()]
+    if len(parts) == 1:
+        heights = [len(metrics["class_recalls"])]
+    size = 6.8, 1.9 + 0.6 * sum(heights) + 0.5 * (len(parts) - 1)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(parts), sharex=True, squeeze=False, height_ratios=heights)
     per_seed, mean = (" per seed", f", mean of {seeds} seeds") if seeds > 1 else ("", "")
-    axes.set(xlabel="predicted emotion", ylabel=f"true emotion (utterances{per_seed})")
-    measures = metrics["measures"]
-    axes.set_title(
-        f"{name_run(metrics)}: WA {format_percent(measures[WA])}, "
-        f"UAR {format_percent(measures[UAR])}\n"
-        f"rows in percent{mean}"
-    )
-    axes.figure.savefig(path, dpi=120)
+    note = f"rows in percent{mean}"
+    for axes, (name, part) in zip(grid[:, 0], parts.items(), strict=True):
+        fill_confusion(axes, part, seeds, every_row=not name)
+        measures = part["measures"]
+        shares = f"WA {format_percent(measures[WA])}, UAR {format_percent(measures[UAR])}"
+        axes.set_title(f"{name}: {shares}" if name else f"{name_run(metrics)}: {shares}\n{note}")
+    axes.tick_params("x", rotation=35)
+    axes.set_xlabel("predicted emotion")
+    figure.supylabel(f"true emotion (utterances{per_seed})", fontsize="medium")
+    if len(parts) > 1:
+        figure.suptitle(f"{name_run(metrics)}\n{note}")
+    figure.savefig(path, dpi=120)
+
+
+def fill_confusion(axes, metrics, seeds, every_row) -> None:
+    """Draw the confusion matrix of a corpus, with all rows or those that have utterances."""
+    confusion, emotions = np.array(metrics["confusion_matrix"]), [*metrics["class_recalls"]]
+    counts = confusion.sum(axis=1)
+    shown = np.flatnonzero(every_row | (counts > 0))
+    percent = 100 * confusion[shown] / np.maximum(counts[shown, np.newaxis], 1)
+    axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    for (row, column), value in np.ndenumerate(percent):
+        colour = "white" if value > DARK_PERCENT else "black"
+        axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(emotions)), emotions)
+    labels = [f"{emotions[row]} ({counts[row] / seeds:g})" for row in shown]
+    axes.set_yticks(range(len(shown)), labels)
 
 
 def draw_history(path, history) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import textwrap
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -20,6 +21,8 @@ PROTOCOLS = {
     "were not trained on its speaker",
     "loto": "each text in turn was left out",
     "split": "the test part was given, as a corpus or as a column of a manifest",
+    "corpora": "each corpus in turn was left out, so every utterance was tested on networks that "
+    "were trained on the other corpora only",
     "kfold": "ten random folds with the classes in equal shares, as in most papers",
 }
 # Those that train and test on the same speakers.
@@ -29,6 +32,14 @@ Adapted: the frames were shifted and scaled by the speaker's baseline, measured 
 other clips of the speaker, or from all clips including the tested one.
 
 """
+CORPORA_NOTE = (
+    "In brackets, from a bootstrap over the speakers of a corpus, the range to expect with other "
+    "speakers like these (95 %); there is none if fewer than two are known. Resampling raises the "
+    "ECE, so its range lies too high. These ranges do not hold for other corpora: how far the rows "
+    "differ says more about those. UAR and F1 are means over the emotions that a corpus has; any "
+    "other answer is wrong. Always answering one of its emotions would give a UAR of 100 % divided "
+    "by their number."
+)
 LISTENERS_NOTE = """\
 The listeners are the twenty of the perception test that comes with EmoDB, whose utterances were
 each recognised by at least 80 % of them.
@@ -50,14 +61,12 @@ def describe_run(metrics, chosen=()) -> str:
     chosen : list of dict
         Those of `read_chosen`.
     """
-    measures = metrics["measures"]
-    measure_rows = [[text, *format_cells(measures[name])] for name, text in MEASURES.items()]
     return f"""\
-# {title_run(metrics)}: UAR {format_percent(measures[UAR])}
+# {title_run(metrics)}: UAR {format_headline(metrics)}
 
 {describe_setting(metrics)}
 
-{format_table(["measure", "%", *name_interval(metrics)], measure_rows)}
+{describe_measures(metrics)}
 
 {describe_spread(metrics)}
 
@@ -66,19 +75,64 @@ def describe_run(metrics, chosen=()) -> str:
 {describe_emotions(metrics)}
 Most often confused:
 
-{list_confusions(metrics)}
+{describe_confusions(metrics)}
 
 ![Confusion matrix](confusion.png)
 {describe_speakers(metrics)}"""
 
 
+def list_parts(metrics) -> dict[str, dict]:
+    """Return the metrics of each tested corpus and of their mean, or those of the only one."""
+    if "corpora" not in metrics:
+        return {"": metrics}
+    mean = f"mean of {len(metrics['corpora'])} corpora"
+    return metrics["corpora"] | {mean: metrics["mean_over_corpora"]}
+
+
+def format_headline(metrics) -> str:
+    """Write the UAR in percent, the mean over corpora if several were tested."""
+    name, part = list_parts(metrics).popitem()
+    return f"{format_percent(part['measures'][UAR])}{name and ', '}{name}"
+
+
+def describe_measures(metrics) -> str:
+    """Write the table of measures, or, of several corpora, one with a row for each."""
+    if "corpora" not in metrics:
+        measured = metrics["measures"]
+        rows = [[text, *format_cells(measured[name])] for name, text in MEASURES.items()]
+        return format_table(["measure", "%", *name_interval(metrics)], rows)
+    header = [*name_corpus_column(metrics), "utterances", "emotions", *map(name_column, MEASURES)]
+    rows = [
+        [
+            name,
+            *count_tested(part),
+            *(format_wide(part["measures"][measure]) for measure in MEASURES),
+        ]
+        for name, part in list_parts(metrics).items()
+    ]
+    legend = "\n".join(f"- {text}" for text in MEASURES.values())
+    return f"{format_table(header, rows)}\n\n{legend}"
+
+
+def name_column(measure) -> str:
+    """Return the title of a column of a measure in percent."""
+    return f"{MEASURES[measure].partition(',')[0]} %"
+
+
+def count_tested(metrics) -> list:
+    """Count utterances and emotions of a tested corpus; blank for a mean over corpora."""
+    if "utterances" not in metrics:
+        return ["", ""]
+    return [metrics["utterances"], sum(map(bool, metrics["class_recalls"].values()))]
+
+
 def name_run(metrics) -> str:
     """Name a run by its protocol, or by what was tested on what."""
-    tested = " and ".join(metrics["test_data"])
+    tested = join_names(metrics["test_data"])
     if metrics["protocol"] == WEIGHTS_PROTOCOL:
         return f"{Path(metrics['weights']).name} on {tested}"
     if tested:
-        return f"{' and '.join(metrics['data'])}, tested on {tested}"
+        return f"{join_names(metrics['data'])}, tested on {tested}"
     return metrics["protocol"]
 
 
@@ -90,7 +144,7 @@ def title_run(metrics) -> str:
 def describe_setting(metrics) -> str:
     """Say in a paragraph what was tested, on which networks, and what that means."""
     utterances = count_noun(metrics["utterances"], "utterance")
-    corpora = " and ".join(metrics["test_data"] or metrics["data"])
+    corpora = join_names(metrics["test_data"] or metrics["data"])
     tested = f"{utterances} of {corpora}, {count_speakers(metrics)}"
     if metrics["protocol"] == WEIGHTS_PROTOCOL:
         return f"{tested}, predicted with `{metrics['weights']}`.\n{describe_origin(metrics)}"
@@ -101,6 +155,10 @@ def describe_setting(metrics) -> str:
     if repeated := metrics["repeated_utterances"]:
         guarantee = f"{repeated} of the tested recordings are also among those trained on, so the "
         guarantee += "figures are too high."
+    for name, part in metrics.get("left_out", {}).items():
+        emotions, count = ", ".join(part["emotions"]), count_noun(part["utterances"], "utterance")
+        why = f"since no other corpus has their emotions ({emotions})"
+        guarantee += f"\nNot tested: {count} of {name}, {why}."
     return (
         f"{tested}, {describe_network(metrics)}, {seeds}: {describe_protocol(metrics)}. "
         f"The training part had {trained_on} utterances.\n{guarantee}"
@@ -143,7 +201,7 @@ def describe_origin(metrics) -> str:
             "The weights file does not say what its networks were trained on. Figures on "
             "recordings that they were trained on are too high."
         )
-    text = f"The networks were trained on {' and '.join(data)}."
+    text = f"The networks were trained on {join_names(data)}."
     if shared := [name for name in metrics["test_data"] if name in data]:
         text += f" If that {' and '.join(shared)} has recordings in common with the one tested"
         text += " here, the figures are too high."
@@ -155,11 +213,18 @@ def name_interval(metrics) -> list[str]:
     return ["95 % over speakers"] if metrics["measures"][UAR]["interval"] else []
 
 
+def name_corpus_column(metrics) -> list[str]:
+    """Return the title of the column of tested corpora, if there are several."""
+    return ["tested corpus"] if "corpora" in metrics else []
+
+
 def describe_spread(metrics) -> str:
     """Explain the deviation over seeds and the interval over speakers, as far as there are any."""
     several = len(metrics["seeds"]) > 1
     text = "Mean ± standard deviation over seeds. " if several else ""
-    if not metrics["measures"][UAR]["interval"]:
+    if "corpora" in metrics:
+        text += CORPORA_NOTE
+    elif not metrics["measures"][UAR]["interval"]:
         text += "There is no interval over speakers, since fewer than two are known."
     else:
         text += f"The interval is {'that of the mean, ' if several else ''}from a bootstrap over "
@@ -207,7 +272,7 @@ In the first seed of each run, {first} alone is correct on {comparison["only_fir
 def describe_network(metrics) -> str:
     """Name the network, its data, and the hyperparameters that differ from the preset."""
     changes = (f", {name} {format_value(value)}" for name, value in metrics["changed"].items())
-    trained = f" trained on {' and '.join(metrics['data'])}" if metrics["test_data"] else ""
+    trained = f" trained on {join_names(metrics['data'])}" if metrics["test_data"] else ""
     copies, trials = metrics["copies"], metrics["max_evals"]
     usual = PRESETS[metrics["preset"]].augmented_copies
     drawn = metrics["changed"].get("augmented_copies", usual)
@@ -223,14 +288,19 @@ def describe_tests(metrics) -> str:
     """Compare the clean test with the other tests of the same networks, if there are any."""
     if not metrics["tests"]:
         return ""
-    tests = {CLEAN: metrics["measures"]} | metrics["tests"]
-    shown = (WA, UAR, "top_2_accuracy", "expected_calibration_error")
-    rows = [
-        [describe_test(test), *(format_percent(tests[test][name], "") for name in shown)]
-        for test in sorted(tests, key=rank_test)
-    ]
-    table = format_table(["test", "WA %", "UAR %", "top 2 %", "ECE %"], rows)
-    note = ADAPTED_NOTE if any(map(adapted_test_clips, tests)) else ""
+    several = "corpora" in metrics
+    shown = [measure for measure in MEASURES if several or measure != "macro_f1"]
+    write = format_wide if several else partial(format_percent, unit="")
+    rows = []
+    for corpus, part in list_parts(metrics).items():
+        tests = {CLEAN: part["measures"]} | part["tests"]
+        rows += [
+            [*[corpus] * bool(corpus), describe_test(test)]
+            + [write(tests[test][measure]) for measure in shown]
+            for test in sorted(tests, key=rank_test)
+        ]
+    table = format_table([*name_corpus_column(metrics), "test", *map(name_column, shown)], rows)
+    note = ADAPTED_NOTE if any(map(adapted_test_clips, metrics["tests"])) else ""
     return f"## Other tests of the same networks\n\n{table}\n\n{note}"
 
 
@@ -292,23 +362,37 @@ part. Hyperparameters that are not listed were the same in all trials.
 
 def describe_emotions(metrics) -> str:
     """Write the table of recalls, with those of listeners if they judged the utterances."""
-    listeners, seeds = metrics["listeners"], len(metrics["seeds"])
-    counts = np.sum(metrics["confusion_matrix"], axis=1) / seeds
-    blank = [""] * (1 + len(name_interval(metrics)))
-    rows = [
-        [emotion, f"{count:g}", *(format_cells(recall) if recall else blank)]
-        for (emotion, recall), count in zip(metrics["class_recalls"].items(), counts, strict=True)
-    ]
-    absent = "" if all(counts) else "\nMeans over emotions leave out those without utterances.\n"
-    header = ["emotion", "utterances", "model recalls %", *name_interval(metrics)]
-    if not listeners:
-        return f"{format_table(header, rows)}\n{absent}"
-    for row in rows:
-        row.append(f"{100 * listeners[row[0]]:.1f}" if row[0] in listeners else "")
-    return f"{format_table([*header, 'listeners recognised %'], rows)}\n\n{LISTENERS_NOTE}{absent}"
+    rows, absent, judged = [], "", metrics["listeners"]
+    for corpus, part in metrics.get("corpora", {"": metrics}).items():
+        counts = np.sum(part["confusion_matrix"], axis=1) / len(metrics["seeds"])
+        for (emotion, recall), count in zip(part["class_recalls"].items(), counts, strict=True):
+            if not count and corpus:
+                continue
+            if not count:
+                absent = "\nMeans over emotions leave out those without utterances.\n"
+            cells = [*(format_cells(recall) if recall else []), "", ""]
+            row = [*[corpus] * bool(corpus), emotion, f"{count:g}"]
+            row += cells[: 1 + len(name_interval(metrics))]
+            if judged:
+                share = part["listeners"].get(emotion)
+                row.append("" if share is None else f"{100 * share:.1f}")
+            rows.append(row)
+    header = [*name_corpus_column(metrics), "emotion", "utterances", "model recalls %"]
+    header += [*name_interval(metrics), *["listeners recognised %"] * bool(judged)]
+    note = f"\n{LISTENERS_NOTE}" if judged else ""
+    return f"{format_table(header, rows)}\n{note}{absent}"
 
 
-def list_confusions(metrics) -> str:
+def describe_confusions(metrics) -> str:
+    """List the largest confusions, of each tested corpus in one line."""
+    if "corpora" not in metrics:
+        return "\n".join(f"- {line}" for line in list_confusions(metrics))
+    return "\n".join(
+        f"- {name}: {'; '.join(list_confusions(part))}" for name, part in metrics["corpora"].items()
+    )
+
+
+def list_confusions(metrics) -> list[str]:
     """List the largest entries off the diagonal of the confusion matrix."""
     confusion, emotions = np.array(metrics["confusion_matrix"]), list(metrics["class_recalls"])
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
@@ -317,8 +401,8 @@ def list_confusions(metrics) -> str:
     for place in np.argsort(-shares, axis=None, kind="stable")[:CONFUSIONS_SHOWN]:
         truth, predicted = np.unravel_index(place, shares.shape)
         if share := shares[truth, predicted]:
-            rows.append(f"- {emotions[truth]} taken for {emotions[predicted]}: {100 * share:.1f} %")
-    return "\n".join(rows or ["- nothing"])
+            rows.append(f"{emotions[truth]} taken for {emotions[predicted]}: {100 * share:.1f} %")
+    return rows or ["nothing"]
 
 
 def format_table(header, rows) -> str:
@@ -330,6 +414,12 @@ def format_table(header, rows) -> str:
 def count_noun(number, noun) -> str:
     """Write a number and a noun, in the plural unless it is 1."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def join_names(names) -> str:
+    """Write names as a phrase: "a", "a and b", or "a, b and c"."""
+    *first, last = names or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def format_percent(measured, unit=" %") -> str:
@@ -351,6 +441,12 @@ def format_cells(measured) -> list[str]:
     """Write mean and deviation for a table, and the interval if there is one."""
     interval = [format_interval(measured)] if measured["interval"] else []
     return [format_percent(measured, ""), *interval]
+
+
+def format_wide(measured) -> str:
+    """Write mean and deviation, and the interval in brackets if there is one."""
+    cell, *interval = format_cells(measured)
+    return " ".join([cell, *(f"({text})" for text in interval)])
 
 
 def format_value(value) -> str:

@@ -13,13 +13,20 @@ import numpy as np
 
 from utility.command_line import display_path, print_message
 from utility.corpora.corpus import corpus_path
+from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.errors import DataError, WeightsError
 from utility.evaluation import measures, report
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
 from utility.evaluation.measures import CLEAN, UAR, WA
-from utility.evaluation.report import WEIGHTS_PROTOCOL, count_noun, format_percent, name_run
+from utility.evaluation.report import (
+    WEIGHTS_PROTOCOL,
+    count_noun,
+    format_percent,
+    list_parts,
+    name_run,
+)
 from utility.functions import read_json, replaced_when_done, write_csv, write_json
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_hyperparameters, write_names
@@ -266,7 +273,14 @@ def write_report(folder, corpus) -> dict:
     config, tests = read_config(folder), measures.read_tests(folder)
     metrics = describe_config(config) | measures.summarise_run(tests, corpus)
     if config["protocol"] != WEIGHTS_PROTOCOL:
-        metrics |= measures.describe_training(corpus, tests[CLEAN])
+        divide = PROTOCOLS[config["protocol"]]
+        folds = [fold for seed in metrics["seeds"] for fold in divide(corpus, seed)]
+        metrics |= measures.describe_training(corpus, folds)
+        if left_out := find_left_out(corpus, folds):
+            metrics["left_out"] = {
+                name: {"utterances": len(emotions), "emotions": sorted(set(emotions.tolist()))}
+                for name, emotions in left_out.items()
+            }
     write_json(folder / "metrics.json", metrics)
     draw_confusion(folder / "confusion.png", metrics)
     text = report.describe_run(metrics, report.read_chosen(folder))
@@ -306,16 +320,21 @@ def ignore(message) -> None:
 
 
 def compare_runs(folders) -> str:
-    """Describe how two runs differ, test by test."""
+    """Describe how two runs differ, test by test, on each corpus if both tested several."""
     for folder in folders:
         check_finished(folder)
     names = [display_path(folder) for folder in folders]
     first, second = map(measures.read_tests, folders)
     texts = []
     for test in (test for test in first if test in second):
-        labels = [name if test == CLEAN else f"{name}, {test}" for name in names]
-        comparison = measures.compare(first[test], second[test])
-        texts.append(report.describe_comparison(comparison, labels))
+        wholes = first[test], second[test]
+        parts = [whole.divide() for whole in wholes]
+        both = [corpus for corpus in parts[0] if corpus in parts[1]]
+        for corpus in both or [""]:
+            compared = [part[corpus] for part in parts] if corpus else wholes
+            suffix = "".join(f", {text}" for text in (corpus, test) if text not in ("", CLEAN))
+            comparison = measures.compare(*compared)
+            texts.append(report.describe_comparison(comparison, [n + suffix for n in names]))
     return "\n\n".join(texts)
 
 
@@ -347,9 +366,9 @@ def train_final_weights(results, plan, metrics, arguments, processes):
 
 
 def summarise_for_weights(metrics) -> dict:
-    """Return the part of the metrics that a weights file carries."""
+    """Return the part of the metrics that a weights file carries, of several corpora the mean."""
     names = ("protocol", "data", "preset", "changed", "copies", "seeds", "measures", "tests")
-    return {name: metrics[name] for name in names}
+    return {name: metrics[name] for name in names} | metrics.get("mean_over_corpora", {})
 
 
 def read_recipe_scores(hyperparameters, copy_count) -> list[dict]:
@@ -396,13 +415,19 @@ def find_reason_to_keep(output, score) -> str:
 
 
 def describe_metrics(metrics) -> str:
-    """Give the most important measures in a line."""
-    measured = metrics["measures"]
+    """Give the most important measures in a line, after a line for each of several corpora."""
+    *corpora, (mean, whole) = list_parts(metrics).items()
     trained = metrics["protocol"] != WEIGHTS_PROTOCOL
     seeds = f", {count_noun(len(metrics['seeds']), 'seed')}" if trained else ""
-    return (
-        f"{name_run(metrics)}: WA {format_percent(measured[WA])}, "
-        f"UAR {format_percent(measured[UAR])}, "
-        f"top 2 {format_percent(measured['top_2_accuracy'])} "
-        f"of {count_noun(metrics['utterances'], 'utterance')}{seeds}"
-    )
+    lines = [f"{name}: {describe_part(part)}" for name, part in corpora]
+    name = f"{name_run(metrics)}, {mean}" if mean else name_run(metrics)
+    return "\n".join([*lines, f"{name}: {describe_part(whole)}{seeds}"])
+
+
+def describe_part(metrics) -> str:
+    """Give the most important measures of a tested corpus, or of a mean over corpora."""
+    measured = metrics["measures"]
+    shares = {"WA": WA, "UAR": UAR, "top 2": "top_2_accuracy"}
+    text = ", ".join(f"{it} {format_percent(measured[shares[it]])}" for it in shares)
+    count = metrics.get("utterances")
+    return text if count is None else f"{text} of {count_noun(count, 'utterance')}"

@@ -202,8 +202,9 @@ def fit(
     targets = np.eye(len(training_set.emotions), dtype=np.float32)[training_set.labels]
     shares = np.ones_like(targets[0])
     if hyperparameters.balanced:
-        # A class without training utterances still gets a share, since it has to be unlearned.
-        shares = np.maximum(targets.mean(axis=0), 0.5 / len(targets))
+        # A class without training utterances counts as frequent: label smoothing gives it a target,
+        # which a small share would turn into a high probability.
+        shares = np.where(targets.any(axis=0), targets.mean(axis=0), np.float32(1))
     update = make_update(network, optimizer, hyperparameters.label_smoothing, shares)
 
     history = []
