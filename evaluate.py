@@ -133,8 +133,8 @@ def predict_block(rows, material, adaptations, weights) -> dict:
     """Predict some utterances in every test; return the rows of the table of each."""
     from utility.corpora.protocols import Fold
     from utility.evaluation.fold import make_tests
-    from utility.evaluation.measures import prediction_rows
     from utility.network.inference import predict_frames
+    from utility.reports.measures import prediction_rows
 
     place = material.corpus, Fold("all", (), rows), 0, weights.emotions
     return {
@@ -161,7 +161,7 @@ def predict_tests(material, adaptations, weights, processes, quiet) -> list[dict
 
 def make_config(arguments, adaptations, weights, seen) -> dict:
     """Collect the settings of a run for `config.json`; `train.py --report` reads it, too."""
-    from utility.evaluation.report import WEIGHTS_PROTOCOL
+    from utility.reports.report import WEIGHTS_PROTOCOL
 
     score = weights.scores[0] if weights.scores else {}
     return {

@@ -1,6 +1,6 @@
 """The results as a table in Markdown, for the terminal and docs/speed.md."""
 
-from utility.evaluation.report import format_table
+from utility.reports.report import format_table
 
 HEADER = ("case", "measured", "ours", "peer", "peer's", "ours is")
 

@@ -14,10 +14,10 @@ import sys
 
 from utility.command_line import Parser, add_debug_option, print_message, run
 from utility.errors import DataError
-from utility.evaluation.measures import UAR, adapted_test_name
-from utility.evaluation.report import format_percent, format_table
 from utility.functions import replaced_when_done, write_json
 from utility.globalvars import ROOT
+from utility.reports.measures import UAR, adapted_test_name
+from utility.reports.report import format_percent, format_table
 
 RESULTS = ROOT / "results" / "ablation"
 RUNS = ROOT / "runs" / "ablation"

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import soundfile
 
-from utility.evaluation.measures import KEY_COLUMNS, Predictions
 from utility.furtherFeatures import ALL_NAMES, feature_names, make_own_feature_set
 from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, EMOTIONS, FRAMES
 from utility.network.hyperparameters import PRESETS
 from utility.network.training_set import TrainingSet
 from utility.network.voice import Statistics
 from utility.network.weights import Weights
+from utility.reports.measures import KEY_COLUMNS, Predictions
 
 DEMO = DATA_DIRECTORY / "demo.wav"
 RATE = FRAMES.sample_rate_hz

@@ -13,9 +13,9 @@ import pytest
 from benchmarks.table import format_results
 from utility.corpora.corpus import read_corpus
 from utility.corpora.protocols import PROTOCOLS
-from utility.evaluation.measures import CLEAN, MEASURES, compare, read_predictions
 from utility.evaluation.run import rewrite_report
 from utility.globalvars import ROOT
+from utility.reports.measures import CLEAN, MEASURES, compare, read_predictions
 
 PATHS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "MODEL_CARD.md"]
 DOCUMENTS = {path.stem: path.read_text(encoding="utf-8") for path in PATHS}
@@ -38,7 +38,7 @@ MAIN_RUNS = {  # rows of the README's table: the run and the test behind each
 }
 PEER = "**for comparison**: linear SVM, openSMILE ComParE 2016, a new speaker"
 WA, UAR = "weighted_accuracy", "unweighted_average_recall"
-ROOMS = ("audio", "corpora", "network", "evaluation", "prediction")
+ROOMS = ("audio", "corpora", "network", "reports", "evaluation", "prediction")
 NETWORKS = {"default": "ours", "seed2018": "2018 network (`--preset seed2018`)"}
 
 
@@ -158,7 +158,7 @@ def test_there_are_results():
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_the_metrics_and_the_report_follow_from_the_predictions(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("utility.evaluation.plots.draw_confusion", lambda *arguments: None)
+    monkeypatch.setattr("utility.reports.plots.draw_confusion", lambda *arguments: None)
     # All runs are of EmoDB, also those on other features, which are not in the repository.
     monkeypatch.setattr("utility.evaluation.material.read_corpus", lambda name: read_corpus())
     copy = shutil.copytree(run, tmp_path / run.name)

@@ -7,11 +7,11 @@ import pytest
 
 from made import read_json, read_rows
 from utility.corpora.corpus import read_corpus, write_corpus
-from utility.evaluation.measures import read_predictions, read_tests, summarise
 from utility.globalvars import EMOTION_LABELS, ROOT
 from utility.network.voice import measure_statistics
 from utility.network.weights import write_weights
 from utility.prediction.library import learn_voice, predict
+from utility.reports.measures import read_predictions, read_tests, summarise
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ IMPORTABLE = {
     "audio": {"audio"},
     "corpora": {"audio", "corpora"},
     "network": {"corpora", "network"},
-    "evaluation": {"corpora", "network", "evaluation"},
+    "reports": {"corpora", "network", "reports"},
+    "evaluation": {"corpora", "network", "reports", "evaluation"},
     "prediction": {"audio", "network", "prediction"},
 }
 FOLDERS = [UTILITY, *(UTILITY / room for room in IMPORTABLE if room)]

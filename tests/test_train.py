@@ -15,11 +15,11 @@ from train import SEED_COUNT
 from utility.corpora import protocols
 from utility.corpora.corpus import read_corpus, write_corpus
 from utility.corpora.extraction import extract_emodb
-from utility.evaluation.measures import read_predictions, summarise
 from utility.functions import read_pickle, write_pickle
 from utility.globalvars import EMOTION_LABELS, ROOT
 from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, show
 from utility.network.weights import read_weights
+from utility.reports.measures import read_predictions, summarise
 
 pytestmark = pytest.mark.usefixtures("eager")
 # One network of one epoch in each fold.

@@ -15,11 +15,11 @@ from utility.errors import DataError
 from utility.evaluation import run
 from utility.evaluation.fold import Plan, Task
 from utility.evaluation.material import Material
-from utility.evaluation.measures import CLEAN, summarise_run
 from utility.globalvars import ROOT
 from utility.network.hyperparameters import PRESETS
 from utility.network.weights import read_weights
 from utility.prediction.library import predict
+from utility.reports.measures import CLEAN, summarise_run
 
 DEFAULT = PRESETS["default"]
 

@@ -1,1 +1,1 @@
-"""Experiments: a search, folds, measures, and the report of a run."""
+"""Experiments: a search, folds, runs, and the training of weights."""

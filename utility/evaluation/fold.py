@@ -15,13 +15,13 @@ from utility.command_line import native_stderr_silenced
 from utility.errors import UsageError
 from utility.evaluation.experiment import make_experiment, predict_left_out, train_member, validate
 from utility.evaluation.material import Material
-from utility.evaluation.measures import CLEAN, adapted_test_name, prediction_rows
 from utility.furtherFeatures import feature_names
 from utility.network.hyperparameters import Hyperparameters, write_names
 from utility.network.inference import apply_temperature, predict_frames
 from utility.network.voice import adapt, measure_baseline
 from utility.network.weights import Weights
 from utility.parallel import in_processes
+from utility.reports.measures import CLEAN, adapted_test_name, prediction_rows
 
 TEMPERATURE_RANGE = (0.25, 4)
 WHOLE_VOICE = "speaker"

@@ -15,23 +15,23 @@ from utility.command_line import display_path, print_message
 from utility.corpora.corpus import corpus_path
 from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.errors import DataError, WeightsError
-from utility.evaluation import measures, report
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
-from utility.evaluation.measures import CLEAN, UAR, WA
-from utility.evaluation.report import (
+from utility.functions import read_json, replaced_when_done, write_csv, write_json
+from utility.globalvars import BERLIN, ROOT
+from utility.network.hyperparameters import PRESETS, read_hyperparameters, write_names
+from utility.network.weights import read_weights, write_weights
+from utility.parallel import available_memory, core_count, in_processes
+from utility.reports import measures, report
+from utility.reports.measures import CLEAN, UAR, WA
+from utility.reports.report import (
     WEIGHTS_PROTOCOL,
     count_noun,
     format_percent,
     list_parts,
     name_run,
 )
-from utility.functions import read_json, replaced_when_done, write_csv, write_json
-from utility.globalvars import BERLIN, ROOT
-from utility.network.hyperparameters import PRESETS, read_hyperparameters, write_names
-from utility.network.weights import read_weights, write_weights
-from utility.parallel import available_memory, core_count, in_processes
 
 tell = partial(print_message, "train.py")
 # Measured on one core: the seconds of a training item in an epoch, and the start of a network.
@@ -245,7 +245,7 @@ def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
 
 def write_results(folder, results, corpus) -> dict:
     """Write the tables, pictures and report of a run, and return its metrics."""
-    from utility.evaluation.plots import draw_history
+    from utility.reports.plots import draw_history
 
     history, trials = (
         [row for result in results for row in result[name]] for name in ("history", "trials")
@@ -268,7 +268,7 @@ def write_predictions(folder, parts) -> None:
 
 def write_report(folder, corpus) -> dict:
     """Compute the metrics of a run from its predictions, and write them and its report."""
-    from utility.evaluation.plots import draw_confusion
+    from utility.reports.plots import draw_confusion
 
     config, tests = read_config(folder), measures.read_tests(folder)
     metrics = describe_config(config) | measures.summarise_run(tests, corpus)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from utility.corpora.augmentation import CONDITIONS
-from utility.evaluation.measures import CLEAN, MEASURES, UAR, WA, adapted_test_clips
 from utility.network.hyperparameters import PRESETS
+from utility.reports.measures import CLEAN, MEASURES, UAR, WA, adapted_test_clips
 
 # The protocol of evaluate.py, which trains nothing.
 WEIGHTS_PROTOCOL = "weights"
@@ -248,7 +248,7 @@ def describe_speakers(metrics) -> str:
 
 
 def describe_comparison(comparison, names) -> str:
-    """Write the result of `utility.evaluation.measures.compare` of two runs with these names."""
+    """Write the result of `utility.reports.measures.compare` of two runs with these names."""
     first, second = names
     rows = []
     for name, text in MEASURES.items():

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from made import list_rows, make_joined_predictions, make_predictions
-from utility.evaluation.measures import (
+from utility.functions import write_csv
+from utility.globalvars import EMOTION_LABELS
+from utility.reports.measures import (
     CLEAN,
     MEASURES,
     predictions_name,
@@ -15,9 +17,7 @@ from utility.evaluation.measures import (
     summarise,
     summarise_run,
 )
-from utility.evaluation.report import describe_run, describe_tests, read_chosen
-from utility.functions import write_csv
-from utility.globalvars import EMOTION_LABELS
+from utility.reports.report import describe_run, describe_tests, read_chosen
 
 FACTS = {"protocol": "holdout", "data": ["own"], "test_data": [], "preset": "default"}
 FACTS |= {"changed": {}, "copies": 20, "max_evals": 0}

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utility.evaluation.measures import UAR, WA
-from utility.evaluation.report import format_percent, name_run
+from utility.reports.measures import UAR, WA
+from utility.reports.report import format_percent, name_run
 
 # Cells above this are so dark that white digits are read more easily on them than black ones.
 DARK_PERCENT = 65

@@ -11,7 +11,9 @@ from made import list_rows, make_joined_predictions, make_predictions
 from utility.corpora.corpus import join_corpora
 from utility.corpora.protocols import Fold
 from utility.errors import DataError
-from utility.evaluation.measures import (
+from utility.functions import write_csv
+from utility.globalvars import EMOTION_LABELS
+from utility.reports.measures import (
     CLEAN,
     MEASURES,
     adapted_test_clips,
@@ -27,9 +29,7 @@ from utility.evaluation.measures import (
     summarise_run,
     tally,
 )
-from utility.evaluation.report import describe_comparison, format_interval
-from utility.functions import write_csv
-from utility.globalvars import EMOTION_LABELS
+from utility.reports.report import describe_comparison, format_interval
 
 
 def measures_of(labels, probabilities):

@@ -8,9 +8,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from made import make_joined_predictions, make_predictions
-from utility.evaluation.measures import CLEAN, summarise, summarise_run
-from utility.evaluation.plots import draw_confusion, draw_history
 from utility.globalvars import EMOTION_LABELS
+from utility.reports.measures import CLEAN, summarise, summarise_run
+from utility.reports.plots import draw_confusion, draw_history
 
 FACTS = {"protocol": "holdout", "data": ["own"], "test_data": []}
 

@@ -1,0 +1,1 @@
+"""What came out of runs: measures, and reports of them in words, tables and pictures."""
