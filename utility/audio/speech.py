@@ -5,12 +5,12 @@ the level rises and falls with the syllables, the pitch glides, and voiced and u
 turns. Eight measures tell how far a clip is from that. Each has a value that is usual for voices
 and one that is extreme for them; a clip that is extreme in several ways holds no voice.
 
-The limits come from voices alone: from half of the recordings of EmoDB as they are, faster and
-slower, in rooms, through telephones, in noise down to 5 dB, overdriven, gated, and cut to 1 s. Nine
-of ten of these clips are better than the usual value of a measure, and 999 of 1000 better than the
-extreme one. The weights are those of a logistic regression, rounded, between these voices and
-others that were whispered or monotonous (noise or pulses through the formants of EmoDB), and made
-sounds. `experiments/no_voice.py` tests them on other sounds and other voices.
+The limits come from voices alone: from clips of EmoDB as they are, faster and slower, in rooms,
+through telephones, in noise down to 5 dB, overdriven, gated, and cut to 1 s. Nine of ten of these
+clips are better than the usual value of a measure, and 999 of 1000 better than the extreme one. The
+weights are those of a logistic regression, rounded, between these voices and others that were
+whispered or monotonous (noise or pulses through the formants of EmoDB), and made sounds.
+`experiments/no_voice.py` tests them on other sounds and other voices.
 """
 
 from typing import NamedTuple
