@@ -68,7 +68,7 @@ def build_parser() -> Parser:
     add("--attention", action="store_true", help=text)
     text = "with --json: add the vector that each network makes of the recording"
     add("--embedding", action="store_true", help=text)
-    add("--timeline", action="store_true", help="predict emotion over time, in windows and pauses")
+    add("--timeline", action="store_true", help="predict emotion over time, in windows")
     text = f"length of a window of a timeline or stream (default: {DEFAULT_WINDOW_SECONDS:.0f})"
     add("--window", type=float, metavar="SECONDS", help=text)
     text = "time from one window to the next (default: the length of a window; 1 in a stream)"

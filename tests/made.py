@@ -45,19 +45,31 @@ def noise(seed=0, size=RATE):
     return np.random.default_rng(seed).normal(size=size)
 
 
-def make_voice(seconds=1.0, rate=RATE):
-    """Return a buzz with harmonics, which is enough of a voice to be analysed."""
+def make_voice(seconds=1.0, rate=RATE, hertz=150):
+    """Return four syllables a second, each a buzz and a hiss: enough of a voice to be predicted."""
+    t = np.arange(round(seconds * rate)) / rate
+    syllable = 0.5 + 0.5 * np.sin(2 * np.pi * 4 * t)
+    buzz = np.sin(2 * np.pi * hertz * t + 20 * np.sin(2 * np.pi * t)) ** 5
+    # Of 16 kHz, so that the same is heard at any rate.
+    hiss = np.interp(
+        t, np.arange(int(seconds * RATE) + 1) / RATE, noise(size=int(seconds * RATE) + 1)
+    )
+    return 0.3 * syllable**3 * buzz + (0.1 * (1 - syllable) ** 3 + 0.005) * hiss
+
+
+def make_tone(seconds=1.0, rate=RATE):
+    """Return a buzz that holds its pitch and is no voice."""
     t = np.arange(round(seconds * rate)) / rate
     return 0.3 * np.sin(2 * np.pi * 150 * t) ** 5 + 0.05 * np.sin(2 * np.pi * 900 * t)
 
 
 def speak(path, emotion, speaker=0):
-    """Write a buzz whose pitch tells the number of the emotion and, slightly, of the speaker."""
+    """Write a voice whose pitch tells the number of the emotion and, slightly, of the speaker."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(list(path.name.encode()))
-    times = np.arange(random.integers(4000, 8000)) / RATE
-    signal = np.sin(2 * np.pi * (100 + 60 * emotion + speaker) * times) ** 5
-    soundfile.write(path, 0.3 * signal + 0.03 * random.normal(size=len(times)), RATE)
+    seconds = random.integers(4000, 8000) / RATE
+    signal = make_voice(seconds, hertz=100 + 60 * emotion + speaker)
+    soundfile.write(path, signal + 0.01 * random.normal(size=len(signal)), RATE)
 
 
 # Corpora

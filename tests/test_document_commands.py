@@ -27,6 +27,7 @@ ELSEWHERE = {
     "python -m benchmarks",
     "python -m experiments.svm",
     "python -m experiments.long_recordings",
+    "python -m experiments.no_voice --data berlin nemo emotiontts",
     "python -m experiments.ablation",
     "python -m experiments.opensmile_frames",
 }

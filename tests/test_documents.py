@@ -268,6 +268,29 @@ def test_long_recordings_are_as_they_were_measured():
     assert shown in text
 
 
+def test_the_tables_of_no_voice_are_as_they_were_measured():
+    measured, text = read_json(RESULTS / "no_voice.json"), DOCUMENTS["results"]
+
+    def add(counts):
+        return [sum(count[name] for count in counts) for name in ("no_voice", "sounds")]
+
+    groups = {group: add(kinds.values()) for group, kinds in measured["made sounds"].items()}
+    for group, (found, sounds) in groups.items():
+        assert f"| {group} | {found} of {sounds} |" in text
+    found, sounds = map(sum, zip(*groups.values(), strict=True))
+    assert f"| all | {found} of {sounds} ({100 * found / sounds:.1f} %) |" in text
+    assert found > 0.95 * sounds
+    corpora = measured["voices"].values()
+    for variant in next(iter(corpora)):
+        counts = [corpus[variant] for corpus in corpora]
+        cells = [f"{count['no_voice']} of {count['recordings']}" for count in counts]
+        assert f"| {variant} | {' | '.join(cells)} |" in text
+        most = 0.005 if variant == "as recorded" else 0.01
+        assert variant.startswith("cut") or all(
+            count["no_voice"] < most * count["recordings"] for count in counts
+        )
+
+
 def test_the_table_of_other_tests_is_that_of_the_report():
     report = (RESULTS / "loso" / "report.md").read_text(encoding="utf-8")
     table = re.search(r"^\| test \|.*?(?=\n\n)", report, re.MULTILINE | re.DOTALL)[0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE, make_voice, noise, random_clips, random_own_weights
+from made import DEMO, RATE, make_tone, make_voice, random_clips, random_own_weights
 from utility.audio.recording import load_audio, open_recording
 from utility.errors import SignalError
 from utility.furtherFeatures import extract_all_features
@@ -15,7 +15,7 @@ from utility.globalvars import EMOTION_LABELS, WEIGHTS_PATH
 from utility.network.inference import predict_frames
 from utility.network.voice import adapt, measure_baseline
 from utility.network.weights import read_weights
-from utility.prediction.clip import predict_all, predict_timelines
+from utility.prediction.clip import Prediction, predict_all, predict_timelines
 from utility.prediction.cutting import Cut, cut_signal
 from utility.prediction.library import learn_voice, predict
 from utility.signals import trim_silence
@@ -59,8 +59,7 @@ def test_quieter_is_the_same_until_it_is_silence(tmp_path):
     soundfile.write(path, 0.01 * make_voice(), RATE, subtype="FLOAT")
     assert predict_file(path, weights) == pytest.approx(expected, abs=1e-4)
     soundfile.write(path, 1e-5 * make_voice(), RATE, subtype="FLOAT")
-    with pytest.raises(SignalError, match="silent"):
-        predict_file(path, weights)
+    assert not predict(path, weights).has_voice
 
 
 @pytest.mark.parametrize("offset", [0, 0.05])
@@ -80,7 +79,7 @@ def test_long_silence_at_both_ends_changes_nothing(offset, tmp_path):
 
 
 def test_a_long_recording_is_the_mean_of_its_windows_with_sound(tmp_path, weights):
-    first, last = make_voice(2), noise(size=2 * RATE) / 10
+    first, last = make_voice(2), make_voice(2, hertz=400) / 10
     soundfile.write(
         tmp_path / "all.wav", np.concatenate([first, np.zeros(8 * RATE), last]), RATE, "DOUBLE"
     )
@@ -252,7 +251,7 @@ def test_a_timeline_on_the_command_line(joined, tmp_path, call_command):
     text = call_command("predict.py", "--timeline", joined)
     assert (text.returncode, text.stderr) == (0, "")
     *lines, whole = text.stdout.splitlines()
-    assert [line.endswith("pause") for line in lines] == [False, True, False, True]
+    assert [line.endswith("no voice") for line in lines] == [False, True, False, True]
     assert whole.split()[0] == "whole"
     done = call_command("predict.py", "--timeline", "--json", joined)
     *rows, summary = map(json.loads, done.stdout.splitlines())
@@ -279,11 +278,27 @@ def test_a_short_recording_is_predicted_or_named_as_too_short(tmp_path, call_com
     assert "is too short" in done.stderr
 
 
-def test_silence_has_no_timeline(tmp_path, call_command):
-    soundfile.write(tmp_path / "silent.wav", np.zeros(5 * RATE), RATE)
-    done = call_command("predict.py", "--timeline", tmp_path / "silent.wav")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "is silent" in done.stderr
+def test_windows_without_a_voice_are_left_out_like_pauses(weights):
+    voice, music = np.tile(load_audio(DEMO), 6), np.tile(make_tone(1), 12)
+    alone = predict(voice, weights, sample_rate=RATE)
+    for signal in (np.concatenate([music, voice]), np.concatenate([voice, music])):
+        (result,) = predict_timelines([(signal, RATE)], weights, 3, 3)
+        start = 12 if signal[0] == music[0] else 0
+        middle = start + alone.seconds / 2
+        heard = [s for s in result.segments if s.ranking]
+        assert all(abs((s.start + s.end) / 2 - middle) < middle for s in heard)
+        assert alone.windows - 1 <= result.whole.windows == len(heard) <= alone.windows + 1
+        assert result.whole.seconds == pytest.approx(12 + alone.seconds)
+        assert result.whole.label == alone.label
+
+
+@pytest.mark.parametrize("signal", [np.zeros(25 * RATE), np.tile(make_tone(1), 25)])
+def test_a_long_recording_without_a_voice_is_one_stretch(signal, weights):
+    (result,) = predict_timelines([(signal, RATE)], weights, 3, 3)
+    assert result.segments == [(0, 25, None)]
+    assert result.whole == Prediction(25, None, windows=0)
+    (details,) = predict_all([(signal, RATE)], weights, details=True)
+    assert (details.attention, details.embedding, details.frame_seconds) == (None, None, None)
 
 
 def test_memory_of_a_timeline_does_not_grow_with_the_recording(tmp_path, run_command):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE
+from made import DEMO, RATE, make_tone
 from utility.errors import DataError, SignalError, WeightsError
 from utility.globalvars import ROOT, WEIGHTS_PATH
 from utility.prediction.library import learn_voice, predict
@@ -38,7 +38,6 @@ def test_a_path_a_file_and_an_array_are_the_same(weights):
 @pytest.mark.parametrize(
     ("sound", "rate", "message"),
     [
-        (np.zeros(16_000), 16_000, "is silent"),
         (np.zeros(0), 16_000, "is empty"),
         (np.zeros((2, 16_000)), 16_000, "transpose it"),
         (np.zeros(16_000, complex), 16_000, "give floats"),
@@ -87,10 +86,10 @@ def test_several_sounds_give_a_list(own_clips, weights):
 
 
 def test_a_bad_one_of_several_sounds_raises_or_is_reported(weights):
-    sounds = [DEMO, "missing.wav", (np.zeros(RATE), RATE)]
+    sounds = [DEMO, "missing.wav", (np.zeros(0), RATE)]
     with pytest.raises(SignalError, match=r"^missing\.wav: no such file"):
         predict(sounds, weights)
-    with pytest.raises(SignalError, match=r"^sound 2 of 2: is silent"):
+    with pytest.raises(SignalError, match=r"^sound 2 of 2: is empty"):
         predict(sounds[::2], weights)
     with pytest.raises(SignalError, match=r"^sound 2 of 2: is an array; also give its sample_rate"):
         predict([DEMO, np.zeros(RATE)], weights)
@@ -110,6 +109,14 @@ def test_the_path_of_a_weights_file_serves_as_weights(own_clips, weights):
     np.testing.assert_array_equal(learned, learn_voice([clip], weights))
     with pytest.raises(WeightsError, match="no such weights file"):
         predict(DEMO, "missing.h5")
+
+
+def test_a_sound_without_a_voice_has_no_emotion(weights):
+    results = predict([DEMO, (make_tone(2), RATE), (np.zeros(RATE), RATE)], weights)
+    assert [result.has_voice for result in results] == [True, False, False]
+    assert [result.label for result in results] == ["neutral", None, None]
+    assert [result.probabilities for result in results[1:]] == [{}, {}]
+    assert [(result.seconds, result.windows) for result in results[1:]] == [(2, 0), (1, 0)]
 
 
 def test_the_library_prints_nothing_and_does_not_import_tensorflow():
@@ -143,7 +150,7 @@ def test_a_voice_is_learned_from_sounds_of_any_kind(own_clips, weights):
 def test_a_sound_that_cannot_be_learned_from_raises_or_is_reported(tmp_path, own_clips, weights):
     soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
     bad = [tmp_path / "missing.wav", tmp_path / "silent.wav"]
-    for path, message in zip(bad, ("no such file", "is silent"), strict=True):
+    for path, message in zip(bad, ("no such file", "holds no voice"), strict=True):
         with pytest.raises(SignalError, match=f"^{path}: {message}"):
             learn_voice([path], weights)
     reported = []

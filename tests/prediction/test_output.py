@@ -7,8 +7,9 @@ import re
 
 import numpy as np
 import pytest
+import soundfile
 
-from made import DEMO
+from made import DEMO, RATE, make_tone, noise
 from utility.globalvars import EMOTION_LABELS
 from utility.prediction.clip import Prediction, Segment, Timeline
 from utility.prediction.library import predict
@@ -75,6 +76,54 @@ def test_attention_and_embedding_are_in_json(weights, call_command):
     embedding = np.array(row.pop("embedding"))
     np.testing.assert_allclose(embedding, result.embedding, rtol=1e-5)
     assert row == plain
+
+
+# Without a voice
+
+
+@pytest.fixture(scope="module")
+def without_voice(tmp_path_factory):
+    """Return a folder of a tone, noise and silence, none of which holds a voice."""
+    folder = tmp_path_factory.mktemp("without")
+    for name, samples in (
+        ("noise", noise(size=2 * RATE) / 10),
+        ("silence", np.zeros(2 * RATE)),
+        ("tone", make_tone(2)),
+    ):
+        soundfile.write(folder / f"{name}.wav", samples, RATE)
+    return folder
+
+
+def test_no_voice_is_an_answer_in_every_form(without_voice, call_command):
+    def predict_all(*options):
+        done = call_command("predict.py", *options, without_voice)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.splitlines()
+
+    names = [str(path) for path in sorted(without_voice.iterdir())]
+    assert predict_all() == [line for name in names for line in (f"{name}:", "no voice")]
+    rows = [json.loads(line) for line in predict_all("--json", "--attention", "--embedding")]
+    assert rows == [{"path": name, "seconds": 2.0, "label": None} for name in names]
+    header, *lines = predict_all("--csv")
+    assert lines == [f"{name},2.000" + "," * (header.count(",") - 1) for name in names]
+    stretch, whole = "  0:00.00   0:02.00  no voice", "    whole   0:02.00  no voice"
+    assert predict_all("--timeline") == [x for n in names for x in (f"{n}:", stretch, whole)]
+    *_, part, whole = map(json.loads, predict_all("--timeline", "--json"))
+    assert part == {"path": names[-1], "start": 0.0, "end": 2.0, "label": None}
+    assert whole == {"path": names[-1], "seconds": 2.0, "label": None}
+
+
+@pytest.mark.parametrize(("form", "text"), [("srt", ""), ("vtt", "WEBVTT\n"), ("audacity", "")])
+def test_subtitles_are_empty_without_a_voice(form, text, without_voice, call_command):
+    done = call_command("predict.py", "--subtitles", form, without_voice / "tone.wav")
+    assert (done.returncode, done.stdout, done.stderr) == (0, text, "")
+
+
+def test_a_batch_does_not_fail_for_a_recording_without_a_voice(without_voice, call_command):
+    done = call_command("predict.py", DEMO, without_voice / "tone.wav")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *_, last = done.stdout.splitlines()
+    assert (first, last) == (f"{DEMO}:", "no voice")
 
 
 # Subtitles

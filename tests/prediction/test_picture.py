@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO
+from made import DEMO, RATE, make_tone
 from utility.prediction.clip import Segment
 from utility.prediction.picture import make_columns
 
@@ -23,6 +23,16 @@ def test_a_picture_is_drawn_beside_the_result(options, suffix, joined, tmp_path,
         assert len(np.unique(picture.reshape(-1, 4), axis=0)) > 20
     else:
         assert "joined.wav" in path.read_text()
+
+
+@pytest.mark.parametrize("options", [[], ["--timeline"]])
+@pytest.mark.parametrize("samples", [make_tone(2), np.zeros(2 * RATE)], ids=["tone", "silence"])
+def test_a_picture_shows_that_there_is_no_voice(options, samples, tmp_path, call_command):
+    soundfile.write(tmp_path / "a.wav", samples, RATE)
+    done = call_command("predict.py", *options, "--plot", tmp_path / "a.svg", tmp_path / "a.wav")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no voice" in done.stdout
+    assert ("no voice" in (tmp_path / "a.svg").read_text()) == (not options)
 
 
 def test_a_picture_of_a_long_recording_wants_a_timeline(tmp_path, call_command):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE
+from made import DEMO, RATE, make_tone
 from utility.audio.recording import load_audio
 from utility.errors import SignalError
 from utility.globalvars import WINDOW_SECONDS
@@ -54,6 +54,15 @@ def test_a_stream_gives_one_line_per_hop(stream, weights):
     assert lines[-1]["label"] is None
     expected = predict(samples[: 2 * RATE], weights, sample_rate=RATE)
     assert lines[1]["probabilities"] == pytest.approx(expected.probabilities, abs=1e-3)
+
+
+def test_a_stream_says_where_there_is_no_voice(stream):
+    samples = np.concatenate([make_tone(4), load_audio(DEMO)])
+    lines = stream(as_bytes(samples))
+    *before, _, last = [line.endswith("no voice") for line in lines]
+    assert (before, last) == ([True] * 4, False)
+    rows = [json.loads(line) for line in stream(as_bytes(make_tone(2)), "--json")]
+    assert rows == [{"start": 0.0, "end": end, "label": None} for end in (1.0, 2.0)]
 
 
 def test_a_stream_can_be_wav_of_another_rate(stream):

@@ -15,9 +15,7 @@ from utility.errors import SignalError
 from utility.globalvars import FRAMES
 from utility.signals import (
     EMPTY,
-    SILENT,
     check_sample_rate,
-    is_silent,
     largest_magnitude,
     validate_signal,
 )
@@ -238,7 +236,7 @@ def load_audio(sound, start_seconds=0.0, end_seconds=np.inf) -> np.ndarray:
     Raises
     ------
     SignalError
-        If the file is missing, cannot be read, or is silent.
+        If the file is missing or cannot be read.
     """
     first, end = (seconds * FRAMES.sample_rate_hz for seconds in (start_seconds, end_seconds))
     blocks, place = [], 0
@@ -251,8 +249,6 @@ def load_audio(sound, start_seconds=0.0, end_seconds=np.inf) -> np.ndarray:
     signal = np.concatenate([*blocks, []])
     if end < place:
         signal = signal[: max(len(signal) - (place - round(end)), 0)]
-    if is_silent(signal):
-        raise SignalError(SILENT)
     return signal
 
 

@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from utility.audio.recording import Channel, open_recording
+from utility.audio.speech import holds_voice
 from utility.errors import SignalError
 from utility.functions import read_array
 from utility.furtherFeatures import compute_all_features, validate_frames
@@ -26,7 +27,7 @@ from utility.prediction.cutting import (
     separate_pauses,
     to_seconds,
 )
-from utility.signals import SILENT, find_sound, is_silent, trim_silence
+from utility.signals import EMPTY, find_sound, is_silent, trim_silence
 
 # A recording, its samples and their rate in Hz, or a channel of it; see `open_recording`. For
 # weights of the user's own features, a .npy file of frames or an array of them.
@@ -35,6 +36,7 @@ Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int] | Channel | np.nda
 TRAITS = ("ends_early", "is_damaged", "channels_differ")
 # The baseline of a voice, from `learn_voice`; None for an unknown voice.
 Voice = Statistics | None
+NO_VOICE = "holds no voice; give recordings of the voice"
 
 
 class Segment(NamedTuple):
@@ -45,7 +47,7 @@ class Segment(NamedTuple):
     start, end : float
         In seconds.
     ranking : list of (str, float), or None
-        The emotions with their probabilities, most likely first; None in a pause.
+        The emotions with their probabilities, most likely first; None where there is no voice.
     """
 
     start: float
@@ -61,10 +63,10 @@ class Prediction:
     ----------
     seconds : float
         Its length.
-    ranking : list of (str, float)
-        The emotions with their probabilities, most likely first.
+    ranking : list of (str, float), or None
+        The emotions with their probabilities, most likely first; None if there is no voice.
     windows : int
-        The number of windows whose probabilities and embeddings were averaged.
+        The number of windows with voice, whose probabilities and embeddings were averaged.
     ends_early : bool
         Whether less sound was found than the file promises.
     is_damaged : bool
@@ -72,7 +74,7 @@ class Prediction:
     channels_differ : bool
         Whether the channels differ, so that one was heard at a time and not their mean.
 
-    On request, otherwise None:
+    On request and if there is a voice, otherwise None:
 
     frame_seconds : np.ndarray, shape (frames,)
         The middle of each frame, from the start of the recording. Pauses between windows, and
@@ -84,7 +86,7 @@ class Prediction:
     """
 
     seconds: float
-    ranking: list[tuple[str, float]]
+    ranking: list[tuple[str, float]] | None
     windows: int = 1
     ends_early: bool = False
     is_damaged: bool = False
@@ -94,14 +96,19 @@ class Prediction:
     embedding: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
-    def label(self) -> str:
-        """The most likely emotion."""
-        return self.ranking[0][0]
+    def has_voice(self) -> bool:
+        """Whether there is a voice, and so an emotion."""
+        return self.ranking is not None
+
+    @property
+    def label(self) -> str | None:
+        """The most likely emotion; None if there is no voice."""
+        return self.ranking[0][0] if self.has_voice else None
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """The probability of each emotion, most likely first."""
-        return dict(self.ranking)
+        """The probability of each emotion, most likely first; empty if there is no voice."""
+        return dict(self.ranking or ())
 
 
 class Timeline(NamedTuple):
@@ -147,7 +154,7 @@ def predict_windows(
     The whole of each timeline is the mean over these windows.
     """
     errors, seconds, traits = {}, [0.0] * len(sounds), [{}] * len(sounds)
-    # Of each sound: span and power of its windows, and those that are not silent by their spans.
+    # Of each sound: span and power of its windows, and those with voice by their spans.
     windows, heard = [[] for _ in sounds], [{} for _ in sounds]
 
     def extract_all():
@@ -219,10 +226,10 @@ def predict_timeline(sound, weights, cut, voice) -> Timeline | SignalError:
     return parts if isinstance(parts, SignalError) else timeline._replace(segments=parts.segments)
 
 
-def make_timeline(windows, heard, seconds, traits, emotions) -> Timeline | SignalError:
+def make_timeline(windows, heard, seconds, traits, emotions) -> Timeline:
     """Arrange the windows of a recording that lasts some seconds, and average them.
 
-    The windows are given by their spans and power; those that are not silent by their spans, as
+    The windows are given by their spans and power; those with voice by their spans, as
     the time of their first frame, None without details, and an `Output`; and what else is known
     of the recording by the names in `TRAITS`.
     """
@@ -236,9 +243,9 @@ def make_timeline(windows, heard, seconds, traits, emotions) -> Timeline | Signa
             voiced.append(heard[spans[number]])
             ranking = rank(emotions, voiced[-1][1].probabilities)
         segments.append(Segment(to_seconds(start), min(to_seconds(end), seconds), ranking))
-    if not voiced:
-        return SignalError(SILENT)
-    averaged = average_windows(*zip(*voiced, strict=True), FRAMES.hop_seconds, emotions)
+    averaged = {"ranking": None, "windows": 0}
+    if voiced:
+        averaged = average_windows(*zip(*voiced, strict=True), FRAMES.hop_seconds, emotions)
     return Timeline(segments, Prediction(seconds, **averaged, **traits))
 
 
@@ -263,17 +270,15 @@ def average_windows(starts, outputs: Sequence[Output], hop_seconds, emotions) ->
 def extract_windows(
     recording, weights, voice=None, cut=WHOLE
 ) -> Iterator[tuple[Window, np.ndarray | None]]:
-    """Yield each window of an open recording and its frames, None if it is silent.
+    """Yield each window of an open recording and its frames, None if it holds no voice.
 
-    Raises a `SignalError` if all are.
+    Raises a `SignalError` if there are no windows.
     """
-    silent = True
+    window = None
     for window in cut_signal(recording.read_signal(), cut):
-        frames = extract_frames(window.signal, weights, voice)
-        silent = silent and frames is None
-        yield window, frames
-    if silent:
-        raise SignalError(SILENT)
+        yield window, extract_frames(window.signal, weights, voice)
+    if window is None:
+        raise SignalError(EMPTY)
 
 
 def predict_table(source, weights, voice=None, details=False) -> Prediction | SignalError:
@@ -303,21 +308,32 @@ def divide_frames(source, weights, voice=None) -> Iterator[tuple[float, np.ndarr
 
 
 def extract_frames(signal, weights, voice=None) -> np.ndarray | None:
-    """Return the frames of a 16 kHz signal without silence at its ends, or None if it is silent."""
+    """Return the frames of a 16 kHz signal without silence at its ends; None if without a voice."""
     if is_silent(signal):
         return None
-    frames = compute_all_features(trim_silence(signal)).take(weights.columns, axis=1)
+    frames = compute_all_features(trim_silence(signal))
+    if not holds_voice(frames):
+        return None
+    frames = frames.take(weights.columns, axis=1)
     return frames if voice is None else adapt(frames, voice, weights.statistics)
 
 
 def extract_voiced(sound, weights) -> Iterator[np.ndarray]:
-    """Yield the frames of each window of a recording that is not silent."""
+    """Yield the frames of each window with voice of a recording.
+
+    Raises a `SignalError` if there are none.
+    """
     if weights.hyperparameters.reads_own_features:
         yield from (frames for _, frames in divide_frames(sound, weights))
         return
     with open_recording(sound) as recording:
-        windows = extract_windows(recording, weights)
-        yield from (frames for _, frames in windows if frames is not None)
+        has_voice = False
+        for _, frames in extract_windows(recording, weights):
+            if frames is not None:
+                has_voice = True
+                yield frames
+    if not has_voice:
+        raise SignalError(NO_VOICE)
 
 
 def rank(emotions, probabilities) -> list[tuple[str, float]]:

@@ -106,12 +106,13 @@ def predict(
     -------
     Prediction, or list of Prediction
         A list in the order of the recordings if several are given, also if they are one or
-        none. With `on_error`, None stands for a recording that cannot be used.
+        none. With `on_error`, None stands for a recording that cannot be used. A recording
+        without a voice has the label None.
 
     Raises
     ------
     SignalError
-        If a recording is missing, unreadable, too short, silent, or not finite. The message
+        If a recording is missing, unreadable, too short, or not finite. The message
         names its path, or its place among several.
     WeightsError
         If the weights cannot be used.
@@ -147,7 +148,8 @@ def learn_voice(
     Raises
     ------
     SignalError
-        If a recording cannot be used and there is no `on_error`; the message names it.
+        If a recording cannot be used, or holds no voice, and there is no `on_error`; the message
+        names it.
     DataError
         If there are no recordings, or none of them can be used.
     """

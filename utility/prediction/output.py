@@ -1,6 +1,7 @@
 """Predictions as text: lines to read, JSON, CSV, subtitles; and the files that hold them.
 
-A ranking lists emotions with their probabilities, most likely first; it is None in a pause.
+A ranking lists emotions with their probabilities, most likely first; it is None where there is no
+voice.
 """
 
 import csv
@@ -21,6 +22,7 @@ ENDINGS |= {"srt": ".srt", "vtt": ".vtt", "audacity": ".txt"}
 # The form that an ending asks for; any form may be in a file that is named .txt.
 FORMS = {ending: form for form, ending in ENDINGS.items() if ending != ".txt"}
 PICTURES = ("png", "svg", "pdf")
+NO_VOICE = "no voice"
 
 
 def choose_form(arguments) -> str:
@@ -105,7 +107,9 @@ def choose_writers(form, emotions, top, *, timeline=False, several=False, detail
 
 
 def format_prediction(prediction, top) -> str:
-    """Return one line per emotion."""
+    """Return one line per emotion, or one that says that there is no voice."""
+    if not prediction.has_voice:
+        return f"{NO_VOICE}\n"
     top = min(top, len(prediction.ranking))
     return "".join(
         f"the top {top} emotion is: ({emotion!r}, {probability:.4f})\n"
@@ -114,7 +118,7 @@ def format_prediction(prediction, top) -> str:
 
 
 def format_timeline(timeline, top) -> str:
-    """Return one line per window or pause, and one for the whole."""
+    """Return one line per window or stretch without a voice, and one for the whole."""
     rows = [(format_clock(start), end, ranking) for start, end, ranking in timeline.segments]
     rows.append(("whole", timeline.whole.seconds, timeline.whole.ranking))
     return "".join(
@@ -124,9 +128,9 @@ def format_timeline(timeline, top) -> str:
 
 
 def format_ranking(ranking, top) -> str:
-    """Return the first emotions with their percentages."""
+    """Return the first emotions with their percentages, or that there is no voice."""
     if ranking is None:
-        return "pause"
+        return NO_VOICE
     return ", ".join(f"{emotion} {100 * share:.0f} %" for emotion, share in ranking[:top])
 
 
@@ -161,8 +165,11 @@ def format_json(name, result, details=()) -> str:
 
 
 def format_details(prediction, details) -> dict:
-    """Return attention and embedding, if they are asked for, as lists of rounded numbers."""
-    fields = {}
+    """Return attention and embedding, if they are asked for, as lists of rounded numbers.
+
+    Without a voice there are none.
+    """
+    fields, details = {}, details if prediction.has_voice else ()
     if "attention" in details:
         fields["frame_seconds"] = [round(float(time), 4) for time in prediction.frame_seconds]
         fields["attention"] = [float(f"{share:.4g}") for share in prediction.attention]
@@ -173,7 +180,7 @@ def format_details(prediction, details) -> dict:
 
 
 def format_part(times, ranking, others=None, **fields) -> str:
-    """Return an object: fields, times, label (None in a pause), probabilities, others."""
+    """Return an object: fields, times, label (None without a voice), probabilities, others."""
     fields |= {name: round(seconds, 3) for name, seconds in times.items()} | {"label": None}
     if ranking is not None:
         fields["label"] = ranking[0][0]
@@ -197,7 +204,7 @@ def is_text(line) -> bool:
 
 
 def format_csv(name, result, emotions) -> str:
-    """Return one row per part; label and probabilities are empty in a pause."""
+    """Return one row per part; label and probabilities are empty without a voice."""
     lines = []
     for times, ranking in list_parts(result):
         shares = dict(ranking or ())

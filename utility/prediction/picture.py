@@ -14,6 +14,7 @@ from utility.errors import SignalError, UsageError
 from utility.functions import replaced_when_done
 from utility.globalvars import FRAMES
 from utility.prediction.clip import Prediction
+from utility.prediction.output import NO_VOICE
 
 # From M. Okabe and K. Ito; colour-blind readers can tell them apart.
 COLOURS = ("#d55e00", "#f0e442", "#009e73", "#56b4e9", "#e69f00", "#0072b2", "#999999")
@@ -53,21 +54,24 @@ def draw(path, title, sound, result, emotions) -> None:
 def draw_attention(sound, result, emotions) -> Figure:
     """Draw waveform and spectrogram with the attention over both, and the probabilities.
 
-    The sound is as for `open_recording`; it has a few seconds.
+    Without a voice there is only the sound, which is as for `open_recording` and has a few seconds.
     """
     signal = load_audio(sound)
-    times, attention = result.frame_seconds, 100 * result.attention
     figure = Figure(figsize=(10, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1), height_ratios=(1, 1.4))
     wave = figure.add_subplot(grid[0, 0])
     spectrum = figure.add_subplot(grid[1, 0], sharex=wave)
     draw_waveform(signal, wave)
     draw_spectrogram(signal, spectrum)
-    lay_attention_over(wave, times, attention)
-    lay_attention_over(spectrum, times, attention)
+    if result.has_voice:
+        for axes in (wave, spectrum):
+            lay_attention_over(axes, result.frame_seconds, 100 * result.attention)
     handles = [*wave.lines, *figure.axes[-1].lines]
     wave.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
-    draw_probabilities(emotions, result.ranking, figure.add_subplot(grid[:, 1]))
+    if result.has_voice:
+        draw_probabilities(emotions, result.ranking, figure.add_subplot(grid[:, 1]))
+    else:
+        figure.text(0.88, 0.5, NO_VOICE, ha="center")
     return figure
 
 
@@ -75,7 +79,7 @@ def draw_waveform(signal, axes) -> None:
     """Draw the samples of a signal."""
     times = np.arange(len(signal)) / RATE_HZ
     axes.plot(times, signal, color="#666666", linewidth=0.4, label="waveform")
-    limit = 1.05 * np.abs(signal).max()
+    limit = 1.05 * np.abs(signal).max() or 1
     axes.set(xlim=(0, len(signal) / RATE_HZ), ylim=(-limit, limit), ylabel="amplitude")
     axes.tick_params(labelbottom=False)
 
@@ -83,8 +87,10 @@ def draw_waveform(signal, axes) -> None:
 def draw_spectrogram(signal, axes) -> None:
     """Draw the power of a signal over time and frequency."""
     settings = {"n_fft": SPECTRUM_LENGTH, "hop_length": FRAMES.hop_length}
-    power_db = librosa.amplitude_to_db(np.abs(librosa.stft(signal, **settings)), ref=np.max)
+    magnitudes = np.abs(librosa.stft(signal, **settings))
+    power_db = librosa.amplitude_to_db(magnitudes, ref=magnitudes.max() or 1)
     places = {"sr": RATE_HZ, "x_axis": "time", "y_axis": "linear", **settings}
+    places |= {"vmin": -80, "vmax": 0}
     image = librosa.display.specshow(power_db, cmap="gray_r", ax=axes, **places)
     axes.set(xlim=(0, len(signal) / RATE_HZ), xlabel="time (s)", ylabel="frequency (Hz)")
     axes.figure.colorbar(image, ax=axes, location="bottom", label="power (dB)", shrink=0.5)
@@ -114,7 +120,7 @@ def draw_probabilities(emotions, ranking, axes) -> None:
 
 
 def draw_timeline(result, emotions) -> Figure:
-    """Draw the probabilities of a `Timeline` as stacked bars, with gaps where there are pauses."""
+    """Draw the probabilities of a `Timeline` as stacked bars, with gaps where there is no voice."""
     length = result.whole.seconds
     seconds = 0 if length <= LONGEST_DETAILED_SECONDS else math.ceil(length / MOST_COLUMNS)
     starts, ends, shares = make_columns(result.segments, emotions, seconds)
@@ -145,6 +151,7 @@ def make_columns(segments, emotions, seconds) -> tuple[np.ndarray, np.ndarray, n
     ends = np.minimum([segment.end for segment in windows], [*starts[1:], np.inf])
     rankings = [dict(segment.ranking) for segment in windows]
     shares = np.array([[ranking[emotion] for emotion in emotions] for ranking in rankings])
+    shares = shares.reshape(-1, len(emotions))  # also without a window
     if not seconds:
         return starts, ends, shares
     numbers, of_window = np.unique((starts + ends) / 2 // seconds, return_inverse=True)
