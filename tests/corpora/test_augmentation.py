@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from made import RATE, make_voice, noise, sine
+from made import RATE, make_tone, make_voice, noise, sine
 from utility.corpora.augmentation import (
     AUGMENTATIONS,
     CONDITIONS,
@@ -120,6 +120,7 @@ def test_a_room_adds_a_tail_that_falls_by_60_db_in_its_time():
 
 
 def test_a_change_of_speed_can_be_undone():
-    back = change_speed(change_speed(VOICE, 1.15), 1 / 1.15)
+    tone = make_tone()  # all below 4 kHz, so that nothing is lost
+    back = change_speed(change_speed(tone, 1.15), 1 / 1.15)
     inner = slice(500, -500)
-    np.testing.assert_allclose(back[: len(VOICE)][inner], VOICE[inner], atol=1e-3)
+    np.testing.assert_allclose(back[: len(tone)][inner], tone[inner], atol=1e-3)
