@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soxr
 
-from made import RATE, make_tone, make_voice
+from made import RATE, make_tone
 from utility.audio.mixing import Mixer
 
 
@@ -24,7 +24,7 @@ def delay(signal, milliseconds):
 
 @pytest.fixture
 def voice():
-    return make_voice(2) + 0.01 * np.random.default_rng(0).normal(size=2 * RATE)
+    return make_tone(2) + 0.01 * np.random.default_rng(0).normal(size=2 * RATE)
 
 
 @pytest.mark.parametrize("levels", [(1, 1), (1, 0.5), (0, 1), (0, 0, 1, 0, 0, 0), (1,) * 6])
@@ -54,9 +54,8 @@ def test_rumble_of_one_channel_does_not_hide_the_voice(voice):
     np.testing.assert_array_equal(mixed[RATE // 10 :], voice[RATE // 10 :])
 
 
-def test_in_a_call_whoever_speaks_is_heard():
+def test_in_a_call_whoever_speaks_is_heard(voice):
     turn, rest = make_tone(2, RATE) * 0.8, 0.001 * np.random.default_rng(1).normal(size=2 * RATE)
-    voice = make_tone(2, RATE)
     first, second = np.concatenate([voice, rest]), np.concatenate([rest[::-1], turn])
     mixed, mixer = mix(np.stack([first, second], 1))
     assert mixer.channels_differ
