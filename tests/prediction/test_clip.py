@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE, make_tone, make_voice, random_clips, random_own_weights
+from made import DEMO, RATE, make_tone, make_voice, noise, random_clips, random_own_weights
 from utility.audio.recording import load_audio, open_recording
 from utility.errors import SignalError
 from utility.furtherFeatures import extract_all_features
@@ -318,3 +318,14 @@ def test_memory_of_a_timeline_does_not_grow_with_the_recording(tmp_path, run_com
         assert done.returncode == 0
         peaks.append(int(done.stderr))
     assert peaks[1] < 1.1 * peaks[0]
+
+
+@pytest.mark.parametrize("before", [[make_tone(3)], [make_tone(3), noise(size=3 * RATE) / 10]])
+def test_other_sounds_before_a_voice_do_not_hide_it(before, weights):
+    signal = np.concatenate([*before, make_voice(4)])
+    alone = predict(np.concatenate(before), weights, sample_rate=RATE)
+    assert (alone.has_voice, alone.label) == (False, None)
+    assert predict(signal, weights, sample_rate=RATE).has_voice
+    (timeline,) = predict_timelines([(signal, RATE)], weights, 3.0, 3.0)
+    assert timeline.whole.has_voice
+    assert any(segment.ranking for segment in timeline.segments)

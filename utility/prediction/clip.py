@@ -36,6 +36,8 @@ Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int] | Channel | np.nda
 TRAITS = ("ends_early", "is_damaged", "channels_differ")
 # The baseline of a voice, from `learn_voice`; None for an unknown voice.
 Voice = Statistics | None
+# How a recording is cut to search it for a voice.
+SEARCHED = Cut(window_seconds=2.0, hop_seconds=2.0)
 NO_VOICE = "holds no voice; give recordings of the voice"
 
 
@@ -137,8 +139,25 @@ def predict_all(
     """
     if weights.hyperparameters.reads_own_features:
         return [predict_table(source, weights, voice, details) for source in sounds]
-    timelines = predict_windows(sounds, weights, voice, details=details)
+    timelines = predict_wholes(sounds, weights, voice, details)
     return [one if isinstance(one, SignalError) else one.whole for one in timelines]
+
+
+def predict_wholes(sounds, weights, voice=None, details=False) -> list[Timeline | SignalError]:
+    """Predict recordings in the windows of `WHOLE`, or if these hold no voice, in shorter ones.
+
+    A tone or music before a sentence must not hide it.
+    """
+    timelines = predict_windows(sounds, weights, voice, details=details)
+    again = [
+        number
+        for number, one in enumerate(timelines)
+        if not isinstance(one, SignalError) and not one.whole.has_voice
+    ]
+    found = predict_windows([sounds[number] for number in again], weights, voice, SEARCHED, details)
+    for number, timeline in zip(again, found, strict=True):
+        timelines[number] = timeline
+    return timelines
 
 
 def predict_windows(
@@ -217,12 +236,14 @@ def predict_timelines(
 
 def predict_timeline(sound, weights, cut, voice) -> Timeline | SignalError:
     """Predict one timeline; the recording is read again if the whole is cut in another way."""
-    (timeline,) = predict_windows([sound], weights, voice)
+    (timeline,) = predict_wholes([sound], weights, voice)
     if isinstance(timeline, SignalError):
         return timeline
     if timeline.whole.windows > 1 and cut == WHOLE._replace(uncut_seconds=0):
         return timeline
     (parts,) = predict_windows([sound], weights, voice, cut)
+    if timeline.whole.has_voice and not any(segment.ranking for segment in parts.segments):
+        return timeline  # only shorter windows hold a voice
     return parts if isinstance(parts, SignalError) else timeline._replace(segments=parts.segments)
 
 
