@@ -135,7 +135,10 @@ def draw_timeline(result, emotions) -> Figure:
     axes.set(xlim=(0, length), ylim=(0, 100), xlabel="time (min:s)", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(9, steps=(1, 1.5, 3, 6, 10), integer=True))
     axes.xaxis.set_major_formatter(lambda time, _: f"{time // 60:.0f}:{time % 60:02.0f}")
-    figure.legend(loc="outside right center", frameon=False, reverse=True)
+    if len(starts):
+        figure.legend(loc="outside right center", frameon=False, reverse=True)
+    else:
+        axes.text(length / 2, 50, NO_VOICE, ha="center")
     return figure
 
 
