@@ -13,7 +13,7 @@ from pathlib import Path
 from utility.command_line import Parser, add_debug_option, display_path, print_message, run
 from utility.corpora.augmentation import CONDITIONS
 from utility.corpora.corpus import corpus_path
-from utility.errors import DataError, UsageError, WeightsError
+from utility.errors import UsageError, WeightsError
 from utility.globalvars import WEIGHTS_PATH
 
 tell = partial(print_message, "evaluate.py")
@@ -48,14 +48,15 @@ def build_parser() -> Parser:
         type=Path,
         default=WEIGHTS_PATH,
         metavar="FILE",
-        help="weights file written by train.py",
+        help="emodb, any-voice, or a weights file written by train.py",
     )
     add(
         "--adapt",
         **many,
         metavar="N",
         help="also test with adaptation to the speaker, by N other clips without their labels, or "
-        "by all of the speaker's clips (speaker; this is the default where it is possible)",
+        "by those of one emotion, drawn at random (emotion), or by all of the speaker's clips "
+        "(speaker; this is the default where it is possible)",
     )
     altered = "; ".join(f"{condition.text} ({name})" for name, condition in CONDITIONS.items())
     text = f"also test on recordings altered like this: {altered}"
@@ -121,7 +122,7 @@ def is_trained_on(sources, weights) -> bool:
     """Tell whether the training frames have the mean and deviation of these corpora."""
     import numpy as np
 
-    from utility.network.voice import measure_statistics
+    from utility.voices.baseline import measure_statistics
 
     tables = [table for source in sources for table in source.corpus.frames]
     measured, trained = measure_statistics(tables).take(weights.columns), weights.statistics
@@ -138,8 +139,8 @@ def predict_block(rows, material, adaptations, weights) -> dict:
 
     place = material.corpus, Fold("all", (), rows), 0, weights.emotions
     return {
-        name: prediction_rows(*place, predict_frames(weights, tables)[0])
-        for name, tables in make_tests(material, rows, adaptations, weights, seed=0).items()
+        name: prediction_rows(*place, predict_frames(weights, *test)[0])
+        for name, test in make_tests(material, rows, adaptations, weights, seed=0).items()
     }
 
 
@@ -179,28 +180,18 @@ def make_config(arguments, adaptations, weights, seen) -> dict:
     }
 
 
-def check_features(sources, weights) -> None:
-    """Raise a `DataError` if a corpus lacks the features that the networks read."""
-    from utility.network.weights import find_feature_sets
-
-    read = find_feature_sets(weights)
-    for source in sources:
-        there = source.corpus.feature_sets
-        if any(there.get(name) != feature_set for name, feature_set in read.items()):
-            has, needs = " and ".join(there), " and ".join(read)
-            raise DataError(
-                f"{source.name}: has the features {has}, but the networks read {needs}, or as many "
-                "values at another hop; give weights that were trained on such features"
-            )
-
-
 def main(arguments) -> None:
     """Predict the utterances of the corpora, and write the report."""
     check(arguments)
     from threadpoolctl import threadpool_limits
 
     from utility.evaluation import run as runs
-    from utility.evaluation.material import join_sources, load_material, read_tested
+    from utility.evaluation.material import (
+        check_features,
+        join_sources,
+        load_material,
+        read_tested,
+    )
     from utility.functions import write_json
     from utility.network.weights import read_weights
 
@@ -210,6 +201,8 @@ def main(arguments) -> None:
     adaptations = choose_adaptations(arguments.adapt, join_sources(sources), weights)
     if seen := find_seen(sources, weights):
         tell(f"note: the networks were trained on the recordings of {' and '.join(seen)}")
+    else:
+        weights = weights.for_unheard()
     names = ("conditions", "audio", "processes", "quiet")
     options = {name: getattr(arguments, name) for name in names}
     material = load_material(sources, **options, note=tell)

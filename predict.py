@@ -11,7 +11,7 @@ from pathlib import Path
 
 from utility.command_line import Parser, add_debug_option, run
 from utility.errors import UsageError, WeightsError
-from utility.globalvars import FRAMES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
+from utility.globalvars import FRAMES, LICENCES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.prediction.recordings import (
     EACH,
     STANDARD_INPUT,
@@ -88,9 +88,13 @@ def build_parser() -> Parser:
     add("--adapt", "--calibrate", action="append", metavar="PATH", help=text)
     text = "the recordings are .npy files of frames, for weights of features of your own"
     add("--frames", action="store_true", help=text)
-    add("--weights", **file, default=WEIGHTS_PATH, help="weights file written by train.py")
+    text = "emodb, any-voice (trained on German and Polish), or a file written by train.py"
+    add("--weights", **file, default=WEIGHTS_PATH, help=text)
+    text = "the recordings are further ones of the corpora that the weights were trained on; by "
+    text += "default they are from elsewhere, and the probabilities are calibrated for that"
+    add("--in-domain", action="store_true", help=text)
     add("--processes", type=int, metavar="N", help="processes (default: as many as are worth it)")
-    add("--version", action="version", version=f"speech_emotion {VERSION}")
+    add("--version", action="version", version=f"speech_emotion {VERSION}; {LICENCES}")
     add_debug_option(parser)
     return parser
 
@@ -228,7 +232,8 @@ def main(arguments) -> int:
     check_files(arguments)
     search = find_recordings(arguments.audio, frames=arguments.frames)
     report_search(search)
-    weights, voice, unusable = load(arguments.weights), None, len(search.errors)
+    weights, voice = load(arguments.weights, arguments.in_domain), None
+    unusable = len(search.errors)
     check_features(arguments, weights)
     try:
         if arguments.adapt:

@@ -21,6 +21,10 @@ from utility.globalvars import BERLIN, ROOT, WEIGHTS_PATH
 from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, override
 
 DEFAULT_MAX_EVALS = 8
+NOT_WITH_FROM = (
+    *("evaluate", "max_evals", "preset", "epochs", "set", "seeds", "adapt", "conditions"),
+    *("test_data", "audio", "run", "resume", "processes"),
+)
 # More tell the deviation over seeds hardly any better, and are more likely a typing mistake.
 MOST_SEEDS = 1000
 # The seed of a network, MOST_MEMBERS * seed + member, is at most 2^32 - 1.
@@ -36,6 +40,7 @@ def build_parser() -> Parser:
             "python train.py --max-evals 0",
             "python train.py --evaluate loso --seeds 3",
             "python train.py --data my --max-evals 0 --output my.h5",
+            "python train.py --from emodb --data my --output my.h5",
         ),
     )
     add, many = parser.add_argument, {"action": "extend", "nargs": "+", "default": []}
@@ -74,7 +79,8 @@ def build_parser() -> Parser:
         dest="adapt",
         metavar="N",
         help="with --evaluate, also test with adaptation to the speaker, by N other clips without "
-        "their labels, or by all of the speaker's clips (speaker)",
+        "their labels, by all of the speaker's clips (speaker), or by those of one emotion, drawn "
+        "at random (emotion)",
     )
     altered = "; ".join(f"{condition.text} ({name})" for name, condition in CONDITIONS.items())
     altered = f"with --evaluate, also test on recordings altered like this: {altered}"
@@ -97,6 +103,11 @@ def build_parser() -> Parser:
     )
     output = f"weights file, replaced when the run has finished (default: {WEIGHTS_PATH.name})"
     add("--output", type=Path, metavar="FILE", help=output)
+    text = (
+        "go on from these weights with the clips of --data, such as a few dozen of your own, and "
+    )
+    text += "write new ones to --output; cross-validation tells whether that helped"
+    add("--from", dest="start", type=Path, metavar="FILE", help=text)
     run_folder = "new folder for the report of the run (default: runs/ and the time)"
     add("--run", type=Path, metavar="DIR", help=run_folder)
     add(
@@ -115,6 +126,44 @@ def build_parser() -> Parser:
     add("--quiet", action="store_true", help="show no progress, only the result")
     add_debug_option(parser)
     return parser
+
+
+def go_on(arguments) -> None:
+    """Go on from trained weights with further clips; see `utility.evaluation.further_training`."""
+    from utility.evaluation.further_training import train_further
+    from utility.evaluation.material import check_features, join_sources, read_tested
+    from utility.evaluation.run import tell
+    from utility.network.weights import read_weights, write_weights
+
+    if not (arguments.data and arguments.output):
+        raise UsageError("--from: also give --data and --output, a new weights file")
+    default = build_parser().get_default
+    if others := [name for name in NOT_WITH_FROM if getattr(arguments, name) != default(name)]:
+        raise UsageError(f"--from: omit --{others[0].replace('_', '-')}")
+    check_seeds(arguments)
+    check_writable(arguments.output)
+    weights = read_weights(arguments.start)
+    sources = read_tested(arguments.data, weights.emotions, note=tell)
+    check_features(sources, weights)
+    weights, lines = train_further(weights, join_sources(sources), arguments.seed)
+    write_weights(arguments.output, weights)
+    print(*lines, f"weights: {display_path(arguments.output)}", sep="\n")
+
+
+def check_writable(path) -> None:
+    """Raise `UsageError` if a weights file cannot be written there."""
+    folder = path.parent
+    if not os.access(folder, os.W_OK) or not folder.is_dir() or path.is_dir():
+        raise UsageError(f"--output {path}: give a file in a folder to write to")
+
+
+def check_seeds(arguments) -> None:
+    """Raise `UsageError` if there are too many seeds, or networks would have too large ones."""
+    if arguments.seeds > MOST_SEEDS:
+        raise UsageError(f"--seeds {arguments.seeds}: give {MOST_SEEDS} or fewer")
+    largest = SEED_COUNT - arguments.seeds
+    if not 0 <= arguments.seed <= largest:
+        raise UsageError(f"--seed {arguments.seed}: give a number from 0 to {largest}")
 
 
 def check_output(arguments) -> None:
@@ -151,14 +200,8 @@ def check(arguments) -> None:
         raise UsageError("--adapt and --conditions: also give --evaluate")
     if arguments.audio is not None and not arguments.audio.is_dir():
         raise UsageError(f"--audio {arguments.audio}: give a folder that exists")
-    if arguments.seeds > MOST_SEEDS:
-        raise UsageError(f"--seeds {arguments.seeds}: give {MOST_SEEDS} or fewer")
-    largest = SEED_COUNT - arguments.seeds
-    if not 0 <= arguments.seed <= largest:
-        raise UsageError(f"--seed {arguments.seed}: give a number from 0 to {largest}")
-    folder = arguments.output.parent
-    if not os.access(folder, os.W_OK) or not folder.is_dir() or arguments.output.is_dir():
-        raise UsageError(f"--output {arguments.output}: give a file in a folder to write to")
+    check_seeds(arguments)
+    check_writable(arguments.output)
     paths = [corpus_path(name) for name in (*arguments.data, *arguments.test_data)]
     for path in paths:
         if not path.parent.is_dir():
@@ -167,10 +210,10 @@ def check(arguments) -> None:
         raise UsageError("--data and --test-data: give corpora of different names")
     if arguments.audio is not None and len(paths) > 1:
         raise UsageError("--audio: goes with a single corpus; extract each with its own")
-    if arguments.evaluate == "corpora" and len(arguments.data) < 2:
-        raise UsageError("--evaluate corpora: give two or more corpora with --data")
     if arguments.test_data and arguments.evaluate != "split":
         raise UsageError(f"--test-data: omit --evaluate {arguments.evaluate}")
+    if arguments.evaluate == "corpora" and len(arguments.data) < 2:
+        raise UsageError("--evaluate corpora: give two or more corpora with --data")
     if arguments.run is not None and arguments.run.exists():
         raise UsageError(f"--run {arguments.run}: exists; give a new folder, or --resume it")
 
@@ -184,6 +227,9 @@ def main(arguments) -> None:
         return
     if arguments.report:
         print(runs.describe_metrics(runs.rewrite_report(arguments.report)))
+        return
+    if arguments.start:
+        go_on(arguments)
         return
     if arguments.resume:
         config = runs.read_training_config(arguments.resume)

@@ -26,7 +26,7 @@ from utility.command_line import run as run_main
 from utility.corpora.corpus import read_corpus
 from utility.corpora.extraction import extract_emodb
 from utility.corpora.published import find_recordings_folder
-from utility.globalvars import ROOT, WEIGHTS_PATH
+from utility.globalvars import ROOT, SHIPPED_WEIGHTS
 from utility.prediction.library import load
 
 # A generous time for a command on a busy machine, in seconds.
@@ -161,7 +161,7 @@ def copy_project():
         for name in ("utility", "data"):
             ignored = shutil.ignore_patterns("wav", "nemo", "__*__")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-        for path in (*ROOT.glob("*.py"), WEIGHTS_PATH):
+        for path in (*ROOT.glob("*.py"), *SHIPPED_WEIGHTS.values()):
             shutil.copy(path, folder)
         return folder
 

@@ -11,9 +11,9 @@ from utility.furtherFeatures import ALL_NAMES, feature_names, make_own_feature_s
 from utility.globalvars import DATA_DIRECTORY, EMOTION_LABELS, EMOTIONS, FRAMES
 from utility.network.hyperparameters import PRESETS
 from utility.network.training_set import TrainingSet
-from utility.network.voice import Statistics
 from utility.network.weights import Weights
 from utility.reports.measures import KEY_COLUMNS, Predictions
+from utility.voices.baseline import Statistics
 
 DEMO = DATA_DIRECTORY / "demo.wav"
 RATE = FRAMES.sample_rate_hz

@@ -10,7 +10,7 @@ import pytest
 from made import DEMO
 from utility.command_line import Parser, add_debug_option, display_path, run
 from utility.errors import UsageError, WeightsError
-from utility.globalvars import ROOT, VERSION
+from utility.globalvars import LICENCES, ROOT, VERSION
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,8 @@ def test_help_has_usage_examples_and_options(script, call_command):
 
 
 def test_version(call_command):
-    assert call_command("predict.py", "--version").stdout == f"speech_emotion {VERSION}\n"
+    done = call_command("predict.py", "--version")
+    assert done.stdout == f"speech_emotion {VERSION}; {LICENCES}\n"
 
 
 @pytest.mark.parametrize("package", ["numpy", "soundfile", "h5py"])

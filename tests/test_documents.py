@@ -11,20 +11,32 @@ from pathlib import Path
 import pytest
 
 from benchmarks.table import format_results
+from experiments.familiarity import join_tests
 from utility.corpora.corpus import read_corpus
 from utility.corpora.protocols import PROTOCOLS
 from utility.evaluation.run import rewrite_report
 from utility.globalvars import ROOT
-from utility.reports.measures import CLEAN, MEASURES, compare, read_predictions
+from utility.reports.measures import (
+    CLEAN,
+    MEASURES,
+    compare,
+    read_predictions,
+    read_tests,
+    summarise_run,
+)
 
 PATHS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "MODEL_CARD.md"]
 DOCUMENTS = {path.stem: path.read_text(encoding="utf-8") for path in PATHS}
 README, MODEL_CARD = DOCUMENTS["README"], DOCUMENTS["MODEL_CARD"]
 TEXT = "\n".join(DOCUMENTS.values())
 RESULTS = ROOT / "results"
-RUNS = sorted(path.parent for path in RESULTS.glob("*/metrics.json"))
+ALL_RUNS = sorted(path.parent for path in RESULTS.glob("*/metrics.json"))
+# Runs that test several corpora, most of which are not in the repository.
+CORPORA_RUNS = [run for run in ALL_RUNS if run.name in ("berlin_to_others", "corpora")]
+RUNS = [run for run in ALL_RUNS if run not in CORPORA_RUNS]
+CORPUS_NAMES = {"berlin": "EmoDB", "nemo": "nEMO", "emotiontts": "emotiontts"}
 MAIN_RUNS = {  # rows of the README's table: the run and the test behind each
-    "**a new speaker** (leave one speaker out, 5 seeds)": ("loso", CLEAN),
+    "**a new speaker** (leave one speaker out, 3 seeds)": ("loso", CLEAN),
     "… adapted with 10 unlabelled clips of the speaker": ("loso", "calibrated_10"),
     "… adapted with all clips of the speaker, the tested one included": (
         "loso",
@@ -38,7 +50,7 @@ MAIN_RUNS = {  # rows of the README's table: the run and the test behind each
 }
 PEER = "**for comparison**: linear SVM, openSMILE ComParE 2016, a new speaker"
 WA, UAR = "weighted_accuracy", "unweighted_average_recall"
-ROOMS = ("audio", "corpora", "network", "reports", "evaluation", "prediction")
+ROOMS = ("audio", "corpora", "voices", "network", "reports", "evaluation", "prediction")
 NETWORKS = {"default": "ours", "seed2018": "2018 network (`--preset seed2018`)"}
 
 
@@ -167,6 +179,17 @@ def test_the_metrics_and_the_report_follow_from_the_predictions(run, tmp_path, m
         assert (copy / name).read_text() == (run / name).read_text()
 
 
+@pytest.mark.parametrize("run", CORPORA_RUNS, ids=lambda run: run.name)
+def test_the_metrics_of_corpora_follow_from_the_predictions(run):
+    metrics = read_json(run / "metrics.json")
+    computed = json.loads(json.dumps(summarise_run(read_tests(run), read_corpus())))
+    for name in ("measures", "confusion_matrix", "tests", "mean_over_corpora", "seeds"):
+        assert computed[name] == metrics[name]
+    for name, part in metrics["corpora"].items():
+        for key in ("measures", "speakers", "tests", "utterances"):
+            assert computed["corpora"][name][key] == part[key]
+
+
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_every_utterance_was_tested_in_its_fold(run):
     predictions = read_predictions(run / "predictions.csv")
@@ -193,6 +216,8 @@ def results_row(run):
     metrics = read_json(run / "metrics.json")
     cells = [percent(metrics["measures"][name]) for name in MEASURES]
     seeds, network = str(len(metrics["seeds"])), NETWORKS[metrics["preset"]]
+    if network == "ours" and metrics["changed"].get("discriminant_weight") == 0:
+        network = "ours, without a discriminant"
     if metrics["changed"].get("members") == 1:
         features = " on openSMILE's 65 descriptors" * (metrics["data"] == ["opensmile"])
         network = f"ours, one network{features}, without augmentation"
@@ -204,6 +229,41 @@ def results_row(run):
 def test_the_table_follows_from_the_metrics():
     shown = re.findall(r"^\| (?:ours|2018 network).*$", DOCUMENTS["results"], re.MULTILINE)
     assert sorted(shown) == sorted(map(results_row, RUNS))
+
+
+def test_the_table_of_corpora_follows_from_the_metrics():
+    rows = []
+    for run in CORPORA_RUNS:
+        metrics = read_json(run / "metrics.json")
+        for tested, part in metrics["corpora"].items():
+            trained = [name for name in metrics["data"] if name != tested]
+            if trained == ["berlin"] and metrics["protocol"] == "corpora":
+                continue  # the other run has it
+            tests = part["tests"]
+            cells = [
+                " and ".join(CORPUS_NAMES[name] for name in trained),
+                CORPUS_NAMES[tested],
+                str(sum(any(row) for row in part["confusion_matrix"])),
+                str(len(metrics["seeds"])),
+                percent(part["measures"][UAR]),
+                percent(part["measures"]["expected_calibration_error"]),
+                *(percent(tests[f"calibrated_{n}"][UAR]) for n in ("3", "emotion", "speaker")),
+            ]
+            rows.append(f"| {' | '.join(cells)} |")
+    assert "\n".join(rows) in DOCUMENTS["results"]
+
+
+def test_the_table_of_familiarity_is_as_it_was_measured():
+    for corpus, bands in join_tests(read_json(RESULTS / "familiarity.json")).items():
+        cells = [f"{100 * right / n:.1f} of {n:,}" if n else "" for n, right in bands.values()]
+        assert f"| {CORPUS_NAMES[corpus]} | {' | '.join(cells)} |" in DOCUMENTS["results"]
+
+
+def test_the_table_of_further_training_is_as_it_was_measured():
+    recalls = read_json(RESULTS / "further_training.json")["uar"]
+    for label, suffix in (("as recorded", ""), ("adapted by the 20 clips", " adapted")):
+        cells = [percent(recalls[name + suffix]) for name in ("before", "after")]
+        assert f"| {label} | {' | '.join(cells)} |" in DOCUMENTS["results"]
 
 
 def test_the_table_of_own_features_follows_from_the_metrics():

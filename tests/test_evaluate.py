@@ -8,10 +8,10 @@ import pytest
 from made import read_json, read_rows
 from utility.corpora.corpus import read_corpus, write_corpus
 from utility.globalvars import EMOTION_LABELS, ROOT
-from utility.network.voice import measure_statistics
 from utility.network.weights import write_weights
 from utility.prediction.library import learn_voice, predict
 from utility.reports.measures import read_predictions, read_tests, summarise
+from utility.voices.baseline import measure_statistics
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,11 @@ def test_networks_that_are_not_trained_for_it_are_not_adapted(own, weights, eval
         (["--data", "berlin", "--audio", ROOT], 2, "only --conditions needs recordings"),
         (["--data", "berlin", "my", "--audio", ROOT], 2, "goes with a single corpus"),
         (["--data", "berlin", "--conditions", "hail"], 2, "invalid choice"),
-        (["--data", "berlin", "--adapt", "0"], 2, "--adapt 0: give speaker, or a number"),
+        (
+            ["--data", "berlin", "--adapt", "0"],
+            2,
+            "--adapt 0: give speaker or emotion, or a number",
+        ),
         (["--data", "missing"], 1, "missing: no corpus of that name"),
         (["--data", "berlin", "--weights", "none.h5"], 3, "none.h5: no such weights file"),
         (["--data", "berlin", "--weights", ROOT / "LICENSE"], 3, "LICENSE: not a weights file"),

@@ -5,7 +5,7 @@ import numpy as np
 from made import RATE, make_voice
 from utility.signals import trim_silence
 
-SILENCE = round(0.3 * RATE)
+SILENCE = round(0.1 * RATE)
 
 
 def test_silence_is_trimmed_at_the_ends_only():

@@ -16,10 +16,11 @@ IMPORTABLE = {
     "": set(),
     "audio": {"audio"},
     "corpora": {"audio", "corpora"},
-    "network": {"corpora", "network"},
+    "voices": {"voices"},
+    "network": {"corpora", "voices", "network"},
     "reports": {"corpora", "network", "reports"},
-    "evaluation": {"corpora", "network", "reports", "evaluation"},
-    "prediction": {"audio", "network", "prediction"},
+    "evaluation": {"corpora", "voices", "network", "reports", "evaluation"},
+    "prediction": {"audio", "voices", "network", "prediction"},
 }
 FOLDERS = [UTILITY, *(UTILITY / room for room in IMPORTABLE if room)]
 MODULES = sorted(UTILITY.rglob("*.py"))

@@ -68,3 +68,6 @@ DATA_DIRECTORY = ROOT / "data"
 BERLIN = ROOT / "berlin"
 VARIANTS_NAME = "variants"
 WEIGHTS_PATH = ROOT / "weights_blstm_hyperas_1.h5"
+# Of the program and of the shipped weights; the terms of weights are those of their recordings.
+LICENCES = "program: MIT; weights emodb: CC BY 4.0; weights any-voice: CC BY-NC-SA 4.0"
+SHIPPED_WEIGHTS = {"emodb": WEIGHTS_PATH, "any-voice": ROOT / "weights_any_voice.h5"}

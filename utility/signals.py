@@ -13,7 +13,7 @@ LOWEST_SAMPLE_RATE_HZ = 4000
 SILENCE_PEAK = 1e-4
 # 40 dB below the loudest step, as a fraction of its power.
 TRIMMED_POWER_FRACTION = 1e-4
-KEPT_SILENCE_SECONDS = 0.3
+KEPT_SILENCE_SECONDS = 0.1
 EMPTY = "is empty; use a recording that holds sound"
 SILENT = "is silent; use a recording that holds a voice"
 
@@ -75,7 +75,7 @@ def trim_silence(signal) -> np.ndarray:
 
 
 def find_sound(signal) -> tuple[int, int]:
-    """Find where a signal starts and ends, in samples, with at most 0.3 s of silence on each side.
+    """Find where a signal starts and ends, in samples, with at most 0.1 s of silence on each side.
 
     EmoDB recordings have hardly more silence than that, and longer silence would shift the
     statistics that a clip is standardised by. 10 ms are silent if their power is more than

@@ -10,6 +10,7 @@ from utility.errors import DataError
 from utility.evaluation.experiment import check_training_part, make_experiment
 from utility.evaluation.material import Material
 from utility.network.hyperparameters import PRESETS
+from utility.voices.functionals import FUNCTIONALS_PER_FEATURE
 
 
 def test_validation_speakers_come_from_the_training_part_alone(corpus):
@@ -33,6 +34,15 @@ def test_validation_speakers_come_from_the_training_part_alone(corpus):
         for part, numbers in ((learning, others), (validation, experiment.validation_rows)):
             for frames, number in zip(part.variants[0], numbers, strict=True):
                 np.testing.assert_array_equal(frames, everything.variants[0][number])
+
+
+def test_chosen_features_have_functionals_of_their_own(corpus):
+    rows = np.arange(4)
+    experiment = make_experiment(Material(corpus, [], {}), rows, PRESETS["default"], seed=0)
+    assert experiment.training_set.functionals.shape == (1, 4, 66 * FUNCTIONALS_PER_FEATURE)
+    chosen = replace(PRESETS["default"], features=("original",))
+    functionals = experiment.with_hyperparameters(chosen).training_set.functionals
+    assert functionals.shape == (1, 4, 36 * FUNCTIONALS_PER_FEATURE)
 
 
 def test_the_classes_are_the_emotions_of_the_training_part(corpus):

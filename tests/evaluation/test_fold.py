@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from made import SMALL_2018, TINY
+from made import SMALL, SMALL_2018, TINY, random_weights
 from utility.corpora.corpus import read_corpus
 from utility.corpora.protocols import loso
 from utility.errors import UsageError
@@ -22,10 +22,9 @@ from utility.evaluation.fold import (
 from utility.evaluation.material import Material
 from utility.furtherFeatures import ALL_NAMES, columns_of, feature_names
 from utility.globalvars import EMOTION_LABELS
+from utility.network.adaptation import learn_voice
 from utility.network.hyperparameters import PRESETS
 from utility.network.inference import apply_temperature
-from utility.network.voice import Statistics, adapt, measure_baseline
-from utility.network.weights import Weights
 
 
 def test_nothing_of_the_test_part_decides_anything(data, tmp_path, eager):
@@ -39,7 +38,9 @@ def test_nothing_of_the_test_part_decides_anything(data, tmp_path, eager):
     for row in tested[1:]:
         frames[row] = -frames[row]
         other_copy[row] = -copy[row]
-    hyperparameters = replace(PRESETS["default"], epochs=2, augmented_copies=1, **TINY)
+    # Functionals of the made frames are so distinct that a heavier discriminant leaves no doubt.
+    settings = TINY | {"epochs": 2, "augmented_copies": 1, "discriminant_weight": 0.001}
+    hyperparameters = replace(PRESETS["default"], **settings)
     results = [
         evaluate_fold(Task(0, fold), Plan(material, hyperparameters, 0, ["1"], tmp_path))
         for material in (
@@ -108,6 +109,7 @@ def corpus():
     return SimpleNamespace(
         speaker=np.tile(["03", "08", "09", "10"], 10),
         speaker_known=np.full(40, True),
+        emotion=random.choice(["anger", "neutral"], 40),
         frames=[random.normal(size=(random.integers(5, 50), len(ALL_NAMES))) for _ in range(40)],
     )
 
@@ -121,6 +123,9 @@ def test_clips_to_adapt_with_are_others_of_the_same_speaker(corpus):
         np.testing.assert_array_equal(draw_clips(corpus, number, "4", seed=0), clips)
         every = draw_clips(corpus, number, "speaker", seed=0)
         assert sorted(every) == [k for k in range(40) if k % 4 == number % 4]
+        (one,) = {corpus.emotion[k] for k in draw_clips(corpus, number, "emotion", seed=0)}
+        same = draw_clips(corpus, number, "emotion", seed=0).tolist()
+        assert sorted(same) == [k for k in every if corpus.emotion[k] == one and k != number]
     assert len({frozenset(clips) for clips in drawn}) > 20
     assert any(
         set(draw_clips(corpus, number, "4", seed=1)) != set(clips)
@@ -130,9 +135,11 @@ def test_clips_to_adapt_with_are_others_of_the_same_speaker(corpus):
 
 @pytest.mark.parametrize("clips", ["0", "-1", "10", "1.5", "all", "", "²"])
 def test_a_number_of_clips_that_not_all_speakers_have_is_refused(clips, corpus):
-    with pytest.raises(UsageError, match="give speaker, or a number of clips from 1 to 9"):
+    with pytest.raises(
+        UsageError, match="give speaker or emotion, or a number of clips from 1 to 9"
+    ):
         check_adaptation(corpus, clips)
-    for possible in ("1", "9", "speaker"):
+    for possible in ("1", "9", "speaker", "emotion"):
         check_adaptation(corpus, possible)
 
 
@@ -149,21 +156,22 @@ def test_speakers_that_are_unknown_or_have_one_clip_are_not_adapted_to(corpus):
 
 @pytest.mark.parametrize("sets", [("original",), ("further",), ("original", "further")])
 def test_every_test_has_the_frames_of_its_name(corpus, sets):
-    names = feature_names(sets)
-    columns = columns_of(names)
-    training = Statistics(np.full(len(names), 0.3), np.full(len(names), 1.7))
-    weights = Weights(replace(PRESETS["default"], features=sets), [], training)
+    columns = columns_of(feature_names(sets))
+    weights = random_weights(replace(SMALL, features=sets))
     noisy = [table + 1 for table in corpus.frames]
     rows = np.array([7, 2, 39])
     material = Material(corpus, [], {"noise": noisy})
     tests = make_tests(material, rows, ["2", "speaker"], weights, seed=3)
     assert [*tests] == ["clean", "noise", "calibrated_2", "calibrated_speaker"]
+    assert tests["clean"][1] is None
+    assert tests["noise"][1] is None
     for place, row in enumerate(rows):
         clean = corpus.frames[row][:, columns]
-        np.testing.assert_array_equal(tests["clean"][place], clean)
-        np.testing.assert_array_equal(tests["noise"][place], noisy[row][:, columns])
+        np.testing.assert_array_equal(tests["clean"][0][place], clean)
+        np.testing.assert_array_equal(tests["noise"][0][place], noisy[row][:, columns])
         for clips in ("2", "speaker"):
             others = draw_clips(corpus, row, clips, seed=3)
-            voice = measure_baseline([corpus.frames[k].take(columns, 1) for k in others], training)
-            expected = adapt(clean, voice, training)
-            np.testing.assert_array_equal(tests[f"calibrated_{clips}"][place], expected)
+            expected = learn_voice(weights, [corpus.frames[k].take(columns, 1) for k in others])
+            frames, voices = tests[f"calibrated_{clips}"]
+            np.testing.assert_array_equal(frames[place], clean)
+            np.testing.assert_array_equal(voices[place].frames, expected.frames)

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from made import DEMO, make_joined_predictions, read_json
-from utility.corpora.corpus import read_corpus
+from utility.corpora.corpus import join_corpora, read_corpus
 from utility.corpora.protocols import holdout, loso
 from utility.errors import DataError
 from utility.evaluation import run
 from utility.evaluation.fold import Plan, Task
 from utility.evaluation.material import Material
 from utility.globalvars import ROOT
-from utility.network.hyperparameters import PRESETS
+from utility.network.hyperparameters import ADDED_LATER, PRESETS
 from utility.network.weights import read_weights
 from utility.prediction.library import predict
 from utility.reports.measures import CLEAN, summarise_run
@@ -28,14 +28,15 @@ DEFAULT = PRESETS["default"]
 
 
 def test_settings_of_version_1_0_0_are_read_in_todays_form():
-    stored = read_json(ROOT / "results" / "loso" / "config.json")
-    assert "calibrate" in stored["arguments"]
+    stored = read_json(ROOT / "results" / "loto" / "config.json")
+    assert stored["arguments"].pop("calibrate") == []
+    assert "adapt" not in stored["arguments"]
     assert stored["hyperparameters"]["copy_kinds"] == 20
-    config = run.read_config(ROOT / "results" / "loso")
-    assert config["arguments"]["adapt"] == ["speaker", "1", "3", "5", "10"]
+    config = run.read_config(ROOT / "results" / "loto")
+    assert config["arguments"]["adapt"] == []
     assert "calibrate" not in config["arguments"]
-    assert config["hyperparameters"] == DEFAULT
-    assert (config["protocol"], config["copies"]) == ("loso", 20)
+    assert config["hyperparameters"] == replace(DEFAULT, **ADDED_LATER)
+    assert (config["protocol"], config["copies"]) == ("loto", 20)
 
 
 def make_arguments(tmp_path, **changes):
@@ -128,6 +129,10 @@ def test_a_plan_counts_folds_and_networks(plan):
     two = plan.material.corpus.take(np.flatnonzero(plan.material.corpus.speaker < "09"))
     fewer = plan._replace(material=Material(two, [], {}))
     assert "1 of 1 fold: 5 networks (3 to predict, 2 to fit" in describe(fewer, holdout)
+    # Of two corpora, each is left out once as well.
+    both = join_corpora({"one": plan.material.corpus, "two": plan.material.corpus})
+    joined = plan._replace(material=Material(both, [], {}))
+    assert "1 of 1 fold: 8 networks (3 to predict, 5 to fit" in describe(joined, holdout)
 
 
 def test_a_plan_leaves_out_the_folds_that_are_finished(plan):

@@ -14,6 +14,9 @@ from utility.network.inference import apply_temperature, predict_frames
 from utility.network.model import load_members
 from utility.network.training import predict_with_keras
 from utility.network.weights import read_weights
+from utility.voices.baseline import Voice
+from utility.voices.discriminant import classify, fit_discriminant
+from utility.voices.functionals import compute_functionals
 
 
 def predict_members(weights, clips):
@@ -22,7 +25,14 @@ def predict_members(weights, clips):
     members = [
         predict_with_keras(model, clips, weights.hyperparameters) for model in load_members(weights)
     ]
-    powers = np.mean(members, axis=0) ** (1 / weights.temperature)
+    return pool([(member, 1 / len(members)) for member in members], weights.temperature)
+
+
+def pool(weighted, temperature=1.0):
+    """Return the weighted geometric mean of probabilities, each (clips, emotions)."""
+    weights = np.array([weight for _, weight in weighted])
+    product = np.prod([part**weight for part, weight in weighted], axis=0)
+    powers = product ** (1 / (weights.sum() * temperature))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
@@ -54,7 +64,7 @@ def test_values_far_out_count_as_six_deviations():
     np.testing.assert_allclose(predict_frames(weights, [further])[0][0], expected, atol=1e-5)
 
 
-def test_members_are_averaged_and_then_sharpened():
+def test_members_are_pooled_and_then_sharpened():
     weights, clips = random_weights(SMALL), random_clips([20, 30])
     alone = [
         predict_frames(dataclasses.replace(weights, members=[arrays], temperature=1), clips)[0]
@@ -62,10 +72,25 @@ def test_members_are_averaged_and_then_sharpened():
     ]
     assert np.abs(alone[0] - alone[1]).max() > 0.01
     for temperature in (0.5, 1, 2):
-        expected = np.mean(alone, axis=0) ** (1 / temperature)
-        expected /= expected.sum(axis=1, keepdims=True)
+        expected = pool([(member, 0.5) for member in alone], temperature)
         tempered = dataclasses.replace(weights, temperature=temperature)
         np.testing.assert_allclose(predict_frames(tempered, clips)[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("others", "weight"), [(0, 0.15), (5, 0.325), (95, 0.4825)])
+def test_the_discriminant_counts_the_more_the_better_the_voice_is_known(others, weight):
+    weights, clips = random_weights(SMALL), random_clips([20, 30, 25, 40])
+    functionals = np.array([compute_functionals(clip, weights.feature_names) for clip in clips])
+    labels, rows = np.array([0, 1, 2, 0]), [np.arange(4)]
+    discriminant = fit_discriminant(functionals[np.newaxis], labels, rows, 7)
+    both = dataclasses.replace(weights, discriminant=discriminant, temperature=1)
+    known = np.repeat(functionals[:1], others, axis=0) if others else None
+    voice = Voice(weights.statistics, known) if others else None
+    said = [np.exp(classify(row, discriminant, known)) for row in functionals]
+    networks, _ = predict_frames(dataclasses.replace(both, discriminant=None), clips)
+    expected = pool([(networks, 1), (np.array(said), weight)])
+    pooled, _ = predict_frames(both, clips, [voice] * 4)
+    np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
 def test_silence_is_not_taken_for_padding():
@@ -103,7 +128,8 @@ def test_a_temperature_keeps_the_order_and_the_sum(temperature):
 
 
 def test_numpy_equals_keras_with_the_shipped_weights():
-    corpus, weights = read_corpus(), read_weights(WEIGHTS_PATH)
+    corpus = read_corpus()
+    weights = dataclasses.replace(read_weights(WEIGHTS_PATH), discriminant=None)
     from utility.network.model import load_members
     from utility.network.training import predict_with_keras
 
@@ -113,7 +139,7 @@ def test_numpy_equals_keras_with_the_shipped_weights():
         predict_with_keras(model, tables, weights.hyperparameters)
         for model in load_members(weights)
     ]
-    expected = apply_temperature(np.mean(members, axis=0), weights.temperature)
+    expected = pool([(member, 1) for member in members], weights.temperature)
     for clips_at_once in (1, 16):
         computed = np.concatenate(
             [

@@ -22,7 +22,7 @@ from utility.network.training import (
     predict_with_keras,
 )
 from utility.network.training_set import TrainingSet
-from utility.network.voice import adapt
+from utility.voices.baseline import adapt
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -232,7 +232,8 @@ def test_shipped_weights_carry_all_that_prediction_needs():
     with h5py.File(WEIGHTS_PATH) as file:
         attributes, groups = dict(file.attrs), set(file)
     hyperparameters = read_hyperparameters(json.loads(attributes["hyperparameters"]))
-    assert groups == {f"member_{number}" for number in range(1, 1 + hyperparameters.members)}
+    members = {f"member_{number}" for number in range(1, 1 + hyperparameters.members)}
+    assert groups == members | {"discriminant", "familiarity", "frame_offsets"}
     assert tuple(json.loads(attributes["emotions"])) == EMOTION_LABELS
     names = json.loads(attributes["feature_names"])
     assert tuple(names) == feature_names(hyperparameters.features)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +14,12 @@ from utility.errors import SignalError
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, WEIGHTS_PATH
 from utility.network.inference import predict_frames
-from utility.network.voice import adapt, measure_baseline
 from utility.network.weights import read_weights
 from utility.prediction.clip import Prediction, predict_all, predict_timelines
 from utility.prediction.cutting import Cut, cut_signal
 from utility.prediction.library import learn_voice, predict
 from utility.signals import trim_silence
+from utility.voices.baseline import adapt, measure_baseline, sum_frames
 
 
 def test_a_header_that_promises_too_much_loses_nothing(tmp_path):
@@ -31,7 +32,7 @@ def test_a_header_that_promises_too_much_loses_nothing(tmp_path):
     assert result.seconds == pytest.approx(10, abs=0.01)
 
 
-SILENCE = round(0.3 * RATE)
+SILENCE = round(0.1 * RATE)
 
 
 def predict_file(path, weights):
@@ -134,13 +135,14 @@ def test_the_attention_of_several_windows_is_joined(weights):
 
 
 def test_the_last_layer_makes_the_probabilities_of_the_embedding(weights):
+    weights = replace(weights, discriminant=None, priors=None)
     result = predict(DEMO, weights, details=True)
     assert len(result.embedding) == len(weights.members)
     rows = []
     for values, arrays in zip(result.embedding, weights.members, strict=True):
         scores = np.exp(values @ arrays["emotion/kernel"] + arrays["emotion/bias"])
-        rows.append(scores / scores.sum())
-    powers = np.mean(rows, axis=0) ** (1 / weights.temperature)
+        rows.append(np.log(scores / scores.sum()))
+    powers = np.exp(np.mean(rows, axis=0) / weights.temperature)
     expected = dict(zip(weights.emotions, powers / powers.sum(), strict=True))
     assert result.probabilities == pytest.approx(expected, abs=1e-5)
     assert predict(DEMO, weights).embedding is None
@@ -178,8 +180,10 @@ def test_long_frames_are_the_mean_of_their_windows():
 def test_frames_are_adapted_to_a_voice():
     own, clips = random_own_weights(), [clip[:, :5] for clip in random_clips([80, 40, 60])]
     voice = learn_voice(clips[1:], own)
-    np.testing.assert_array_equal(voice, measure_baseline(clips[1:], own.statistics))
-    (row,), _ = predict_frames(own, [adapt(clips[0], voice, own.statistics)])
+    sums = [sum_frames(clip, own.statistics) for clip in clips[1:]]
+    np.testing.assert_array_equal(voice.frames, measure_baseline(sums, own.statistics))
+    assert voice.functionals is None
+    (row,), _ = predict_frames(own, [adapt(clips[0], voice.frames, own.statistics)])
     result = predict(clips[0], own, voice=voice)
     expected = dict(zip(own.emotions, row.tolist(), strict=True))
     assert result.probabilities == pytest.approx(expected, abs=1e-6)
@@ -270,7 +274,7 @@ def test_a_short_recording_is_predicted_or_named_as_too_short(tmp_path, call_com
     path, loudest = tmp_path / "short.wav", np.abs(samples).argmax()
     soundfile.write(path, samples[loudest:][: round(0.15 * rate)], rate)
     done = call_command("predict.py", "--timeline", path)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 2
     soundfile.write(path, samples[loudest:][: round(0.01 * rate)], rate)
     done = call_command("predict.py", "--timeline", path)
@@ -289,7 +293,7 @@ def test_windows_without_a_voice_are_left_out_like_pauses(weights):
         assert all(abs((s.start + s.end) / 2 - middle) < middle for s in heard)
         assert alone.windows - 1 <= result.whole.windows == len(heard) <= alone.windows + 1
         assert result.whole.seconds == pytest.approx(12 + alone.seconds)
-        assert result.whole.label == alone.label
+        assert result.whole.probabilities == pytest.approx(alone.probabilities, abs=0.15)
 
 
 @pytest.mark.parametrize("signal", [np.zeros(25 * RATE), np.tile(make_tone(1), 25)])

@@ -12,6 +12,7 @@ import numpy as np
 
 from utility.errors import UsageError
 from utility.globalvars import FRAMES
+from utility.signals import trim_silence
 
 RATE = FRAMES.sample_rate_hz
 
@@ -102,6 +103,16 @@ def equalise_randomly(samples, random) -> np.ndarray:
     return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples))
 
 
+def add_silence(samples, random) -> np.ndarray:
+    """Add a second of silence, 60 dB below the voice, to both ends, and trim it as predict.py does.
+
+    Corpora are not trimmed, since their clips are cut well.
+    """
+    level = np.sqrt(np.mean(samples**2)) / 1000
+    before, after = random.normal(0, level, (2, RATE))
+    return trim_silence(np.concatenate([before, samples, after]))
+
+
 def attenuate(samples) -> np.ndarray:
     """Lower the level by 20 dB and round to 16 bits."""
     return np.round(samples / 10 * 2**15) / 2**15
@@ -137,6 +148,7 @@ CONDITIONS = {
     "room": Condition(
         "in a room, 0.5 s of reverberation", lambda s, random: add_room(s, 0.5, 1, random)
     ),
+    "silence": Condition("with 1 s of silence at both ends", add_silence),
 }
 
 

@@ -367,7 +367,7 @@ def describe_corpus(corpus) -> str:
     if corpus.has_own_features:
         every = "".join(f", every {own.hop_seconds:g} s" for own in corpus.feature_sets.values())
     lines = [
-        f"{len(corpus)} utterances, {seconds.sum():.2f} s "
+        f"{len(corpus)} utterance{'s' * (len(corpus) != 1)}, {seconds.sum():.2f} s "
         f"(shortest {seconds.min():.2f} s, longest {seconds.max():.2f} s), "
         f"{sum(map(len, corpus.frames))} frames of {len(corpus.feature_names)} features{every}"
         f"{judged}",

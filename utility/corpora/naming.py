@@ -8,8 +8,11 @@ import csv
 import difflib
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
+
+import numpy as np
 
 from utility.errors import DataError
 from utility.globalvars import EMOTION_LABELS, EMOTIONS, RECORDING_ENDINGS
@@ -100,6 +103,21 @@ CORPORA = {
         r"act (?P<speaker>\d) - blk (?P<version>\d) - (?P<emotion>[a-z]{3}) - [^/]*", THREE_LETTERS
     ),
 }
+
+
+def expect_emotions(emotions: Sequence[str]) -> np.ndarray:
+    """Return how often each emotion is expected in recordings of an unknown source, (emotions,).
+
+    That is how likely the next corpus is to have it, judging by those in `CORPORA`: boredom, for
+    instance, is in one of eight. By the rule of succession, n of N count as (n + 1) / (N + 2).
+    Other emotions than the seven say that the networks are meant for something else; all are then
+    expected equally often.
+    """
+    if not set(emotions) <= set(EMOTION_LABELS):
+        return np.ones(len(emotions))
+    recorded = [set(naming.emotions.values()) for naming in CORPORA.values()]
+    counts = [sum(emotion in each for each in recorded) for emotion in emotions]
+    return (np.array(counts) + 1) / (len(CORPORA) + 2)
 
 
 def read_names(

@@ -57,6 +57,12 @@ PUBLISHED = {
 }
 
 
+def describe_licences(names) -> str:
+    """Name the terms of corpora that are published; empty if there is none."""
+    known = [f"{name}: {PUBLISHED[name].licence}" for name in names if name in PUBLISHED]
+    return "; ".join(known)
+
+
 def read_manifest(published: Published = PUBLISHED[BERLIN.name]) -> dict[str, dict]:
     """Read the row of each recording of a corpus, by the file names; by default those of EmoDB."""
     with published.manifest_path.open(newline="", encoding="utf-8") as file:
@@ -186,6 +192,10 @@ def read_archive(url: str) -> Iterator[tuple[str, bytes]]:
             with tqdm.wrapattr(io.BufferedReader(response.raw), "read", **progress) as stream:
                 read = read_zip if stream.peek(2)[:2] == b"PK" else read_tar
                 yield from read(stream)
+    except (requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema) as error:
+        raise DataError("give an address that begins with https://") from error
+    except requests.ConnectionError as error:
+        raise DataError("the server cannot be reached; check the connection") from error
     except Exception as error:  # a damaged archive can raise anything
         reason = " ".join(str(error).split())
         raise DataError(f"the archive cannot be read ({reason})") from error

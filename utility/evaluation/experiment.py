@@ -5,15 +5,19 @@ work before it is loaded.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from utility.errors import DataError
+from utility.furtherFeatures import feature_names
+from utility.network.adaptation import hear, measure_voice
 from utility.network.hyperparameters import MOST_MEMBERS, Hyperparameters
+from utility.network.inference import predict_frames
 from utility.network.training_set import TrainingSet
-from utility.network.voice import Statistics, adapt
 from utility.network.weights import Weights
+from utility.voices.discriminant import fit_discriminant, measure_offsets
+from utility.voices.familiarity import describe_spectra, fit_familiarity, has_spectra
 
 # Fraction of the training speakers that validate choices, rounded up: 3 of 10.
 VALIDATION_SHARE = 0.25
@@ -42,6 +46,13 @@ class Experiment:
         others = np.delete(np.arange(len(self.training_set)), rows)
         return self.training_set.take(others), self.training_set.take(rows).without_copies()
 
+    def with_hyperparameters(self, hyperparameters) -> "Experiment":
+        """Return the experiment with other hyperparameters, and the functionals that they need."""
+        training_set = self.training_set
+        if hyperparameters.has_discriminant:
+            training_set = training_set.with_functionals(hyperparameters.features)
+        return replace(self, training_set=training_set, hyperparameters=hyperparameters)
+
     def group_speakers(self) -> list[np.ndarray]:
         """Return the utterances of each third of the speakers, divided at random."""
         from sklearn.model_selection import GroupKFold
@@ -51,9 +62,11 @@ class Experiment:
         splitter = GroupKFold(count, shuffle=True, random_state=self.seed)
         return [rows for _, rows in splitter.split(speakers, groups=speakers)]
 
-    def measure_statistics(self) -> Statistics:
-        """Measure the features that the network reads, over all recordings."""
-        return self.training_set.measure_statistics().take(self.columns)
+    def list_corpora(self) -> list[np.ndarray]:
+        """Return the utterances of each corpus, if there are several, to leave it out in turn."""
+        corpora = self.training_set.corpora
+        names = np.unique(corpora)
+        return [np.flatnonzero(corpora == name) for name in names] if len(names) > 1 else []
 
     @property
     def columns(self) -> list[int]:
@@ -124,9 +137,15 @@ def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Exper
         _, validation_rows = next(splitter.split(rows, groups=part.speaker))
     variants = [part.frames, *([tables[row] for row in rows] for tables in material.copies)]
     training_set = TrainingSet(
-        variants, part.labels, part.speaker, part.emotions, part.feature_sets
+        variants,
+        part.labels,
+        part.speaker,
+        part.emotions,
+        part.feature_sets,
+        corpora=part.corpus_names,
     )
-    return Experiment(training_set, validation_rows, hyperparameters, seed, quiet)
+    experiment = Experiment(training_set, validation_rows, hyperparameters, seed, quiet)
+    return experiment.with_hyperparameters(hyperparameters)
 
 
 def validate(experiment) -> Trial:
@@ -142,6 +161,37 @@ def validate(experiment) -> Trial:
     return Trial(experiment.hyperparameters, history, epochs, time.monotonic() - started)
 
 
+def make_weights(training_set, hyperparameters, members) -> Weights:
+    """Add to networks everything else that follows from the utterances they were trained on."""
+    columns, sets = training_set.find_columns(hyperparameters.features), training_set.feature_sets
+    labels, emotions = training_set.labels, training_set.emotions
+    voices = training_set.list_voices()
+    discriminant = None
+    # Its covariance needs more utterances than emotions.
+    if hyperparameters.has_discriminant and len(labels) > len(emotions):
+        discriminant = fit_discriminant(
+            training_set.functionals, labels, voices.values(), len(emotions)
+        )
+    names = feature_names(hyperparameters.features, sets)
+    clips = [table[:, columns] for table in training_set.variants[0]]
+    familiarity = None
+    if has_spectra(names):
+        described = np.array([describe_spectra(clip, names) for clip in clips])
+        familiarity = fit_familiarity(described, voices.values())
+    means = np.array([clip.mean(axis=0) for clip in clips])
+    return Weights(
+        hyperparameters,
+        members,
+        training_set.measure_statistics().take(columns),
+        emotions=emotions,
+        feature_names=names,
+        hop_seconds=sets[hyperparameters.features[0]].hop_seconds,
+        discriminant=discriminant,
+        frame_offsets=measure_offsets(means, labels, voices.values(), len(emotions)),
+        familiarity=familiarity,
+    )
+
+
 def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
     """Train one network of the ensemble, by its number; return its arrays and its history.
 
@@ -154,7 +204,7 @@ def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
     seed = experiment.seed * MOST_MEMBERS + member
     progress = f"network {member + 1}"
     model, history = experiment.fit(training_set, progress, seed=seed, epochs=epochs)
-    statistics = experiment.measure_statistics()
+    statistics = training_set.measure_statistics().take(experiment.columns)
     weights = Weights(hyperparameters, [], statistics, emotions=training_set.emotions)
     some = training_set.variants[0][:COMPARED_CLIPS]
     clips = [table.take(experiment.columns, axis=1) for table in some]
@@ -165,23 +215,27 @@ def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
 def predict_left_out(experiment, epochs, rows) -> tuple[np.ndarray, np.ndarray]:
     """Train without some speakers and predict them, for a temperature to be fitted to.
 
-    `rows` are all utterances of these speakers. Each is predicted as recorded and, if the
-    network is trained for it, adapted to its speaker, as users may do. Return the labels and
-    the probabilities of all predictions.
+    `rows` are all utterances of these speakers, or of a corpus. Each is predicted as recorded
+    and, if the network is trained for it, adapted to its speaker, as users may do. Return the
+    labels and the probabilities of all predictions.
     """
-    from utility.network.training import predict_with_keras
+    from utility.network.model import model_arrays
 
     hyperparameters = experiment.hyperparameters
     training_set, left_out = experiment.divide(rows)
+    # Of a corpus that is left out, emotions that no other has cannot be predicted.
+    known = np.isin(left_out.labels, training_set.labels)
+    left_out = left_out.take(np.flatnonzero(known))
     model, _ = experiment.fit(training_set, "temperature", seed=experiment.seed, epochs=epochs)
-    (tables,), labels = left_out.variants, left_out.labels
+    weights = make_weights(training_set, hyperparameters, [model_arrays(model)])
+    clips = [table.take(experiment.columns, axis=1) for table in left_out.variants[0]]
+    probabilities, labels = [predict_frames(weights, clips)[0]], left_out.labels
     if hyperparameters.adapted_share:
-        reference = training_set.measure_statistics()
-        (baselines,) = left_out.measure_baselines(reference)
-        tables = tables + [
-            adapt(table, baselines[speaker], reference)
-            for table, speaker in zip(tables, left_out.speakers, strict=True)
-        ]
+        heard, voices = hear(weights, clips), [None] * len(clips)
+        for same in left_out.list_voices().values():
+            voice = measure_voice(weights, [heard[row] for row in same])
+            for row in same:
+                voices[row] = voice
+        probabilities.append(predict_frames(weights, clips, voices)[0])
         labels = np.tile(labels, 2)
-    read = [table.take(experiment.columns, axis=1) for table in tables]
-    return labels, predict_with_keras(model, read, hyperparameters)
+    return labels, np.concatenate(probabilities)

@@ -12,19 +12,27 @@ from urllib.parse import quote
 import numpy as np
 
 from utility.command_line import native_stderr_silenced
+from utility.corpora.naming import expect_emotions
 from utility.errors import UsageError
-from utility.evaluation.experiment import make_experiment, predict_left_out, train_member, validate
+from utility.evaluation.experiment import (
+    make_experiment,
+    make_weights,
+    predict_left_out,
+    train_member,
+    validate,
+)
 from utility.evaluation.material import Material
-from utility.furtherFeatures import feature_names
+from utility.network.adaptation import hear, measure_voice
 from utility.network.hyperparameters import Hyperparameters, write_names
-from utility.network.inference import apply_temperature, predict_frames
-from utility.network.voice import adapt, measure_baseline
-from utility.network.weights import Weights
+from utility.network.inference import apply_priors, apply_temperature, predict_frames
+from utility.network.weights import Calibration, Weights
 from utility.parallel import in_processes
 from utility.reports.measures import CLEAN, adapted_test_name, prediction_rows
 
-TEMPERATURE_RANGE = (0.25, 4)
-WHOLE_VOICE = "speaker"
+TEMPERATURE_RANGE = (0.25, 8)
+# What speakers are adapted by instead of a number of their clips: all of them, or those of one
+# emotion, which is what a user may have.
+WHOLE_VOICE, ONE_EMOTION = "speaker", "emotion"
 
 
 class Task(NamedTuple):
@@ -66,8 +74,11 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
     epochs = plan.hyperparameters.epochs
     if trials:
         best = min(trials, key=lambda trial: trial.measured["validation_loss"])
-        experiment, epochs = replace(experiment, hyperparameters=best.hyperparameters), best.epochs
+        experiment = experiment.with_hyperparameters(best.hyperparameters)
+        epochs = best.epochs
     weights, history = train_weights(experiment, epochs, processes)
+    if are_unheard(material.corpus, fold):
+        weights = weights.for_unheard()
     tests = make_tests(material, fold.test, plan.adapt, weights, seed)
     emotions = material.corpus.emotions
     return {
@@ -75,9 +86,9 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
         "predictions": {
             name: prediction_rows(
                 *(material.corpus, fold, seed, emotions),
-                place_classes(predict_frames(weights, tables)[0], weights.emotions, emotions),
+                place_classes(predict_frames(weights, *test)[0], weights.emotions, emotions),
             )
-            for name, tables in tests.items()
+            for name, test in tests.items()
         },
         "trials": [
             place
@@ -98,6 +109,12 @@ def place_classes(probabilities, known, emotions) -> np.ndarray:
     placed = np.zeros((len(probabilities), len(emotions)))
     placed[:, [emotions.index(emotion) for emotion in known]] = probabilities
     return placed
+
+
+def are_unheard(corpus, fold) -> bool:
+    """Tell whether a fold tests no corpus that it trains on."""
+    names = corpus.corpus_names
+    return corpus.joined and not np.isin(names[fold.test], names[fold.train]).any()
 
 
 def make_trials(experiment, max_evals, trials_path) -> list:
@@ -122,15 +139,17 @@ def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dic
 
     The temperature is fitted to single networks, each of which is trained without a third of
     the speakers and predicts that third. Fitting it to ensembles would triple the training.
-    As many networks are trained at a time as there are `processes`. The history has the means
-    over members.
+    That for recordings of other sources is fitted to networks that are each trained without one
+    of the corpora, if there are several. As many networks are trained at a time as there are
+    `processes`. The history has the means over members.
     """
     from tqdm import tqdm
 
     hyperparameters, quiet = experiment.hyperparameters, experiment.quiet
     networks = [(train_member, number) for number in range(hyperparameters.members)]
     if hyperparameters.temperature_scaling:
-        networks += [(predict_left_out, rows) for rows in experiment.group_speakers()]
+        groups = experiment.group_speakers()
+        networks += [(predict_left_out, rows) for rows in [*groups, *experiment.list_corpora()]]
     several = len(networks) > 1 and processes != 1
     # Networks that train side by side share one bar, which counts them.
     work = partial(
@@ -141,27 +160,28 @@ def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dic
         bar = tqdm(results, "networks", len(networks), unit="network", leave=False, disable=disable)
         trained = list(bar)
     members, left_out = trained[: hyperparameters.members], trained[hyperparameters.members :]
-    temperature = 1.0
-    if left_out:
-        labels, probabilities = (np.concatenate(parts) for parts in zip(*left_out, strict=True))
-        temperature = fit_temperature(labels, probabilities)
     arrays, histories = zip(*members, strict=True)
     history = [
         {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         | {"epoch": rows[0]["epoch"]}
         for rows in zip(*histories, strict=True)
     ]
-    sets = experiment.training_set.feature_sets
-    weights = Weights(
-        hyperparameters,
-        list(arrays),
-        experiment.measure_statistics(),
-        temperature,
-        experiment.training_set.emotions,
-        feature_names=feature_names(hyperparameters.features, sets),
-        hop_seconds=sets[hyperparameters.features[0]].hop_seconds,
-    )
+    weights = make_weights(experiment.training_set, hyperparameters, [*arrays])
+    if hyperparameters.temperature_scaling:
+        weights = calibrate(weights, left_out[: len(groups)], left_out[len(groups) :])
     return weights, history
+
+
+def calibrate(weights, speakers, corpora) -> Weights:
+    """Fit the temperatures to what `predict_left_out` returned for speakers and for corpora."""
+    labels, probabilities = (np.concatenate(parts) for parts in zip(*speakers, strict=True))
+    temperature = fit_temperature(labels, probabilities)
+    priors = expect_emotions(weights.emotions)
+    unheard = weights.hyperparameters.unheard_temperature
+    if corpora:
+        labels, probabilities = (np.concatenate(parts) for parts in zip(*corpora, strict=True))
+        unheard = fit_temperature(labels, probabilities, priors)
+    return replace(weights, temperature=temperature, unheard=Calibration(unheard, priors))
 
 
 def train_network(network, experiment, epochs):
@@ -171,8 +191,8 @@ def train_network(network, experiment, epochs):
     return function(experiment, epochs, argument)
 
 
-def fit_temperature(labels, probabilities) -> float:
-    """Return the temperature at which probabilities have the lowest cross-entropy.
+def fit_temperature(labels, probabilities, priors=None) -> float:
+    """Return the temperature at which probabilities have the lowest cross-entropy, with priors.
 
     Temperature scaling, after C. Guo et al., "On calibration of modern neural networks",
     ICML 2017. The probabilities stand in for the logits: only their ratios matter.
@@ -183,7 +203,8 @@ def fit_temperature(labels, probabilities) -> float:
     classes = np.arange(probabilities.shape[1])
 
     def loss(temperature):
-        return log_loss(labels, apply_temperature(probabilities, temperature), labels=classes)
+        calibrated = apply_priors(apply_temperature(probabilities, temperature), priors)
+        return log_loss(labels, calibrated, labels=classes)
 
     # The loss has a single minimum, so a bounded search finds it wherever it starts.
     return float(minimize_scalar(loss, bounds=TEMPERATURE_RANGE, method="bounded").x)
@@ -196,47 +217,53 @@ def check_adaptation(corpus, clips) -> None:
     most = min(Counter(corpus.speaker.tolist()).values()) - 1
     if not most and clips != WHOLE_VOICE:
         raise UsageError(f"--adapt {clips}: a speaker has a single clip; give {WHOLE_VOICE}")
-    if clips != WHOLE_VOICE and not (clips.isdecimal() and 1 <= int(clips) <= most):
+    words = WHOLE_VOICE, ONE_EMOTION
+    if clips not in words and not (clips.isdecimal() and 1 <= int(clips) <= most):
         raise UsageError(
-            f"--adapt {clips}: give {WHOLE_VOICE}, or a number of clips from 1 to {most}"
+            f"--adapt {clips}: give {' or '.join(words)}, or a number of clips from 1 to {most}"
         )
 
 
 def make_tests(material, rows, adaptations, weights, seed) -> dict:
-    """List the frames of the test utterances for each test: clean, in conditions, adapted.
+    """List what each test reads, clean, in conditions, adapted: frames of utterances, and voices.
 
     `rows` are the test utterances. Of the `adaptations`, "speaker" adapts by all clips of the
-    speaker, and a number by that many other clips, drawn at random for each utterance.
+    speaker, "emotion" by all other clips of one emotion, and a number by that many other clips,
+    drawn at random for each utterance.
     """
-    corpus, reference = material.corpus, weights.statistics
-    columns = weights.columns
+    corpus, columns = material.corpus, weights.columns
 
     @cache
-    def read(row):
-        return corpus.frames[row].take(columns, axis=1)
+    def hear_utterance(row):
+        return hear(weights, [corpus.frames[row].take(columns, axis=1)])[0]
 
     @cache
-    def measure_voice(clips):
-        return measure_baseline([*map(read, clips)], reference)
+    def learn(clips):
+        return measure_voice(weights, [*map(hear_utterance, clips)])
 
-    tests = {CLEAN: [read(row) for row in rows]}
+    clean = [corpus.frames[row].take(columns, axis=1) for row in rows]
+    tests = {CLEAN: (clean, None)}
     for name, variant in material.conditions.items():
-        tests[name] = [variant[row].take(columns, axis=1) for row in rows]
+        tests[name] = [variant[row].take(columns, axis=1) for row in rows], None
     for clips in adaptations:
-        tests[adapted_test_name(clips)] = [
-            adapt(read(row), measure_voice((*draw_clips(corpus, row, clips, seed),)), reference)
-            for row in rows
-        ]
+        voices = [learn((*draw_clips(corpus, row, clips, seed),)) for row in rows]
+        tests[adapted_test_name(clips)] = clean, voices
     return tests
 
 
 def draw_clips(corpus, utterance, clips, seed) -> np.ndarray:
-    """Draw utterances of the same speaker, whatever their emotion, to adapt one with."""
+    """Draw utterances of the same speaker, whatever their emotion, to adapt one with.
+
+    If they are to be of one emotion, it is drawn, too.
+    """
     voice = np.flatnonzero(corpus.speaker == corpus.speaker[utterance])
     if clips == WHOLE_VOICE:
         return voice
-    others = voice[voice != utterance]
-    return np.random.default_rng([seed, utterance]).permutation(others)[: int(clips)]
+    others, random = voice[voice != utterance], np.random.default_rng([seed, utterance])
+    if clips == ONE_EMOTION:
+        emotions = corpus.emotion[others]
+        return others[emotions == random.choice(np.unique(emotions))]
+    return random.permutation(others)[: int(clips)]
 
 
 def import_tensorflow() -> None:

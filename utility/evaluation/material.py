@@ -22,6 +22,7 @@ from utility.errors import DataError, UsageError
 from utility.furtherFeatures import FEATURE_SETS
 from utility.globalvars import VARIANTS_NAME
 from utility.network.hyperparameters import Hyperparameters
+from utility.network.weights import find_feature_sets
 
 
 def choose_features(hyperparameters, data, test_data=()) -> Hyperparameters:
@@ -129,6 +130,19 @@ def describe_left_out(name, emotions) -> str:
     listed = ", ".join(sorted(set(emotions.tolist())))
     why = f"whose emotions the networks are not trained on: {listed}"
     return f"note: left out {len(emotions)} of {name}, {why}"
+
+
+def check_features(sources, weights) -> None:
+    """Raise a `DataError` if a corpus lacks the features that the networks read."""
+    read = find_feature_sets(weights)
+    for source in sources:
+        there = source.corpus.feature_sets
+        if any(there.get(name) != feature_set for name, feature_set in read.items()):
+            has, needs = " and ".join(there), " and ".join(read)
+            raise DataError(
+                f"{source.name}: has the features {has}, but the networks read {needs}, or as many "
+                "values at another hop; give weights that were trained on such features"
+            )
 
 
 def join_sources(sources) -> Corpus:

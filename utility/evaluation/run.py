@@ -14,13 +14,14 @@ import numpy as np
 from utility.command_line import display_path, print_message
 from utility.corpora.corpus import corpus_path
 from utility.corpora.protocols import PROTOCOLS, find_left_out
+from utility.corpora.published import describe_licences
 from utility.errors import DataError, WeightsError
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
 from utility.functions import read_json, replaced_when_done, write_csv, write_json
 from utility.globalvars import BERLIN, ROOT
-from utility.network.hyperparameters import PRESETS, read_hyperparameters, write_names
+from utility.network.hyperparameters import PRESETS, read_stored_hyperparameters, write_names
 from utility.network.weights import read_weights, write_weights
 from utility.parallel import available_memory, core_count, in_processes
 from utility.reports import measures, report
@@ -91,7 +92,7 @@ def read_config(folder) -> dict:
             needed = {"copies", *KEPT_ARGUMENTS}
             if "calibrate" in arguments:  # its name up to 1.0.0
                 arguments["adapt"] = arguments.pop("calibrate")
-            config["hyperparameters"] = read_hyperparameters(config["hyperparameters"])
+            config["hyperparameters"] = read_stored_hyperparameters(config["hyperparameters"])
         missing = needed - {*config, *arguments}
         if missing:
             raise ValueError(f"{', '.join(sorted(missing))} is missing")
@@ -166,12 +167,13 @@ def describe_plan(tasks, plan, processes, final) -> str:
     `final` tells whether the weights to save are trained after all folds.
     """
     hyperparameters, missing = plan.hyperparameters, find_missing(tasks, plan)
-    speaker, folds = plan.material.corpus.speaker, count_noun(len(tasks), "fold")
+    folds = count_noun(len(tasks), "fold")
     if missing:
         what = f"training {len(missing)} of {folds}{', then the weights to save' if final else ''}"
     else:
         what = f"{folds} done; training {'the weights to save' if final else 'nothing'}"
-    parts = [task.fold.train for task in missing] + [np.arange(len(speaker))] * final
+    everything = np.arange(len(plan.material.corpus))
+    parts = [task.fold.train for task in missing] + [everything] * final
     if not parts:
         return what
     trials = plan.max_evals or int(hyperparameters.patience is not None)
@@ -179,7 +181,8 @@ def describe_plan(tasks, plan, processes, final) -> str:
         "to choose hyperparameters": [trials] * len(missing) + [0] * final,
         "to predict": [hyperparameters.members] * len(parts),
         "to fit the temperature": [
-            hyperparameters.temperature_scaling * count_groups(speaker[rows]) for rows in parts
+            hyperparameters.temperature_scaling * count_left_out(plan.material.corpus, rows)
+            for rows in parts
         ],
     }
     networks = [sum(counts) for counts in zip(*uses.values(), strict=True)]
@@ -202,9 +205,11 @@ def estimate_seconds(networks, sizes, hyperparameters) -> float:
     return seconds + STARTING_SECONDS * sum(networks)
 
 
-def count_groups(speakers) -> int:
-    """Count the groups of speakers that are left out in turn to fit a temperature."""
-    return min(SPEAKER_GROUPS, len(set(speakers.tolist())))
+def count_left_out(corpus, rows) -> int:
+    """Count the networks that fit the temperatures: they leave out speakers, or a corpus."""
+    corpora = len(set(corpus.corpus_names[rows].tolist()))
+    speakers = min(SPEAKER_GROUPS, len(set(corpus.speaker[rows].tolist())))
+    return speakers + (corpora if corpora > 1 else 0)
 
 
 def find_missing(tasks, plan) -> list:
@@ -351,7 +356,7 @@ def train_final_weights(results, plan, metrics, arguments, processes):
     material = plan.material
     if not arguments.quiet:
         tell(f"training the weights to save with all {len(material.corpus)} utterances")
-    hyperparameters = read_hyperparameters(min(results, key=lowest_loss)["hyperparameters"])
+    hyperparameters = read_stored_hyperparameters(min(results, key=lowest_loss)["hyperparameters"])
     epochs = round(median(result["epochs"] for result in results))
     everything = np.arange(len(material.corpus))
     experiment = make_experiment(
@@ -362,7 +367,8 @@ def train_final_weights(results, plan, metrics, arguments, processes):
     if [corpus_path(name).resolve() for name in arguments.data] == [BERLIN]:
         scores += read_recipe_scores(hyperparameters, len(material.copies))
     saved = {"saved_hyperparameters": asdict(hyperparameters), "saved_epochs": epochs}
-    return replace(weights, scores=scores), saved
+    licence = describe_licences(corpus_path(name).name for name in arguments.data)
+    return replace(weights, scores=scores, licence=licence), saved
 
 
 def summarise_for_weights(metrics) -> dict:

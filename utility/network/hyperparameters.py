@@ -84,7 +84,7 @@ class Hyperparameters:
     # The feature sets that the network reads: the 36 of 2018, and 30 further ones; or the one set
     # of a corpus with features of the user's own.
     features: tuple = setting(("original", "further"), FEATURES, in_2018=("original",))
-    # Networks in the ensemble: trained with different seeds, their probabilities averaged.
+    # Networks in the ensemble, trained with different seeds.
     members: int = setting(3, whole(1, MOST_MEMBERS), in_2018=1)
     # Augmented copies of each utterance that an epoch adds, redrawn every epoch.
     augmented_copies: int = setting(4, whole(0), in_2018=0)
@@ -94,8 +94,14 @@ class Hyperparameters:
     adapted_share: float = setting(0.5, SHARE, in_2018=0.0)
     # Whether classes count as equally frequent, whatever their shares in the training part.
     balanced: bool = setting(True, one_of(True, False), in_2018=False)
+    # The weight of the discriminant in the pool, where all networks together have 1, for a voice
+    # that is well known; see utility/voices/discriminant.py. 0: there is none.
+    discriminant_weight: float = setting(0.5, NOT_NEGATIVE, in_2018=0.0)
     # Whether a temperature is fitted to training speakers that were left out in turn.
     temperature_scaling: bool = setting(True, one_of(True, False), in_2018=False)
+    # The temperature for recordings of other sources than the training corpora, where these are a
+    # single one; of several, each is left out in turn to fit it.
+    unheard_temperature: float = setting(2.4, POSITIVE, in_2018=1.0)
     # Frames that make one step of the Bi-LSTM.
     frames_per_step: int = setting(10, whole(1), in_2018=1)
     # Width of the dense layer, of the LSTM in each direction, and number of attention heads.
@@ -140,10 +146,17 @@ class Hyperparameters:
         """Whether the network reads features that this program does not compute."""
         return not set(self.features) <= FEATURE_SETS.keys()
 
+    @property
+    def has_discriminant(self) -> bool:
+        """Whether a discriminant is fitted: not to own features, which can be thousands."""
+        return self.discriminant_weight > 0 and not self.reads_own_features
+
 
 IN_2018 = {item.name: item.metadata["in_2018"] for item in fields(Hyperparameters)}
 PRESETS = {"default": Hyperparameters(), "seed2018": Hyperparameters(**IN_2018)}
 
+# What holds for runs and weights from before these hyperparameters were added.
+ADDED_LATER = {"discriminant_weight": 0.0, "unheard_temperature": 1.0}
 # Up to 1.0.0, hyperparameters had these names, and features and augmentations were counted.
 OLD_NAMES = {
     "copies": "augmented_copies",
@@ -175,6 +188,11 @@ def read_hyperparameters(values, base=PRESETS["default"]) -> Hyperparameters:
             value = [part.strip() for part in value.split(",") if part.strip()]
         changes[name] = tuple(value) if isinstance(value, list) else value
     return replace(base, **changes)
+
+
+def read_stored_hyperparameters(values) -> Hyperparameters:
+    """Return the hyperparameters of a run or a weights file; see `read_hyperparameters`."""
+    return read_hyperparameters(ADDED_LATER | values)
 
 
 def override(hyperparameters, settings) -> Hyperparameters:

@@ -1,4 +1,4 @@
-"""The forward pass of the two networks in NumPy, so that prediction starts at once.
+"""The forward pass in NumPy, of networks and discriminant, so that prediction starts at once.
 
 Importing TensorFlow takes seconds, a clip through the network milliseconds. Functions
 compute the same as their counterparts in `utility.network.model`, which describes them, but
@@ -15,9 +15,15 @@ import numpy as np
 from utility.errors import WeightsError
 from utility.globalvars import LARGEST_DEVIATION, VARIANCE_FLOOR
 from utility.network.weights import Weights
+from utility.voices.baseline import Voice, adapt
+from utility.voices.discriminant import PRIOR_CLIPS_OF_MEANS, classify
+from utility.voices.familiarity import measure_familiarity
+from utility.voices.functionals import compute_functionals
 
 # Clips that go through the layers together.
 BATCH_CLIPS = 16
+# What the discriminant counts for a voice of which nothing is known.
+UNKNOWN_VOICE_SHARE = 0.3
 REMEDY = "train again, or make inference.py compute the same as model.py in utility/network"
 
 
@@ -27,17 +33,22 @@ class Output(NamedTuple):
     Attributes
     ----------
     probabilities : np.ndarray, shape (emotions,)
-        In the order of `Weights.emotions`; the mean over members, at the temperature.
+        In the order of `Weights.emotions`: the members and the discriminant, pooled, at the
+        temperature and with the priors of the weights.
     attention : np.ndarray, shape (frames,)
         The share of the attention on each frame, averaged over members and heads; sums to 1.
     embedding : np.ndarray, shape (members, values)
         What the last layer of each member reads: the steps, pooled by attention. None unless
         asked for.
+    familiarity : float
+        How like the training recordings the clip sounds, from 0 to 1, see
+        `utility.voices.familiarity`. None if the weights do not tell.
     """
 
     probabilities: np.ndarray
     attention: np.ndarray
     embedding: np.ndarray | None = None
+    familiarity: float | None = None
 
 
 class MemberArrays(dict):
@@ -56,7 +67,7 @@ class MemberArrays(dict):
 
 
 def predict_frames(
-    weights: Weights, clips: Sequence[np.ndarray]
+    weights: Weights, clips: Sequence[np.ndarray], voices: Sequence[Voice | None] | None = None
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Predict the emotion of each clip, and return the attention to its frames.
 
@@ -68,20 +79,25 @@ def predict_frames(
     attention : list of np.ndarray, shape (frames,)
         Both as in `Output`.
     """
-    outputs = run_networks(weights, clips)
+    outputs = run_networks(weights, clips, voices)
     return np.array([one.probabilities for one in outputs]), [one.attention for one in outputs]
 
 
 def run_networks(
-    weights: Weights, clips: Sequence[np.ndarray], embed: bool = False
+    weights: Weights,
+    clips: Sequence[np.ndarray],
+    voices: Sequence[Voice | None] | None = None,
+    embed: bool = False,
 ) -> list[Output]:
-    """Run the networks on clips.
+    """Run the networks, and the discriminant if there is one, on clips.
 
     Parameters
     ----------
     weights : Weights
     clips : sequence of np.ndarray, shape (frames, features)
         At least one. Columns after those that the network reads are ignored.
+    voices : sequence of Voice or None, optional
+        What is known of the voice in each clip, to adapt to; None where nothing is.
     embed : bool, optional
         Whether to return embeddings, which are large.
 
@@ -97,7 +113,8 @@ def run_networks(
     try:
         for start in range(0, len(clips), BATCH_CLIPS):
             numbers = order[start : start + BATCH_CLIPS]
-            batch = run_batch(weights, [clips[number] for number in numbers])
+            some = [clips[number] for number in numbers]
+            batch = run_batch(weights, some, [voices and voices[number] for number in numbers])
             for number, output in zip(numbers, batch, strict=True):
                 count = len(output.probabilities)
                 if count != len(weights.emotions):
@@ -112,19 +129,60 @@ def run_networks(
     return outputs
 
 
-def run_batch(weights, clips) -> list[Output]:
+def run_batch(weights, clips, voices) -> list[Output]:
     """Run the networks on clips that go through each layer together."""
     make_steps, *layers = NETWORKS[weights.hyperparameters.network]
+    clips = [x[:, : len(weights.statistics.mean)] for x in clips]
     with np.errstate(all="ignore"):
-        steps = [make_steps(x[:, : len(weights.statistics.mean)], weights) for x in clips]
+        adapted = [
+            x if voice is None else adapt(x, voice.frames, weights.statistics)
+            for x, voice in zip(clips, voices, strict=True)
+        ]
+        steps = [make_steps(x, weights) for x in adapted]
         outputs = [run_member(arrays, steps, *layers) for arrays in weights.members]
-        members, attentions, pooled = zip(*outputs, strict=True)
-        probabilities = apply_temperature(np.mean(members, axis=0), weights.temperature)
+        members, attentions, embeddings = zip(*outputs, strict=True)
+        # A logarithmic opinion pool, here and in pool_discriminant: it follows the source that
+        # is surer, and where all are unsure stays so.
+        pooled = np.mean(members, axis=0)
+        if weights.discriminant is not None:
+            each = zip(pooled, clips, voices, strict=True)
+            pooled = np.array([pool_discriminant(*one, weights) for one in each])
+        probabilities = apply_temperature(softmax(pooled, axis=1), weights.temperature)
+        probabilities = apply_priors(probabilities, weights.priors)
     attention = [
         spread_over_frames(np.mean(shares, axis=0), len(frames), weights.hyperparameters)
         for frames, *shares in zip(clips, *attentions, strict=True)
     ]
-    return [*map(Output, probabilities, attention, np.stack(pooled, axis=1))]
+    familiarity = [None] * len(clips)
+    if weights.familiarity is not None:
+        facts = weights.feature_names, weights.familiarity
+        familiarity = [measure_familiarity(frames, *facts) for frames in clips]
+    return [*map(Output, probabilities, attention, np.stack(embeddings, axis=1), familiarity)]
+
+
+def pool_discriminant(logarithms, frames, voice, weights) -> np.ndarray:
+    """Pool what the networks say about a clip with what the discriminant does.
+
+    Returns the weighted mean of the logarithms of the probabilities. The discriminant's weight
+    grows as the voice becomes known; the networks' is 1.
+    """
+    others = voice and voice.functionals
+    functionals = compute_functionals(frames, weights.feature_names)
+    known = 0 if others is None else len(others) / (len(others) + PRIOR_CLIPS_OF_MEANS)
+    share = UNKNOWN_VOICE_SHARE + (1 - UNKNOWN_VOICE_SHARE) * known
+    weight = share * weights.hyperparameters.discriminant_weight
+    said = classify(functionals, weights.discriminant, others)
+    return (logarithms + weight * said) / (1 + weight)
+
+
+def normalise(shares) -> np.ndarray:
+    """Divide rows by their sums."""
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def apply_priors(probabilities, priors) -> np.ndarray:
+    """Weigh probabilities, (clips, emotions), by how often each emotion is expected."""
+    return probabilities if priors is None else normalise(probabilities * priors)
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -132,18 +190,20 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
 
     After C. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
-    powers = probabilities ** (1 / temperature)
-    return powers / powers.sum(axis=1, keepdims=True)
+    return normalise(probabilities ** (1 / temperature))
 
 
 def run_member(arrays, clips, dense_names, pool) -> tuple[np.ndarray, tuple, np.ndarray]:
-    """Return probabilities of one member for clips of steps, its attention, and pooled steps."""
+    """Run one member on clips of steps.
+
+    Returns the logarithms of its probabilities, its attention, and the pooled steps.
+    """
     for name in dense_names:
         clips = [np.maximum(dense(x, arrays, name), 0) for x in clips]
     outputs = bidirectional_lstm(clips, arrays)
     pooled, attention = zip(*(pool(x, arrays) for x in outputs), strict=True)
     pooled = np.array(pooled)
-    return softmax(dense(pooled, arrays, "emotion"), axis=1), attention, pooled
+    return log_softmax(dense(pooled, arrays, "emotion"), axis=1), attention, pooled
 
 
 def spread_over_frames(shares, frame_count, hyperparameters) -> np.ndarray:
@@ -215,6 +275,12 @@ def softmax(scores, axis):
     """exp(x) / sum exp(x) along an axis."""
     exponentials = np.exp(scores - scores.max(axis=axis, keepdims=True))
     return exponentials / exponentials.sum(axis=axis, keepdims=True)
+
+
+def log_softmax(scores, axis):
+    """The logarithm of `softmax`, also where that is 0."""
+    shifted = scores - scores.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
 
 def sigmoid(x):

@@ -16,8 +16,8 @@ from keras import layers, ops
 from utility.errors import WeightsError
 from utility.globalvars import LARGEST_DEVIATION, VARIANCE_FLOOR
 from utility.network.hyperparameters import Hyperparameters
-from utility.network.voice import Statistics
 from utility.network.weights import Weights
+from utility.voices.baseline import Statistics
 
 
 def build_model(

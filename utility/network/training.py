@@ -11,7 +11,7 @@ from tqdm import tqdm
 from utility.network.hyperparameters import Hyperparameters
 from utility.network.model import build_model, cut_at_steps, set_statistics
 from utility.network.training_set import TrainingSet
-from utility.network.voice import adapt
+from utility.voices.baseline import adapt
 
 WARM_UP_SHARE = 0.2
 

@@ -9,7 +9,7 @@ from itertools import chain
 from utility.command_line import print_message
 from utility.errors import SignalError
 from utility.functions import replaced_when_done
-from utility.network.voice import Statistics, measure_baseline
+from utility.network.adaptation import learn_voice
 from utility.parallel import GROUP_BYTES, GROUP_FILES, group_files, in_processes, measure_bytes
 from utility.prediction.library import extract_clips
 from utility.prediction.output import ENDINGS, make_array
@@ -19,28 +19,22 @@ from utility.prediction.recordings import (
     readable_again,
     report_search,
 )
+from utility.voices.baseline import Voice
+from utility.voices.familiarity import LEAST_FAMILIARITY
 
 
-def learn_voice_of(paths, weights) -> tuple[Statistics, int]:
+def learn_voice_of(paths, weights) -> tuple[Voice, int]:
     """Learn a voice from files and folders; also count what cannot be used."""
     search = find_recordings(paths, frames=weights.hyperparameters.reads_own_features)
     report_search(search)
-    names, skipped, lengths = [one.name for one in search.recordings], [], []
+    names, skipped = [one.name for one in search.recordings], []
 
     def skip(sound, error):
         print_message(PROGRAM, f"--adapt {names[sounds.index(sound)]}: {error}; left out")
         skipped.append(sound)
 
-    def count(frames):
-        lengths.append(len(frames))
-        return frames
-
     with readable_again(names) as sounds:
-        clips = map(count, extract_clips(sounds, weights, skip))
-        voice = measure_baseline(clips, weights.statistics)
-    if len(lengths) == 1:
-        reason = "a single clip misleads more than it helps; give about ten of different emotions"
-        print_message(PROGRAM, f"note: --adapt: {reason}")
+        voice = learn_voice(weights, extract_clips(sounds, weights, skip))
     return voice, len(skipped) + len(search.errors)
 
 
@@ -81,7 +75,7 @@ def predict_recordings(
     if debug or (processes is None and few):
         processes = 1  # keeps the traceback; a few recordings take less time than a start
     files = None if output is None or isinstance(output, os.PathLike) else output
-    file, errors = io.StringIO() if output else sys.stdout, 0
+    file, errors, unfamiliar = io.StringIO() if output else sys.stdout, 0, []
     with in_processes(predict_group, group_files(sounds), processes) as groups:
         outcomes, put = chain.from_iterable(groups), file.write
         if not few:
@@ -107,9 +101,13 @@ def predict_recordings(
             if draw:
                 draw(number, outcome)
             print_notes(name, outcome)
+            if is_unfamiliar(outcome):
+                unfamiliar.append(name)
             if getattr(outcome, "windows", 1) > 1:
                 reason = f"{outcome.windows} windows, since it lasts {outcome.seconds:.0f} s"
                 print_message(PROGRAM, f"note: {name}: the mean of {reason}{hint}")
+    if unfamiliar:
+        print_unfamiliar(unfamiliar, len(names))
     if output and not files and (errors < len(names) or len(names) > 1):
         write_file(output, file.getvalue())
     return errors
@@ -133,6 +131,21 @@ def list_notes(outcome) -> list[str]:
         text = "its channels differ; where they do, the loudest is heard"
         notes.append(f"{text}; --channel each hears them one by one")
     return notes
+
+
+def is_unfamiliar(outcome) -> bool:
+    """Tell whether a recording sounds unlike those that the networks were trained on."""
+    familiarity = getattr(outcome, "whole", outcome).familiarity
+    return familiarity is not None and familiarity < LEAST_FAMILIARITY
+
+
+def print_unfamiliar(names, number_of_all) -> None:
+    """Print which recording sounds unlike those of training, or how many of several do."""
+    which = f"{names[0]}: sounds"
+    if number_of_all > 1:
+        which = f"{len(names)} of {number_of_all} recordings sound"
+    reason = "unlike the training recordings, so the accuracy measured on these does not apply"
+    print_message(PROGRAM, f"note: {which} {reason}")
 
 
 def write_file(path, text) -> None:

@@ -16,7 +16,6 @@ from utility.functions import read_array
 from utility.furtherFeatures import compute_all_features, validate_frames
 from utility.globalvars import FRAMES, WINDOW_SECONDS
 from utility.network.inference import BATCH_CLIPS, Output, run_networks
-from utility.network.voice import Statistics, adapt
 from utility.network.weights import Weights
 from utility.prediction.cutting import (
     STEP_SAMPLES,
@@ -28,14 +27,13 @@ from utility.prediction.cutting import (
     to_seconds,
 )
 from utility.signals import EMPTY, find_sound, is_silent, trim_silence
+from utility.voices.baseline import Voice
 
 # A recording, its samples and their rate in Hz, or a channel of it; see `open_recording`. For
 # weights of the user's own features, a .npy file of frames or an array of them.
 Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int] | Channel | np.ndarray
 # What a prediction tells of its recording, by the names of both.
 TRAITS = ("ends_early", "is_damaged", "channels_differ")
-# The baseline of a voice, from `learn_voice`; None for an unknown voice.
-Voice = Statistics | None
 # How a recording is cut to search it for a voice.
 SEARCHED = Cut(window_seconds=2.0, hop_seconds=2.0)
 NO_VOICE = "holds no voice; give recordings of the voice"
@@ -75,6 +73,8 @@ class Prediction:
         Whether parts of it cannot be decoded, and were left out.
     channels_differ : bool
         Whether the channels differ, so that one was heard at a time and not their mean.
+    familiarity : float, or None
+        How like the training recordings it sounds, from 0 to 1; None if that is not known.
 
     On request and if there is a voice, otherwise None:
 
@@ -93,6 +93,7 @@ class Prediction:
     ends_early: bool = False
     is_damaged: bool = False
     channels_differ: bool = False
+    familiarity: float | None = None
     frame_seconds: np.ndarray | None = field(default=None, repr=False, compare=False)
     attention: np.ndarray | None = field(default=None, repr=False, compare=False)
     embedding: np.ndarray | None = field(default=None, repr=False, compare=False)
@@ -121,7 +122,7 @@ class Timeline(NamedTuple):
 
 
 def predict_all(
-    sounds: Sequence[Sound], weights: Weights, voice: Voice = None, details: bool = False
+    sounds: Sequence[Sound], weights: Weights, voice: Voice | None = None, details: bool = False
 ) -> list[Prediction | SignalError]:
     """Predict recordings of any length.
 
@@ -163,7 +164,7 @@ def predict_wholes(sounds, weights, voice=None, details=False) -> list[Timeline 
 def predict_windows(
     sounds: Sequence[Sound],
     weights: Weights,
-    voice: Voice = None,
+    voice: Voice | None = None,
     cut: Cut = WHOLE,
     details: bool = False,
 ) -> list[Timeline | SignalError]:
@@ -180,7 +181,7 @@ def predict_windows(
         for number, sound in enumerate(sounds):
             try:
                 with open_recording(sound) as recording:
-                    for window, frames in extract_windows(recording, weights, voice, cut):
+                    for window, frames in extract_windows(recording, weights, cut):
                         windows[number].append((window.span, window.power))
                         seconds[number] = window.end_seconds
                         if frames is not None:
@@ -193,7 +194,7 @@ def predict_windows(
     clips = extract_all()
     while batch := list(islice(clips, BATCH_CLIPS)):
         *places, frames = zip(*batch, strict=True)
-        outputs = run_networks(weights, frames, details)
+        outputs = run_networks(weights, frames, [voice] * len(frames), details)
         for number, span, start, output in zip(*places, outputs, strict=True):
             # Of an hour, the attention takes several megabytes.
             heard[number][span] = start, output if details else output._replace(attention=None)
@@ -214,7 +215,7 @@ def predict_timelines(
     weights: Weights,
     window_seconds: float,
     hop_seconds: float,
-    voice: Voice = None,
+    voice: Voice | None = None,
 ) -> list[Timeline | SignalError]:
     """Predict the emotions of a voice over time. The whole is that of `predict_all`.
 
@@ -272,9 +273,11 @@ def make_timeline(windows, heard, seconds, traits, emotions) -> Timeline:
 
 def average_windows(starts, outputs: Sequence[Output], hop_seconds, emotions) -> dict:
     """Return the fields of a `Prediction` for windows; `starts` are the times of first frames."""
-    rows, attention, embeddings = zip(*outputs, strict=True)
+    rows, attention, embeddings, familiarities = zip(*outputs, strict=True)
     mean = np.mean(rows, axis=0, dtype=float)
     fields = {"ranking": rank(emotions, mean), "windows": len(rows)}
+    if familiarities[0] is not None:
+        fields["familiarity"] = float(np.mean(familiarities))
     if embeddings[0] is None:  # no details are asked for
         return fields
     times = [
@@ -288,16 +291,14 @@ def average_windows(starts, outputs: Sequence[Output], hop_seconds, emotions) ->
     }
 
 
-def extract_windows(
-    recording, weights, voice=None, cut=WHOLE
-) -> Iterator[tuple[Window, np.ndarray | None]]:
+def extract_windows(recording, weights, cut=WHOLE) -> Iterator[tuple[Window, np.ndarray | None]]:
     """Yield each window of an open recording and its frames, None if it holds no voice.
 
     Raises a `SignalError` if there are no windows.
     """
     window = None
     for window in cut_signal(recording.read_signal(), cut):
-        yield window, extract_frames(window.signal, weights, voice)
+        yield window, extract_frames(window.signal, weights)
     if window is None:
         raise SignalError(EMPTY)
 
@@ -305,16 +306,16 @@ def extract_windows(
 def predict_table(source, weights, voice=None, details=False) -> Prediction | SignalError:
     """Predict frames that the user computed; see `divide_frames`."""
     try:
-        seconds, windows = zip(*divide_frames(source, weights, voice), strict=True)
+        seconds, windows = zip(*divide_frames(source, weights), strict=True)
     except SignalError as error:
         return error
     starts = np.cumsum([0, *seconds[:-1]]) + weights.hop_seconds / 2
-    outputs = run_networks(weights, windows, details)
+    outputs = run_networks(weights, windows, [voice] * len(windows), details)
     averaged = average_windows(starts, outputs, weights.hop_seconds, weights.emotions)
     return Prediction(sum(seconds), **averaged)
 
 
-def divide_frames(source, weights, voice=None) -> Iterator[tuple[float, np.ndarray]]:
+def divide_frames(source, weights) -> Iterator[tuple[float, np.ndarray]]:
     """Yield the seconds and the frames of each window of frames that the user computed.
 
     The source is a .npy file, by its path or open, or an array of shape (frames, values).
@@ -324,19 +325,15 @@ def divide_frames(source, weights, voice=None) -> Iterator[tuple[float, np.ndarr
     frames = validate_frames(frames, len(weights.feature_names))
     window_count = math.ceil(len(frames) * weights.hop_seconds / WINDOW_SECONDS)
     for window in np.array_split(frames, window_count):
-        adapted = window if voice is None else adapt(window, voice, weights.statistics)
-        yield len(window) * weights.hop_seconds, adapted
+        yield len(window) * weights.hop_seconds, window
 
 
-def extract_frames(signal, weights, voice=None) -> np.ndarray | None:
+def extract_frames(signal, weights) -> np.ndarray | None:
     """Return the frames of a 16 kHz signal without silence at its ends; None if without a voice."""
     if is_silent(signal):
         return None
     frames = compute_all_features(trim_silence(signal))
-    if not holds_voice(frames):
-        return None
-    frames = frames.take(weights.columns, axis=1)
-    return frames if voice is None else adapt(frames, voice, weights.statistics)
+    return frames.take(weights.columns, axis=1) if holds_voice(frames) else None
 
 
 def extract_voiced(sound, weights) -> Iterator[np.ndarray]:

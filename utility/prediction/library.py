@@ -15,21 +15,31 @@ import numpy as np
 from utility.audio.recording import Channel
 from utility.errors import SignalError
 from utility.globalvars import WEIGHTS_PATH
-from utility.network.voice import Statistics, measure_baseline
+from utility.network import adaptation
 from utility.network.weights import Weights, read_weights
 from utility.parallel import group_files, in_processes
-from utility.prediction.clip import Prediction, Sound, Voice, extract_voiced, predict_all
+from utility.prediction.clip import Prediction, Sound, extract_voiced, predict_all
+from utility.voices.baseline import Voice
 
 
-def load(path: str | os.PathLike = WEIGHTS_PATH) -> Weights:
-    """Read a weights file, by default the shipped one.
+def load(path: str | os.PathLike = WEIGHTS_PATH, in_domain: bool = False) -> Weights:
+    """Read a weights file, by default the one that was trained on EmoDB.
+
+    Parameters
+    ----------
+    path : path-like
+        Also the name of a shipped file, "emodb" or "any-voice".
+    in_domain : bool, optional
+        Whether the recordings are further ones of the corpora that the networks were trained on.
+        By default they are not, and probabilities are calibrated for that.
 
     Raises
     ------
     WeightsError
         If the file is missing, damaged, or not written by train.py.
     """
-    return read_weights(path)
+    weights = read_weights(path)
+    return weights if in_domain else weights.for_unheard()
 
 
 @overload
@@ -39,7 +49,7 @@ def predict(
     *,
     sample_rate: float | None = None,
     channel: int | None = None,
-    voice: Voice = None,
+    voice: Voice | None = None,
     details: bool = False,
 ) -> Prediction: ...
 @overload
@@ -49,7 +59,7 @@ def predict(
     *,
     sample_rate: float | None = None,
     channel: int | None = None,
-    voice: Voice = None,
+    voice: Voice | None = None,
     details: bool = False,
     processes: int | None = 1,
 ) -> list[Prediction]: ...
@@ -60,7 +70,7 @@ def predict(
     *,
     sample_rate: float | None = None,
     channel: int | None = None,
-    voice: Voice = None,
+    voice: Voice | None = None,
     details: bool = False,
     processes: int | None = 1,
     on_error: Callable[[Sound, SignalError], object],
@@ -91,8 +101,8 @@ def predict(
         In Hz; required with arrays of samples that are not in pairs.
     channel : int, optional
         The channel to hear, from 1. By default, all are mixed.
-    voice : Statistics, optional
-        The baseline of the voice, from `learn_voice`.
+    voice : Voice, optional
+        What is known of the voice, from `learn_voice`.
     details : bool, optional
         Also return the attention to each frame, and the embedding.
     processes : int, optional
@@ -137,13 +147,13 @@ def learn_voice(
     on_error: Callable[[Sound, SignalError], object] | None = None,
     *,
     sample_rate: float | None = None,
-) -> Statistics:
-    """Measure the baseline of a voice in recordings of any emotion.
+) -> Voice:
+    """Learn a voice from recordings of it, of any emotions and without labels.
 
     Parameters
     ----------
     sounds, weights, on_error, sample_rate
-        As for `predict`. Ten clips of different emotions are enough; a single clip misleads.
+        As for `predict`. Ten clips of different emotions bring most of what there is to gain.
 
     Raises
     ------
@@ -155,7 +165,7 @@ def learn_voice(
     """
     weights = weights if isinstance(weights, Weights) else load(weights)
     clips = extract_clips(list_sounds(sounds, weights, sample_rate), weights, on_error)
-    return measure_baseline(clips, weights.statistics)
+    return adaptation.learn_voice(weights, clips)
 
 
 def extract_clips(sounds, weights, on_error=None) -> Iterator[np.ndarray]:

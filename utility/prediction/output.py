@@ -160,6 +160,8 @@ def format_json(name, result, details=()) -> str:
         parts += list_parts(whole)
     text = "".join(format_part(times, ranking, path=name) for times, ranking in parts[:-1])
     others = {trait: True for trait in TRAITS if getattr(whole, trait)}
+    if whole.familiarity is not None:
+        others["familiarity"] = round(whole.familiarity, 3)
     others |= format_details(whole, details)
     return text + format_part(*parts[-1], others, path=name)
 

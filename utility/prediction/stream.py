@@ -12,9 +12,10 @@ from utility.errors import SignalError
 from utility.globalvars import FRAMES
 from utility.network.inference import predict_frames
 from utility.network.weights import Weights
-from utility.prediction.clip import Segment, Voice, extract_frames, rank
+from utility.prediction.clip import Segment, extract_frames, rank
 from utility.prediction.output import format_clock, format_part, format_ranking
 from utility.prediction.recordings import STANDARD_INPUT
+from utility.voices.baseline import Voice
 
 RATE_HZ = FRAMES.sample_rate_hz
 # The shortest window at the beginning of a stream, and the shortest hop at its end.
@@ -38,7 +39,7 @@ def predict_stream(
     sample_rate: int | None,
     window_seconds: float,
     hop_seconds: float,
-    voice: Voice = None,
+    voice: Voice | None = None,
     channel: int | None = None,
     on_end: Callable[[Recording], object] = lambda recording: None,
 ) -> Iterator[Segment]:
@@ -57,9 +58,9 @@ def predict_stream(
             if len(window) < SHORTEST_WINDOW_SECONDS * RATE_HZ:
                 continue
             predicted, ranking = True, None
-            frames = extract_frames(window, weights, voice)
+            frames = extract_frames(window, weights)
             if frames is not None:
-                ranking = rank(weights.emotions, predict_frames(weights, [frames])[0][0])
+                ranking = rank(weights.emotions, predict_frames(weights, [frames], [voice])[0][0])
             yield Segment((position - len(window)) / RATE_HZ, position / RATE_HZ, ranking)
     except SignalError as error:
         raise SignalError(f"{STANDARD_INPUT}: {error}") from error

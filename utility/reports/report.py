@@ -28,8 +28,8 @@ PROTOCOLS = {
 # Those that train and test on the same speakers.
 WITH_SHARED_SPEAKERS = ("holdout", "loto", "kfold")
 ADAPTED_NOTE = """\
-Adapted: the frames were shifted and scaled by the speaker's baseline, measured without labels from
-other clips of the speaker, or from all clips including the tested one.
+Adapted: the utterance was compared with what is usual for the speaker, which was learned without
+labels from other clips of the speaker, or from all clips including the tested one.
 
 """
 CORPORA_NOTE = (
@@ -315,7 +315,8 @@ def rank_test(test) -> tuple:
 def describe_test(test) -> str:
     """Describe a test in a few words."""
     if clips := adapted_test_clips(test):
-        number = count_noun(int(clips), "clip") if clips.isdecimal() else "all clips"
+        words = {"speaker": "all clips", "emotion": "clips of one emotion"}
+        number = words.get(clips) or count_noun(int(clips), "clip")
         return f"adapted to the speaker with {number}"
     if test in CONDITIONS:
         return CONDITIONS[test].text

@@ -5,6 +5,7 @@ shifted and scaled so that the voice's mean and deviation become those of the tr
 The network then sees how a clip differs from what is usual for that voice.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ PRIOR_FRAMES = 300
 
 
 class Statistics(NamedTuple):
-    """Mean and deviation of each feature over some frames, shape (features,) each."""
+    """Mean and deviation of each column of some frames or functionals, shape (columns,) each."""
 
     mean: np.ndarray
     deviation: np.ndarray
@@ -30,6 +31,17 @@ class Statistics(NamedTuple):
     def take(self, columns) -> "Statistics":
         """Return the statistics of some of the features."""
         return Statistics(self.mean[columns], self.deviation[columns])
+
+
+class Voice(NamedTuple):
+    """What is known of a voice from unlabelled clips of it.
+
+    `frames` is the baseline of its frames. `functionals`, (clips, functionals), are those of its
+    clips, and None where no discriminant reads them.
+    """
+
+    frames: Statistics
+    functionals: np.ndarray | None = None
 
 
 def measure_statistics(tables) -> Statistics:
@@ -43,22 +55,35 @@ def measure_statistics(tables) -> Statistics:
     return Statistics(np.concatenate(means), np.concatenate(deviations))
 
 
-def measure_baseline(tables, reference: Statistics) -> Statistics:
-    """Measure the baseline of a voice in some clips of it, each (frames, features).
+class FrameSums(NamedTuple):
+    """The frames of a clip, summed: their number, and the sums of values and of squares.
+
+    In units of the training frames, whose mean is 0 and whose deviation is 1.
+    """
+
+    count: int
+    total: np.ndarray
+    squares: np.ndarray
+
+
+def sum_frames(table: np.ndarray, reference: Statistics) -> FrameSums:
+    """Sum the frames of a clip, (frames, features)."""
+    frames = (table.astype(np.float64) - reference.mean) / reference.deviation
+    frames = frames.clip(-LARGEST_DEVIATION, LARGEST_DEVIATION)
+    return FrameSums(len(frames), frames.sum(axis=0), np.square(frames).sum(axis=0))
+
+
+def measure_baseline(clips: Iterable[FrameSums], reference: Statistics) -> Statistics:
+    """Measure the baseline of a voice in some clips of it.
 
     Ten clips of different emotions serve better than one. With n frames, the baseline is a weighted
     mean of their statistics (weight n) and those of the training frames, `reference` (weight
     `PRIOR_FRAMES`). Raises `DataError` if there are no clips.
     """
-    count, total, squares = 0, 0.0, 0.0
-    for table in tables:
-        frames = (table.astype(np.float64) - reference.mean) / reference.deviation
-        frames = frames.clip(-LARGEST_DEVIATION, LARGEST_DEVIATION)
-        count, total = count + len(frames), total + frames.sum(axis=0)
-        squares = squares + np.square(frames).sum(axis=0)
-    if not count:
+    clips = [*clips]
+    if not clips:
         raise DataError("there are no clips of the voice to adapt to; name some")
-    # From here on in units of the reference, whose mean is 0 and whose deviation is 1.
+    count, total, squares = map(sum, zip(*clips, strict=True))
     mean = total / count
     weight = count / (count + PRIOR_FRAMES)
     variance = weight * (squares / count - np.square(mean)) + (1 - weight)

@@ -5,13 +5,14 @@ import pytest
 
 from utility.errors import DataError
 from utility.globalvars import LARGEST_DEVIATION
-from utility.network.voice import (
+from utility.voices.baseline import (
     PRIOR_FRAMES,
     SMALLEST_DEVIATION_RATIO,
     Statistics,
     adapt,
     measure_baseline,
     measure_statistics,
+    sum_frames,
 )
 
 TRAINING = Statistics(np.array([0.0, 5.0, -300.0]), np.array([1.0, 0.1, 20.0]))
@@ -24,6 +25,11 @@ def clips_of(lengths, shift=0.5, scale=0.7, seed=0):
         TRAINING.mean + TRAINING.deviation * (shift + scale * random.uniform(-2, 2, (length, 3)))
         for length in lengths
     ]
+
+
+def measure(clips):
+    """Return the baseline of the voice in some clips."""
+    return measure_baseline([sum_frames(clip, TRAINING) for clip in clips], TRAINING)
 
 
 def distance(frames):
@@ -48,7 +54,7 @@ def test_statistics_are_those_of_all_frames():
 def test_a_baseline_includes_300_of_the_training_frames(lengths):
     clips = clips_of(lengths)
     frames, count = np.concatenate(clips), sum(lengths)
-    voice = measure_baseline(clips, TRAINING)
+    voice = measure(clips)
     expected = (count * frames.mean(axis=0) + 300 * TRAINING.mean) / (count + 300)
     np.testing.assert_allclose(voice.mean, expected)
     variance = (count * frames.var(axis=0) + 300 * TRAINING.deviation**2) / (count + 300)
@@ -58,7 +64,7 @@ def test_a_baseline_includes_300_of_the_training_frames(lengths):
 
 def test_adapted_frames_of_a_well_known_voice_have_training_mean_and_deviation():
     clips = clips_of([100_000, 200_000])
-    adapted = adapt(np.concatenate(clips), measure_baseline(clips, TRAINING), TRAINING)
+    adapted = adapt(np.concatenate(clips), measure(clips), TRAINING)
     assert adapted.dtype == np.float32
     assert distance(adapted.astype(np.float64)) < 0.005
 
@@ -66,7 +72,7 @@ def test_adapted_frames_of_a_well_known_voice_have_training_mean_and_deviation()
 def test_more_frames_of_a_voice_bring_it_closer_to_the_training_frames():
     frames = np.concatenate(clips_of([50_000], seed=1))
     distances = [
-        distance(adapt(frames, measure_baseline(clips_of([count]), TRAINING), TRAINING))
+        distance(adapt(frames, measure(clips_of([count])), TRAINING))
         for count in (30, 300, 3000, 30_000)
     ]
     assert distances == sorted(distances, reverse=True)
@@ -76,7 +82,7 @@ def test_more_frames_of_a_voice_bring_it_closer_to_the_training_frames():
 @pytest.mark.parametrize(("shift", "scale"), [(0, 1.0), (1, 1.0), (0, 0.5), (-1.5, 1.5)])
 def test_the_speaker_does_not_matter_once_the_voice_is_well_known(shift, scale):
     def adapted(clips):
-        return adapt(clips[0][:500], measure_baseline(clips, TRAINING), TRAINING)
+        return adapt(clips[0][:500], measure(clips), TRAINING)
 
     difference = adapted(clips_of([300_000], shift, scale)) - adapted(clips_of([300_000]))
     assert np.abs(difference / TRAINING.deviation).max() < 0.01
@@ -92,14 +98,12 @@ def test_outliers_do_not_shape_a_baseline():
     wild, limited = clip.copy(), clip.copy()
     wild[:10] = TRAINING.mean + 1e6 * TRAINING.deviation
     limited[:10] = TRAINING.mean + LARGEST_DEVIATION * TRAINING.deviation
-    for values, expected in zip(
-        measure_baseline([wild], TRAINING), measure_baseline([limited], TRAINING), strict=True
-    ):
+    for values, expected in zip(measure([wild]), measure([limited]), strict=True):
         np.testing.assert_allclose(values, expected)
 
 
 def test_a_constant_feature_is_not_magnified():
-    voice = measure_baseline([np.tile(TRAINING.mean, (10**6, 1))], TRAINING)
+    voice = measure([np.tile(TRAINING.mean, (10**6, 1))])
     np.testing.assert_allclose(voice.deviation, SMALLEST_DEVIATION_RATIO * TRAINING.deviation)
 
 

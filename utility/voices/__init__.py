@@ -1,0 +1,1 @@
+"""Utterances as a whole, and the voices that speak them: functionals, baselines, discriminant."""
