@@ -1,13 +1,13 @@
-"""Files: atomic writes, and pickles that run no code."""
+"""Files: atomic writes, and arrays that run no code."""
 
-import pickle
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from utility.errors import DataError, SignalError
-from utility.functions import read_array, read_pickle, write_pickle
-from utility.globalvars import EMOTIONS
+from utility.errors import SignalError
+from utility.functions import check_regular, is_name, read_array, replaced_when_done, write_json
 
 
 class Malicious:
@@ -18,56 +18,44 @@ class Malicious:
         return exec, (f"open({str(self.path)!r}, 'w').close()",)
 
 
-def test_a_malicious_pickle_runs_nothing(tmp_path, run_command):
-    marker = tmp_path / "pwned"
-    attack = tmp_path / "berlin_db.p"
-    attack.write_bytes(pickle.dumps({"format_version": 1, "file": Malicious(marker)}))
-    with pytest.raises(DataError, match=r"refused: it asks for builtins\.exec"):
-        read_pickle(attack, 1, "extract it again")
-    done = run_command("dataset.py", "info", "--data", tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "refused" in done.stderr
-    assert not marker.exists()
-    # The same file does run code where it is read carelessly.
-    pickle.loads(attack.read_bytes())
-    assert marker.exists()
-
-
-@pytest.mark.parametrize("value", [np.float64(1), complex, len, EMOTIONS[0]])
-def test_only_arrays_and_built_in_types_are_read(tmp_path, value):
-    path = tmp_path / "x.p"
-    path.write_bytes(pickle.dumps({"format_version": 1, "value": value}))
-    with pytest.raises(DataError, match="refused"):
-        read_pickle(path, 1, "extract it again")
-
-
-def test_pickles_round_trip_to_equal_bytes(tmp_path):
-    content = {"format_version": 1, "a": np.arange(5), "b": np.array(["x", "yz"]), "c": [1, "d"]}
-    write_pickle(tmp_path / "1.p", content)
-    write_pickle(tmp_path / "2.p", read_pickle(tmp_path / "1.p", 1, "extract it again"))
-    assert (tmp_path / "1.p").read_bytes() == (tmp_path / "2.p").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.p", "2.p"]
+def replace_half(path):
+    with replaced_when_done(path) as temporary:
+        temporary.write_text("half of")
+        Path("\0").stat()
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path):
-    write_pickle(tmp_path / "x.p", {"format_version": 1})
-    before = (tmp_path / "x.p").read_bytes()
-    with pytest.raises((pickle.PicklingError, AttributeError)):
-        write_pickle(tmp_path / "x.p", {"format_version": 1, "bad": lambda: None})
-    assert (tmp_path / "x.p").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["x.p"]
+    write_json(tmp_path / "x.json", {"a": 1})
+    before = (tmp_path / "x.json").read_bytes()
+    with pytest.raises(ValueError, match="null byte"):
+        replace_half(tmp_path / "x.json")
+    assert (tmp_path / "x.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 
 
-@pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps([1, 2])])
-def test_files_that_are_not_our_pickles_are_refused(tmp_path, content):
-    path = tmp_path / "x.p"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match="extract it again"):
-        read_pickle(path, 1, "extract it again")
-    with pytest.raises(DataError, match="no such file"):
-        read_pickle(tmp_path / "missing.p", 1, "extract it again")
-    with pytest.raises(DataError, match="Is a directory; check the file"):
-        read_pickle(tmp_path, 1, "extract it again")
+def test_only_a_file_that_ends_is_regular(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    assert check_regular(tmp_path / "x") == 3
+    os.mkfifo(tmp_path / "pipe")
+    for path, message in (
+        (tmp_path / "pipe", "Not a regular file"),
+        ("/dev/zero", "Not a regular file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "missing", "No such file"),
+    ):
+        with pytest.raises(OSError, match=message):
+            check_regular(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [
+        *[("anxiety/fear", True), ("Überraschung", True), ("x" * 100, True), ("", False)],
+        *[("x" * 101, False), ("a\x1b[2J", False), ("a\nb", False), ("\ud800", False), (1, False)],
+    ],
+)
+def test_a_name_is_short_and_printable(value, is_one):
+    assert is_name(value) == is_one
 
 
 def test_an_array_of_objects_runs_nothing(tmp_path):

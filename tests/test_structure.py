@@ -15,9 +15,10 @@ SCRIPTS = ("predict.py", "train.py", "evaluate.py", "dataset.py")
 IMPORTABLE = {
     "": set(),
     "audio": {"audio"},
-    "corpora": {"audio", "corpora"},
+    "files": {"files"},
+    "corpora": {"audio", "files", "corpora"},
     "voices": {"voices"},
-    "network": {"corpora", "voices", "network"},
+    "network": {"files", "corpora", "voices", "network"},
     "reports": {"corpora", "network", "reports"},
     "evaluation": {"corpora", "voices", "network", "reports", "evaluation"},
     "prediction": {"audio", "voices", "network", "prediction"},

@@ -15,7 +15,7 @@ from train import SEED_COUNT
 from utility.corpora import protocols
 from utility.corpora.corpus import read_corpus, write_corpus
 from utility.corpora.extraction import extract_emodb
-from utility.functions import read_pickle, write_pickle
+from utility.files.pickles import read_pickle, write_pickle
 from utility.globalvars import EMOTION_LABELS, ROOT
 from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, show
 from utility.network.weights import read_weights
@@ -507,7 +507,7 @@ def test_own_features_are_evaluated_with_adaptation(framed, tmp_path, train):
 def test_corpora_of_different_features_do_not_go_together(framed, data, tmp_path, train):
     other = tmp_path / "other"
     write_corpus(other, read_corpus(framed / "own"))
-    content = read_pickle(tmp_path / "other_db.p", 1, "")
+    content = read_pickle(tmp_path / "other_db.p", 2, "")
     content["own_features"]["name"] = "yours"
     write_pickle(tmp_path / "other_db.p", content)
     own, different = framed / "own", "and {} have different features, or"

@@ -25,3 +25,14 @@ class UsageError(SpeechEmotionError, ValueError):
     """The options of a command line are wrong or contradict each other."""
 
     exit_code = 2
+
+
+LONGEST_QUOTE = 200
+
+
+def quote(text) -> str:
+    """Return text from a file, or an error about one, as a short line of printable characters."""
+    line = "".join(
+        each if each.isprintable() else ascii(each)[1:-1] for each in str(text)[:LONGEST_QUOTE]
+    )
+    return line if len(str(text)) <= LONGEST_QUOTE else f"{line}..."

@@ -2,13 +2,16 @@
 
 import contextlib
 import csv
+import errno
 import json
 import os
-import pickle
+import stat
 import tempfile
 from pathlib import Path
 
-from utility.errors import DataError, SignalError
+from utility.errors import SignalError
+
+LONGEST_NAME = 100
 
 
 @contextlib.contextmanager
@@ -34,50 +37,22 @@ def replaced_when_done(path):
         temporary.unlink(missing_ok=True)
 
 
-def write_pickle(path, content: dict) -> None:
-    """Write a dictionary of built-in types and NumPy arrays, in one atomic step.
+def check_regular(path) -> int:
+    """Return the size of a file in bytes.
 
-    Protocol 4 writes equal content as equal bytes, without out-of-band buffers.
+    Raises an `OSError` if it is missing, a folder, a device, or a pipe, which might never end.
     """
-    with replaced_when_done(path) as temporary:
-        temporary.write_bytes(pickle.dumps(content, protocol=4))
+    status = Path(path).stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file")
+    return status.st_size
 
 
-class ArrayUnpickler(pickle.Unpickler):
-    """Unpickle built-in types and NumPy arrays; refuse every other class.
-
-    A pickle may name any function of any module and have it called, so a file from a stranger
-    can run code. Arrays need only the names below.
-    """
-
-    ALLOWED = (("numpy", "dtype"), ("numpy", "ndarray"), ("numpy._core.multiarray", "_reconstruct"))
-
-    def find_class(self, module, name):
-        """Return an allowed class; raise `UnpicklingError` for any other."""
-        if (module, name) in self.ALLOWED:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"refused: it asks for {module}.{name}")
-
-
-def read_pickle(path, format_version: int, remedy: str) -> dict:
-    """Read a dictionary that `write_pickle` wrote, with this value of its "format_version".
-
-    Raises a `DataError` that ends with the remedy, how to get a good file, if the file is
-    missing or damaged, has another format version, or asks for any class but NumPy arrays.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            content = ArrayUnpickler(file).load()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; {remedy}") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; check the file") from error
-    except Exception as error:  # a damaged pickle can raise anything
-        raise DataError(f"{path}: not a pickle of arrays ({error}); {remedy}") from error
-    version = content.get("format_version") if isinstance(content, dict) else None
-    if version != format_version:
-        raise DataError(f"{path}: format version {version}, expected {format_version}; {remedy}")
-    return content
+def is_name(value) -> bool:
+    """Tell whether a value is text that can be shown as a name: short, and all of it printable."""
+    return type(value) is str and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
 
 def read_array(file):

@@ -1,15 +1,16 @@
 """A corpus: the shipped one, and pickles that do not fit."""
 
+import pickle
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from utility.corpora.corpus import pickle_paths, read_corpus
+from utility.corpora.corpus import PRECISIONS, pickle_paths, read_corpus, write_corpus
 from utility.corpora.published import read_manifest
 from utility.errors import DataError
-from utility.functions import read_pickle, write_pickle
+from utility.files.pickles import read_pickle, write_pickle
 from utility.globalvars import BERLIN, ROOT
 
 
@@ -39,11 +40,21 @@ def shorten(features):
 
 def move_a_frame(features):
     """Let the first utterance have a frame of the second."""
-    features["frame_counts"][:2] += np.array([1, -1])
+    counts = features["frame_counts"].copy()
+    counts[:2] += np.array([1, -1])
+    features["frame_counts"] = counts
 
 
 def poison(features, value):
-    features["frames"][5, 5] = value
+    frames = features["frames"].copy()
+    frames[5, 5] = value
+    features["frames"] = frames
+
+
+@pytest.fixture(scope="module")
+def berlin():
+    """Return the contents of the shipped pickles."""
+    return [read_pickle(path, 2, "extract it again") for path in pickle_paths(BERLIN)]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +71,9 @@ def poison(features, value):
         (lambda db, features, further: further.update(file=db["file"][1:]), "belongs to other"),
         (lambda db, features, further: shorten(features), "missing"),
         (lambda db, features, further: shorten(further), "missing"),
-        (lambda db, features, further: move_a_frame(further), "do not belong together"),
+        (lambda db, features, further: move_a_frame(further), "were not written together"),
+        (lambda db, features, further: db.update(identity="another"), "were not written together"),
+        (lambda db, features, further: further.update(identity="another"), "not written together"),
         (
             lambda db, features, further: features.update(frames=features["frames"].astype(float)),
             "missing",
@@ -71,14 +84,58 @@ def poison(features, value):
         (lambda db, features, further: further.pop("frame_counts"), "damaged"),
     ],
 )
-def test_pickles_that_do_not_fit_are_refused(tmp_path, change, message):
-    paths = pickle_paths(BERLIN)
-    contents = [read_pickle(path, 1, "extract it again") for path in paths]
+def test_pickles_that_do_not_fit_are_refused(berlin, tmp_path, change, message):
+    paths, contents = pickle_paths(BERLIN), [dict(content) for content in berlin]
     change(*contents)
     for path, content in zip(paths, contents, strict=True):
         write_pickle(tmp_path / path.name, content)
     with pytest.raises(DataError, match=message):
         read_corpus(tmp_path)
+
+
+def test_a_set_of_two_extractions_is_named_with_the_remedy(corpus, tmp_path):
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+        write_corpus(tmp_path / folder / "berlin", corpus.take(range(5)))
+    read_corpus(tmp_path / "new")
+    (tmp_path / "old" / "berlin_further_features.p").replace(
+        tmp_path / "new" / "berlin_further_features.p"
+    )
+    names = "berlin_db.p and berlin_features.p and berlin_further_features.p"
+    remedy = f"rebuild it with: python dataset.py extract --output {tmp_path / 'new'}"
+    with pytest.raises(DataError, match=f"{names} were not written together; {remedy}"):
+        read_corpus(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("berlin", "python dataset.py extract --output "),
+        ("nemo", "python dataset.py extract --corpus nemo --output "),
+        ("mine", "python dataset.py extract --manifest FILE --name mine --output "),
+    ],
+)
+def test_pickles_of_an_older_version_are_named_with_the_command_that_makes_new_ones(
+    tmp_path, name, command
+):
+    # As they were written up to version 1.0.0: arrays as objects of NumPy.
+    old = {"format_version": 1, "file": np.array(["a.wav"])}
+    (tmp_path / f"{name}_db.p").write_bytes(pickle.dumps(old, protocol=4))
+    problem = rf"{name}_db\.p: is damaged, or from an older version or another program"
+    with pytest.raises(DataError, match=f"{problem} .*; rebuild it with: {command}"):
+        read_corpus(tmp_path / name)
+
+
+def test_no_pickle_is_replaced_unless_all_are_written(corpus, tmp_path, monkeypatch):
+    write_corpus(tmp_path / "berlin", corpus.take(range(5)))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    frames = corpus.take(range(5)).frames
+    broken = replace(corpus.take(range(5)), frames=[*frames[:4], frames[4].astype(object)])
+    monkeypatch.setitem(PRECISIONS, "further", object)
+    with pytest.raises(TypeError, match="cannot be written"):
+        write_corpus(tmp_path / "berlin", broken)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert len(before) == 3
 
 
 @pytest.mark.parametrize("name", ["berlin_db.p", "berlin_features.p", "berlin_further_features.p"])

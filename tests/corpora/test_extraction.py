@@ -14,7 +14,7 @@ from utility.corpora.corpus import COLUMNS, read_corpus
 from utility.corpora.extraction import extract_emodb
 from utility.corpora.variants import load_variants
 from utility.errors import DataError
-from utility.functions import read_pickle, write_pickle
+from utility.files.pickles import read_pickle, write_pickle
 from utility.furtherFeatures import compute_all_features
 
 
@@ -392,7 +392,7 @@ def test_sound_can_take_the_place_of_own_features(tmp_path, call_command):
 def test_a_damaged_corpus_of_own_features_says_so(framed, tmp_path):
     for path in framed.glob("*.p"):
         shutil.copy(path, tmp_path)
-    content = read_pickle(tmp_path / "own_db.p", 1, "")
+    content = read_pickle(tmp_path / "own_db.p", 2, "")
     damages = ({"name": "x"}, {}, "mine", {"name": "mine", "value_count": 4, "hop_seconds": 0.02})
     for damage in damages:
         write_pickle(tmp_path / "own_db.p", content | {"own_features": damage})

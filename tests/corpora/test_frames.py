@@ -6,7 +6,7 @@ import pytest
 from made import random_clips
 from utility.corpora.frames import FORMAT_VERSION, frame_paths, read_frames, write_frames
 from utility.errors import DataError
-from utility.functions import read_pickle, write_pickle
+from utility.files.pickles import read_pickle, write_pickle
 from utility.furtherFeatures import FEATURE_SETS
 
 FILES = np.array(["a.wav", "b.wav", "c.wav"])

@@ -12,7 +12,7 @@ from utility.corpora.augmentation import make_variant
 from utility.corpora.frames import FORMAT_VERSION
 from utility.corpora.variants import load_variants
 from utility.errors import DataError
-from utility.functions import read_pickle, write_pickle
+from utility.files.pickles import read_pickle, write_pickle
 from utility.furtherFeatures import extract_all_features
 
 NAMES = ("speed 1.15", "noise")

@@ -2,22 +2,34 @@
 
 import glob
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from utility.audioFeatureExtraction import FEATURE_NAMES
-from utility.corpora.frames import FORMAT_VERSION, frame_paths, read_frames, write_frames
-from utility.corpora.naming import find_segment
+from utility.corpora.frames import (
+    FORMAT_VERSION,
+    frame_paths,
+    list_frame_pickles,
+    read_frames,
+)
+from utility.corpora.naming import CORPORA, find_segment
 from utility.corpora.published import NO_RECORDINGS, find_recordings_folder
-from utility.errors import DataError
-from utility.functions import read_pickle, write_pickle
-from utility.furtherFeatures import FEATURE_SETS, feature_names, make_own_feature_set
+from utility.errors import DataError, quote
+from utility.files.pickles import read_pickle, write_pickles
+from utility.functions import is_name
+from utility.furtherFeatures import (
+    FEATURE_SETS,
+    MOST_OWN_VALUES,
+    feature_names,
+    make_own_feature_set,
+)
 from utility.globalvars import BERLIN, EMOTION_LABELS, ROOT
 
-REMEDY = "rebuild it with: python dataset.py extract"
 # Half precision costs a thousandth of a feature's deviation, and halves the file.
 PRECISIONS = {"original": np.float32, "further": np.float16}
 OWN_PRECISION = np.float32
@@ -107,6 +119,7 @@ class Corpus:
 
 
 COLUMNS = tuple(item.name for item in fields(Corpus) if item.type is np.ndarray)
+NUMBERS = ("seconds", "recognition", "naturalness")
 
 
 def join_corpora(corpora: dict[str, Corpus]) -> Corpus:
@@ -149,19 +162,60 @@ def pickle_paths(path: Path, feature_sets=FEATURE_SETS) -> list[Path]:
     return [database_path(path), *frame_paths(path, feature_sets).values()]
 
 
+def find_remedy(path: Path) -> str:
+    """Return what to do about pickles of a corpus that cannot be used."""
+    source = ""
+    if path.name != BERLIN.name:
+        known = path.name in CORPORA
+        source = f" --corpus {path.name}" if known else f" --manifest FILE --name {path.name}"
+    if path.parent.resolve() != ROOT:
+        source += f" --output {shlex.quote(str(path.parent))}"
+    return f"rebuild it with: python dataset.py extract{source}"
+
+
 def read_database(path: Path) -> tuple[dict, dict]:
-    """Read a corpus's pickle of labels; return its content and the feature sets of the frames."""
+    """Read a corpus's pickle of labels; return its content and the feature sets of the frames.
+
+    Every column is there, of its type, and has an entry for each utterance.
+    """
     if not any(path.parent.glob(f"{glob.escape(path.name)}_*.p")):
         raise DataError(explain_missing_corpus(path))
-    content = read_pickle(database_path(path), FORMAT_VERSION, REMEDY)
-    if "own_features" not in content:
-        return content, FEATURE_SETS
+    remedy = find_remedy(path)
+    content = read_pickle(database_path(path), FORMAT_VERSION, remedy)
     try:
+        content = {"split": np.full(len(content["file"]), ""), "audio": ""} | content
+        check_database(content)
+        if "own_features" not in content:
+            return content, FEATURE_SETS
         own = content["own_features"]
-        count, hop_seconds = int(own["value_count"]), float(own["hop_seconds"])
-        return content, {str(own["name"]): make_own_feature_set(own["name"], count, hop_seconds)}
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{database_path(path)}: damaged ({error!r}); {REMEDY}") from error
+        count, hop_seconds = own["value_count"], own["hop_seconds"]
+        if not (
+            is_name(own["name"]) and 1 <= count <= MOST_OWN_VALUES and 0 < hop_seconds < np.inf
+        ):
+            raise ValueError("own_features are out of their range")
+        return content, {own["name"]: make_own_feature_set(own["name"], count, hop_seconds)}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"damaged ({quote(repr(error))})"
+        raise DataError(f"{database_path(path)}: {problem}; {remedy}") from error
+
+
+def check_database(content) -> None:
+    """Raise `KeyError`, `ValueError` or `AttributeError` if labels are not what they should be."""
+    kinds = {name: "f" if name in NUMBERS else "U" for name in COLUMNS}
+    for name, kind in kinds.items():
+        if content[name].dtype.kind != kind:
+            raise ValueError(f"{name} is not {'numbers' if kind == 'f' else 'text'}")
+        if content[name].shape != (len(content["file"]),):
+            raise ValueError("columns of different length")
+    if not all(map(is_name, set(content["emotion"].tolist()))):
+        raise ValueError("emotions that cannot be shown")
+    shares = np.concatenate([content["recognition"], content["naturalness"]])
+    if not ((shares >= 0) & (shares <= 1) | np.isnan(shares)).all():
+        raise ValueError("recognition and naturalness are not from 0 to 1")
+    if not ((content["seconds"] > 0) & (content["seconds"] < np.inf)).all():
+        raise ValueError("seconds are not above 0")
+    if type(content["audio"]) is not str or type(content["identity"]) is not str:
+        raise ValueError("audio and identity are not text")
 
 
 def explain_missing_corpus(path: Path) -> str:
@@ -184,23 +238,12 @@ def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
         the features.
     """
     path = corpus_path(name)
-    labels_path = database_path(path)
     database, feature_sets = read_database(path)
-    frames = read_frames(path, database.get("file"), REMEDY, feature_sets)
-    try:
-        database = {"split": np.full(len(database["file"]), "")} | database
-        columns = {name: np.asarray(database[name]) for name in COLUMNS}
-        audio = str(database.get("audio", ""))
-        corpus = Corpus(**columns, frames=frames, audio=audio, feature_sets=feature_sets)
-        row_counts = {len(database[name]) for name in COLUMNS} | {len(frames)}
-        kinds = {columns[name].dtype.kind for name in ("emotion", "speaker", "file")}
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{labels_path}: damaged ({error!r}); {REMEDY}") from error
-    if len(row_counts) != 1:
-        raise DataError(f"{labels_path}: has columns of different length; {REMEDY}")
-    if kinds != {"U"}:
-        raise DataError(f"{labels_path}: has names that are not text; {REMEDY}")
-    return corpus
+    identities = {database_path(path).name: database["identity"]}
+    remedy = find_remedy(path)
+    frames = read_frames(path, database["file"], remedy, feature_sets, identities)
+    columns = {name: database[name] for name in COLUMNS}
+    return Corpus(**columns, frames=frames, audio=database["audio"], feature_sets=feature_sets)
 
 
 def write_corpus(path: Path, corpus: Corpus) -> None:
@@ -216,8 +259,10 @@ def write_corpus(path: Path, corpus: Corpus) -> None:
         facts = {"value_count": len(own.names), "hop_seconds": own.hop_seconds}
         database["own_features"] = {"name": name, **facts}
         precisions = {name: OWN_PRECISION}
-    write_pickle(database_path(path), {"format_version": FORMAT_VERSION, **database})
-    write_frames(path, corpus.file, corpus.frames, precisions, corpus.feature_sets)
+    labels = database_path(path), {"format_version": FORMAT_VERSION, **database}
+    sets = corpus.feature_sets
+    frames = list_frame_pickles(path, corpus.file, corpus.frames, precisions, sets)
+    write_pickles(chain([labels], frames))
 
 
 def same_content(first: Corpus, second: Corpus) -> bool:

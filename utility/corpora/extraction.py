@@ -31,8 +31,8 @@ from utility.corpora.naming import (
     read_names,
 )
 from utility.corpora.published import read_manifest
-from utility.errors import DataError, SignalError
-from utility.functions import read_array
+from utility.errors import DataError, SignalError, quote
+from utility.functions import is_name, read_array
 from utility.furtherFeatures import (
     compute_all_features,
     make_own_feature_set,
@@ -68,6 +68,8 @@ def find_utterances(audio: Path, name, note, manifest=None, classes=(), suffix=N
     With a suffix, the folder `audio` has files of the same names but for their ending.
     """
     classes = [read_emotion(emotion) for emotion in classes]
+    if unusable := [emotion for emotion in classes if not is_name(emotion)]:
+        raise DataError(f"--classes {quote(unusable[0])}: give names of printable characters")
     foreign = []
     if manifest:
         rows = read_manifest_rows(manifest, audio, note, classes, suffix)

@@ -1,0 +1,1 @@
+"""Files of data and weights, whoever made them: checked before they are read."""
