@@ -114,8 +114,7 @@ def build_parser() -> Parser:
         "--resume",
         type=Path,
         metavar="DIR",
-        help="continue a run that was stopped, with its own options; finished folds are kept. Only "
-        "for your own runs: the trials of a search are kept as pickles, which can run code",
+        help="continue a run that was stopped, with its own options; finished folds are kept",
     )
     again = "only recompute the metrics and the report of a run from its predictions"
     add("--report", type=Path, metavar="DIR", help=again)

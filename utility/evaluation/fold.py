@@ -70,7 +70,7 @@ def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
     (seed, fold), material = task, plan.material
     place = {"fold": fold.name, "seed": seed}
     experiment = make_experiment(material, fold.train, plan.hyperparameters, seed, quiet)
-    trials = make_trials(experiment, plan.max_evals, plan.folder / f"{task.name}.trials.p")
+    trials = make_trials(experiment, plan.max_evals, plan.folder / f"{task.name}.trials.json")
     epochs = plan.hyperparameters.epochs
     if trials:
         best = min(trials, key=lambda trial: trial.measured["validation_loss"])

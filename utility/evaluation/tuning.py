@@ -11,20 +11,24 @@ import os
 import pickle
 import sys
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from unittest import mock
 
 import keras
 import numpy as np
-from hyperopt import STATUS_OK, Trials, fmin, tpe
+from hyperopt import JOB_STATE_DONE, STATUS_OK, Trials, fmin, tpe, trials_from_docs
 from hyperopt.fmin import generate_trial
 from tqdm import tqdm
 
-from utility.errors import DataError
+from utility.errors import DataError, quote
 from utility.evaluation.experiment import Trial, validate
-from utility.functions import replaced_when_done
-from utility.network.hyperparameters import read_hyperparameters, write_names
+from utility.functions import read_json, write_json
+from utility.network.hyperparameters import (
+    read_hyperparameters,
+    read_stored_hyperparameters,
+    write_names,
+)
 
 # hyperas 0.4.1 imports this name, which Keras 3 lacks and the search never calls.
 if not hasattr(keras.models, "model_from_yaml"):
@@ -42,24 +46,37 @@ def tune(experiment, max_evals, trials_path) -> list[Trial]:
     """
     trials_path = Path(trials_path).resolve()
     trials = read_trials(trials_path)
-    patched = mock.patch.object(optim, "fmin", fmin_for(experiment, trials_path))
-    options = {"max_evals": max_evals, "trials": trials, "rseed": experiment.seed}
+    patched = mock.patch.object(optim, "fmin", fmin_for(experiment, trials, trials_path))
+    options = {"max_evals": max_evals, "trials": Trials(), "rseed": experiment.seed}
     with temporary_directory(), patched:
         Path("experiment.p").write_bytes(pickle.dumps(experiment))
         optim.minimize(model=model, data=data, algo=tpe.suggest, verbose=False, **options)
-    return [trial["result"]["trial"] for trial in trials.trials]
+    return trials
 
 
-def read_trials(path) -> Trials:
+def read_trials(path) -> list[Trial]:
     """Read the trials of a search that was stopped, if there was one."""
     try:
-        return pickle.loads(path.read_bytes())
+        if not isinstance(kept := read_json(path), list):
+            raise TypeError("not a list")
+        return [read_trial(**values) for values in kept]
     except FileNotFoundError:
-        return Trials()
-    except Exception as error:  # a damaged pickle can raise anything
-        raise DataError(
-            f"{path}: damaged ({error}); remove it to start the search again"
-        ) from error
+        return []
+    except Exception as error:  # damaged JSON can raise anything
+        problem = f"damaged ({quote(error)})"
+        raise DataError(f"{path}: {problem}; remove it to start the search again") from error
+
+
+def read_trial(hyperparameters, history, epochs, seconds) -> Trial:
+    """Return a trial from JSON; raise an error if it is none."""
+    trial = Trial(read_stored_hyperparameters(hyperparameters), history, epochs, float(seconds))
+    if not (type(epochs) is int and 1 <= epochs <= len(history)):
+        raise ValueError("epochs beyond the history")
+    for row in history:
+        if not all(type(value) in (int, float) for value in row.values()):
+            raise ValueError("a history that is not numbers")
+    trial.measured["validation_loss"]
+    return trial
 
 
 def data():
@@ -108,32 +125,49 @@ def find_point(space, hyperparameters) -> dict | None:
     return point
 
 
-def fmin_for(experiment, trials_path):
-    """Return hyperopt's `fmin` as hyperas 0.4.1 calls it.
+def list_documents(trials, space, path) -> list[dict]:
+    """Return trials as hyperopt keeps them."""
+    documents = []
+    for number, trial in enumerate(trials):
+        if (point := find_point(space, trial.hyperparameters)) is None:
+            problem = f"trial {number + 1} lies outside of the search"
+            raise DataError(f"{path}: {problem}; remove it to start the search again")
+        result = {"loss": trial.measured["validation_loss"], "status": STATUS_OK, "trial": trial}
+        documents.append(
+            generate_trial(number, point) | {"state": JOB_STATE_DONE, "result": result}
+        )
+    return documents
+
+
+def fmin_for(experiment, trials, trials_path):
+    """Return hyperopt's `fmin` as hyperas 0.4.1 calls it, which appends to `trials`.
 
     hyperas passes `rseed` where hyperopt 0.3 expects a generator, and takes a TypeError from
     anywhere inside as a sign to start over. The first trial is that of the experiment's own
     hyperparameters, so that a search ends no worse than it began. Trials are made one by one,
-    and kept after each.
+    each from those before as they are kept, and kept.
     """
 
-    def call_fmin(function, *, space, trials, algo, max_evals, rseed, **options):
+    def call_fmin(function, *, space, algo, max_evals, rseed, **options):
         known = find_point(space, experiment.hyperparameters)
 
         def suggest_known(ids, *_):
             return [generate_trial(ids[0], known)]
 
-        options |= {"space": space, "trials": trials, "show_progressbar": False}
-        done, disable = len(trials.trials), True if experiment.quiet else None
-        bar = tqdm(None, "search", max_evals, unit="trial", initial=done, disable=disable)
+        options |= {"space": space, "show_progressbar": False}
+        disable = True if experiment.quiet else None
+        bar = tqdm(None, "search", max_evals, unit="trial", initial=len(trials), disable=disable)
         try:
-            for count in range(done + 1, max_evals + 1):
+            for count in range(len(trials) + 1, max_evals + 1):
                 suggest = suggest_known if known and count == 1 else algo
                 random = np.random.default_rng([rseed, count])
+                documents = list_documents(trials, space, trials_path)
+                options["trials"] = trials_from_docs(documents, validate=False)
                 fmin(function, algo=suggest, max_evals=count, rstate=random, **options)
-                with replaced_when_done(trials_path) as temporary:
-                    temporary.write_bytes(pickle.dumps(trials))
-                bar.set_postfix_str(f"lowest loss {min(trials.losses()):.2f}")
+                trials.append(options["trials"].trials[-1]["result"]["trial"])
+                write_json(trials_path, [asdict(trial) for trial in trials])
+                lowest = min(trial.measured["validation_loss"] for trial in trials)
+                bar.set_postfix_str(f"lowest loss {lowest:.2f}")
                 bar.update()
         except TypeError as error:
             raise RuntimeError(f"a trial failed: {error}") from error
