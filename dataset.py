@@ -23,7 +23,6 @@ from utility.corpora.published import (
 from utility.errors import UsageError
 from utility.globalvars import BERLIN, FRAMES_ENDING, ROOT
 
-LONGEST_HOP_SECONDS = 1
 tell = partial(print_message, "dataset.py")
 
 
@@ -186,7 +185,7 @@ def extract(arguments, note):
 
 def check_frames(arguments) -> None:
     """Raise `UsageError` if the options of features of the user's own are wrong."""
-    from utility.furtherFeatures import FEATURE_SETS
+    from utility.furtherFeatures import FEATURE_SETS, LONGEST_HOP_SECONDS
 
     frames, features, hop = arguments.frames, arguments.features, arguments.hop
     if (frames, features, hop) == (None, None, None):

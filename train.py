@@ -142,6 +142,8 @@ def go_on(arguments) -> None:
     check_seeds(arguments)
     check_writable(arguments.output)
     weights = read_weights(arguments.start)
+    if weights.keras2:
+        raise UsageError(f"--from {arguments.start}: is a model of Keras 2; train a new one")
     sources = read_tested(arguments.data, weights.emotions, note=tell)
     check_features(sources, weights)
     weights, lines = train_further(weights, join_sources(sources), arguments.seed)

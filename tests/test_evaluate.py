@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 
+import h5py
 import pytest
 
 from made import read_json, read_rows
@@ -236,9 +237,10 @@ def test_an_error_is_one_line_and_leaves_no_folder(options, code, message, evalu
 
 
 def test_weights_that_do_not_fit_their_network_are_named(own, weights, evaluate, tmp_path):
-    members = [{name: array[:1] for name, array in weights.members[0].items()}]
-    write_weights(tmp_path / "w.h5", replace(weights, members=members))
+    write_weights(tmp_path / "w.h5", weights)
+    with h5py.File(tmp_path / "w.h5", "r+") as file:
+        del file["member_2"]
     done = evaluate("--data", own / "own", "--weights", tmp_path / "w.h5", "--run", tmp_path / "r")
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"evaluate.py: {tmp_path / 'w.h5'}: weights do not fit" in done.stderr
+    assert f"evaluate.py: {tmp_path / 'w.h5'}: not a weights file" in done.stderr
     assert not (tmp_path / "r").exists()

@@ -36,6 +36,7 @@ WINDOW_LENGTH = 640
 FFT_LENGTH = 1024
 # A weights file has room for their names.
 MOST_OWN_VALUES = 2048
+LONGEST_HOP_SECONDS = 1
 # Too small to matter.
 NOT_PADDING = 1e-30
 # Windows that are computed at once.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from utility.corpora.protocols import holdout, loso, loto
-from utility.errors import DataError
+from utility.errors import DataError, UsageError
 from utility.evaluation.experiment import check_training_part, make_experiment
 from utility.evaluation.material import Material
 from utility.network.hyperparameters import PRESETS
@@ -101,3 +101,9 @@ def test_a_training_part_of_one_emotion_is_refused(corpus):
     angry = np.flatnonzero(corpus.emotion == "anger")
     with pytest.raises(DataError, match="has the emotion anger only; training needs two"):
         check_training_part(corpus, angry, PRESETS["default"], 0)
+
+
+def test_networks_too_large_for_a_weights_file_are_refused_before_they_are_trained(corpus):
+    large = replace(PRESETS["default"], dense_units=4000, members=20)
+    with pytest.raises(UsageError, match="would not fit into a weights file of 64 MB; set fewer"):
+        check_training_part(corpus, range(100), large, 0)

@@ -14,6 +14,7 @@ from utility.furtherFeatures import feature_names
 from utility.network.adaptation import hear, measure_voice
 from utility.network.hyperparameters import MOST_MEMBERS, Hyperparameters
 from utility.network.inference import predict_frames
+from utility.network.layout import check_size
 from utility.network.training_set import TrainingSet
 from utility.network.weights import Weights
 from utility.voices.discriminant import fit_discriminant, measure_offsets
@@ -84,8 +85,11 @@ class Experiment:
 def check_training_part(corpus, rows, hyperparameters, max_evals) -> None:
     """Raise `DataError` if some utterances are too much alike for what a training does with them.
 
-    They need two emotions and, if something is chosen on other speakers, two speakers.
+    They need two emotions and, if something is chosen on other speakers, two speakers. Raises
+    `UsageError` if what is trained would not fit into a weights file.
     """
+    names = feature_names(hyperparameters.features, corpus.feature_sets)
+    check_size(hyperparameters, len(names), len(set(corpus.emotion[rows].tolist())))
     if len(emotions := set(corpus.emotion[rows].tolist())) < 2:
         raise DataError(
             f"a training part has the emotion {emotions.pop()} only; training needs two emotions"
@@ -195,9 +199,9 @@ def make_weights(training_set, hyperparameters, members) -> Weights:
 def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
     """Train one network of the ensemble, by its number; return its arrays and its history.
 
-    Its two definitions must compute the same, see `utility.network.agreement`.
+    Its two definitions must compute the same, see `utility.evaluation.agreement`.
     """
-    from utility.network.agreement import check_definitions_agree
+    from utility.evaluation.agreement import check_definitions_agree
     from utility.network.model import model_arrays
 
     training_set, hyperparameters = experiment.training_set, experiment.hyperparameters

@@ -6,10 +6,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import NamedTuple
 
 from utility.errors import UsageError
+from utility.functions import is_name
 from utility.furtherFeatures import FEATURE_SETS
 
 # Seed s of a run gives its networks the seeds from MOST_MEMBERS * s on.
 MOST_MEMBERS = 100
+# Of any other number, since weights files from anyone are read.
+MOST = 1_000_000
 
 
 def show(value) -> str:
@@ -26,15 +29,15 @@ class Range(NamedTuple):
     text: str
 
 
-def whole(least, most=float("inf")) -> Range:
-    """Whole numbers from the least one up, or to the greatest one."""
-    text = f"a whole number from {least} " + (f"to {most}" if most < float("inf") else "up")
+def whole(least, most=MOST) -> Range:
+    """Whole numbers from the least one to the greatest one."""
+    text = f"a whole number from {least} to {most}"
     return Range(lambda v: type(v) is int and least <= v <= most, text)
 
 
 def real(test, text) -> Range:
-    """Numbers for which a test holds; NaN and infinity never do."""
-    return Range(lambda v: type(v) in (int, float) and abs(v) < float("inf") and test(v), text)
+    """Numbers up to `MOST` for which a test holds."""
+    return Range(lambda v: type(v) in (int, float) and abs(v) <= MOST and test(v), text)
 
 
 def one_of(*values) -> Range:
@@ -44,9 +47,9 @@ def one_of(*values) -> Range:
 
 
 def are_names(value) -> bool:
-    """Tell whether a value is a tuple of distinct texts."""
-    texts = isinstance(value, tuple) and all(isinstance(name, str) for name in value)
-    return texts and len(set(value)) == len(value)
+    """Tell whether a value is a tuple of distinct names."""
+    names = isinstance(value, tuple) and all(map(is_name, value))
+    return names and len(set(value)) == len(value)
 
 
 def optional(allowed) -> Range:
@@ -56,8 +59,8 @@ def optional(allowed) -> Range:
 
 SHARE = real(lambda v: 0 <= v <= 1, "a number from 0 to 1")
 PART = real(lambda v: 0 <= v < 1, "a number from 0 to below 1")
-POSITIVE = real(lambda v: v > 0, "a number above 0")
-NOT_NEGATIVE = real(lambda v: v >= 0, "a number from 0 up")
+POSITIVE = real(lambda v: v > 0, f"a number above 0, up to {MOST}")
+NOT_NEGATIVE = real(lambda v: v >= 0, f"a number from 0 to {MOST}")
 # Which names there are is checked where copies are made: prediction does not need them.
 # Which names of own features there are is checked where a corpus is read.
 FEATURES = Range(
@@ -103,11 +106,11 @@ class Hyperparameters:
     # single one; of several, each is left out in turn to fit it.
     unheard_temperature: float = setting(2.4, POSITIVE, in_2018=1.0)
     # Frames that make one step of the Bi-LSTM.
-    frames_per_step: int = setting(10, whole(1), in_2018=1)
+    frames_per_step: int = setting(10, whole(1, 1000), in_2018=1)
     # Width of the dense layer, of the LSTM in each direction, and number of attention heads.
-    dense_units: int = setting(128, whole(1), in_2018=512)
-    lstm_units: int = setting(64, whole(1), in_2018=128)
-    attention_heads: int = setting(4, whole(1), in_2018=1)
+    dense_units: int = setting(128, whole(1, 4096), in_2018=512)
+    lstm_units: int = setting(64, whole(1, 1024), in_2018=128)
+    attention_heads: int = setting(4, whole(1, 64), in_2018=1)
     # Fraction of the inputs, and of the outputs of each layer, that training drops.
     input_dropout: float = setting(0.05, PART, in_2018=0.0)
     dropout: float = setting(0.25, PART, in_2018=0.5)
@@ -129,7 +132,7 @@ class Hyperparameters:
     patience: int | None = setting(None, optional(whole(1)), in_2018=15)
     # Length to which every clip is padded or, keeping its end, cut. null pads a batch to its
     # longest clip. A fixed length needs one frame per step.
-    padded_frames: int | None = setting(None, optional(whole(1)), in_2018=1024)
+    padded_frames: int | None = setting(None, optional(whole(1, 100_000)), in_2018=1024)
 
     def __post_init__(self):
         for item in fields(self):

@@ -2,12 +2,13 @@
 
 Importing TensorFlow takes seconds, a clip through the network milliseconds. Functions
 compute the same as their counterparts in `utility.network.model`, which describes them, but
-for clips without padding. Change both files together; `utility.network.agreement`
+for clips without padding. Change both files together; `utility.evaluation.agreement`
 compares them.
 """
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -131,7 +132,7 @@ def run_networks(
 
 def run_batch(weights, clips, voices) -> list[Output]:
     """Run the networks on clips that go through each layer together."""
-    make_steps, *layers = NETWORKS[weights.hyperparameters.network]
+    make_steps, *layers = find_network(weights)
     clips = [x[:, : len(weights.statistics.mean)] for x in clips]
     with np.errstate(all="ignore"):
         adapted = [
@@ -193,14 +194,14 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     return normalise(probabilities ** (1 / temperature))
 
 
-def run_member(arrays, clips, dense_names, pool) -> tuple[np.ndarray, tuple, np.ndarray]:
+def run_member(arrays, clips, dense_names, gate, pool) -> tuple[np.ndarray, tuple, np.ndarray]:
     """Run one member on clips of steps.
 
     Returns the logarithms of its probabilities, its attention, and the pooled steps.
     """
     for name in dense_names:
         clips = [np.maximum(dense(x, arrays, name), 0) for x in clips]
-    outputs = bidirectional_lstm(clips, arrays)
+    outputs = bidirectional_lstm(clips, arrays, gate)
     pooled, attention = zip(*(pool(x, arrays) for x in outputs), strict=True)
     pooled = np.array(pooled)
     return log_softmax(dense(pooled, arrays, "emotion"), axis=1), attention, pooled
@@ -253,17 +254,27 @@ def seed2018_steps(frames, weights):
 
 def seed2018_pool(x, arrays):
     """Compute the layers after the LSTM, and the attention to each step."""
-    width = x.shape[1]
-    u = softmax(dense(np.full(width, 1 / width, np.float32), arrays, "attention"), axis=0)
-    weights = softmax(x @ u, axis=0)
+    weights = softmax(x @ compute_attention_vector(arrays, x.shape[1]), axis=0)
     return weights @ x, weights
 
 
-# How frames become steps, the dense layers before the LSTM, and the layers after it.
-NETWORKS = {
-    "attention": (attention_steps, ("dense",), attention_pool),
-    "seed2018": (seed2018_steps, ("dense_1", "dense_2"), seed2018_pool),
-}
+def compute_attention_vector(arrays, width):
+    """Compute the vector u, which is the same for all clips."""
+    return softmax(dense(np.full(width, 1 / width, np.float32), arrays, "attention"), axis=0)
+
+
+def keras2_pool(x, arrays, padded_frames, repeats_output):
+    """Compute the layers after the LSTM as Keras 2 does, where padding gets attention, too."""
+    padding = np.zeros_like(x[-1])
+    if repeats_output:
+        half = len(padding) // 2  # the other half is read from the end, and begins with 0
+        padding[:half] = x[-1, :half]
+    # All of the padding counts as one step, as often as it is there.
+    rows = np.vstack([x, padding])
+    counts = np.append(np.ones(len(x)), padded_frames - len(x))
+    scores = rows @ compute_attention_vector(arrays, x.shape[1])
+    shares = counts * np.exp(scores - scores.max())
+    return (shares @ rows / shares.sum()).astype(np.float32), shares[:-1] / shares[:-1].sum()
 
 
 def dense(x, arrays, name):
@@ -288,7 +299,29 @@ def sigmoid(x):
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def bidirectional_lstm(clips, arrays) -> list[np.ndarray]:
+def hard_sigmoid(x):
+    """Keras 2's approximation of the sigmoid by three straight lines."""
+    return (0.2 * x + 0.5).clip(0, 1)
+
+
+# How frames become steps, the dense layers before the LSTM, its gates, and the layers after it.
+NETWORKS = {
+    "attention": (attention_steps, ("dense",), sigmoid, attention_pool),
+    "seed2018": (seed2018_steps, ("dense_1", "dense_2"), sigmoid, seed2018_pool),
+}
+
+
+def find_network(weights) -> tuple:
+    """Return the entry of `NETWORKS` for some weights, or what Keras 2 made of it."""
+    make_steps, dense_names, gate, pool = NETWORKS[weights.hyperparameters.network]
+    if weights.keras2 is not None:
+        gate = hard_sigmoid if weights.keras2.hard_gates else gate
+        count, repeats = weights.hyperparameters.padded_frames, weights.keras2.repeats_output
+        pool = partial(keras2_pool, padded_frames=count, repeats_output=repeats)
+    return make_steps, dense_names, gate, pool
+
+
+def bidirectional_lstm(clips, arrays, gate) -> list[np.ndarray]:
     """Run an LSTM over each clip in both directions: (steps, inputs) to (steps, 2 units).
 
     Both directions of all clips take each step together, so that the loop has as many
@@ -314,9 +347,9 @@ def bidirectional_lstm(clips, arrays) -> list[np.ndarray]:
         hidden, cell = hidden[:, :running], cell[:, :running]
         # One product per direction. Keras's order of gates: input, forget, cell, output.
         gates = from_input[:, :running] + hidden @ recurrent
-        update, forget = sigmoid(gates[..., :units]), sigmoid(gates[..., units : 2 * units])
+        update, forget = gate(gates[..., :units]), gate(gates[..., units : 2 * units])
         cell = forget * cell + update * np.tanh(gates[..., 2 * units : 3 * units])
-        hidden = sigmoid(gates[..., 3 * units :]) * np.tanh(cell)
+        hidden = gate(gates[..., 3 * units :]) * np.tanh(cell)
         outputs[step, :, :running] = hidden
     # Back to the order of the clips, and the backward outputs to the order of time.
     joined = [None] * len(clips)

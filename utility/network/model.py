@@ -5,7 +5,7 @@ zeros (even silence has an MFCC 1 of -50), so the mask is computed from the inpu
 Padding gets no attention and changes no result.
 
 `utility.network.inference` computes the same in NumPy, for prediction. Change both
-files together; `utility.network.agreement` compares them.
+files together; `utility.evaluation.agreement` compares them.
 """
 
 import keras

@@ -6,32 +6,38 @@ hyperparameters, normalisation statistics, temperature and measured scores. Read
 builds arrays and runs no code.
 """
 
-import io
 import json
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from utility.errors import WeightsError
+from utility.errors import WeightsError, quote
+from utility.files import hdf5
+from utility.files.keras2 import find_model
 from utility.functions import replaced_when_done
-from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names, make_own_feature_set
+from utility.furtherFeatures import (
+    FEATURE_SETS,
+    LONGEST_HOP_SECONDS,
+    MOST_OWN_VALUES,
+    columns_of,
+    feature_names,
+    make_own_feature_set,
+)
 from utility.globalvars import EMOTION_LABELS, FRAMES, SHIPPED_WEIGHTS
-from utility.network.hyperparameters import Hyperparameters, read_stored_hyperparameters
+from utility.network import layout
+from utility.network.hyperparameters import PRESETS, Hyperparameters, read_stored_hyperparameters
 from utility.voices.baseline import Statistics
 from utility.voices.discriminant import Discriminant
-from utility.voices.familiarity import COEFFICIENTS, KEPT_DISTANCES, Familiarity
-from utility.voices.functionals import FUNCTIONALS_PER_FEATURE
+from utility.voices.familiarity import Familiarity
 
 # Format 2, of program version 1.0.0, has one feature version for all sets. Up to format 3, there is
 # no discriminant.
 FORMAT_VERSION = 4
 READABLE_VERSIONS = (2, 3, 4)
-# What a weights file may have beside the networks, each in a group of its own.
-GROUPS = {"discriminant": Discriminant, "familiarity": Familiarity}
+REMEDY = "use one that train.py wrote, such as weights_blstm_hyperas_1.h5"
 # The errors that reading a damaged file can raise.
-DAMAGES = (OSError, RuntimeError, MemoryError, AttributeError, KeyError, TypeError, ValueError)
+DAMAGES = (OSError, RuntimeError, MemoryError, LookupError, AttributeError, TypeError, ValueError)
 
 
 class Calibration(NamedTuple):
@@ -39,6 +45,13 @@ class Calibration(NamedTuple):
 
     temperature: float
     priors: np.ndarray
+
+
+class Keras2(NamedTuple):
+    """How Keras 2 computed the network of 2018, see `utility.files.keras2.Keras2Model`."""
+
+    hard_gates: bool
+    repeats_output: bool
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,8 @@ class Weights:
         What the recordings of these corpora sound like.
     licence : str
         The terms of the corpora; empty if they are not known.
+    keras2 : Keras2, optional
+        Of weights that the project of 2018 trained.
     """
 
     hyperparameters: Hyperparameters
@@ -91,6 +106,7 @@ class Weights:
     unheard: Calibration | None = None
     familiarity: Familiarity | None = None
     licence: str = ""
+    keras2: Keras2 | None = None
 
     def __post_init__(self):
         if self.feature_names is None:
@@ -119,34 +135,48 @@ def write_weights(path, weights: Weights) -> None:
     import h5py
 
     versions = {name: each.version for name, each in find_feature_sets(weights).items()}
+    values = {
+        f"member_{number}/{name}": array
+        for number, arrays in enumerate(weights.members, 1)
+        for name, array in arrays.items()
+    }
+    groups = [name for name in layout.GROUPS if getattr(weights, name) is not None]
+    for name in groups:
+        parts = getattr(weights, name)._asdict().items()
+        values |= {f"{name}/{part}": array for part, array in parts}
+    if weights.frame_offsets is not None:
+        groups, values["frame_offsets"] = [*groups, "frame_offsets"], weights.frame_offsets
     with replaced_when_done(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["feature_versions"] = json.dumps(versions)
         file.attrs["feature_names"] = json.dumps(weights.feature_names)
-        file.attrs["hop_seconds"] = weights.hop_seconds
+        file.attrs["hop_seconds"] = float(weights.hop_seconds)
         file.attrs["emotions"] = json.dumps(weights.emotions)
         file.attrs["hyperparameters"] = json.dumps(asdict(weights.hyperparameters))
         file.attrs["scores"] = json.dumps(weights.scores)
-        file.attrs["temperature"] = weights.temperature
+        file.attrs["temperature"] = float(weights.temperature)
         file.attrs["licence"] = weights.licence
-        for name, values in weights.statistics._asdict().items():
-            file.attrs[f"normalisation_{name}"] = values
+        for name, each in weights.statistics._asdict().items():
+            file.attrs[f"normalisation_{name}"] = np.asarray(each, np.float64)
         if weights.unheard is not None:
-            file.attrs["unheard_temperature"] = weights.unheard.temperature
-            file.attrs["unheard_priors"] = weights.unheard.priors
-        if weights.frame_offsets is not None:
-            file["frame_offsets"] = weights.frame_offsets
-        groups = {f"member_{n}": arrays for n, arrays in enumerate(weights.members, 1)}
-        for name in GROUPS:
-            if (values := getattr(weights, name)) is not None:
-                groups[name] = values._asdict()
-        for group, arrays in groups.items():
-            for name, array in arrays.items():
-                file[f"{group}/{name}"] = array
+            file.attrs["unheard_temperature"] = float(weights.unheard.temperature)
+            file.attrs["unheard_priors"] = np.asarray(weights.unheard.priors, np.float64)
+        for path, array in list_arrays(weights, groups).items():
+            file[path] = np.asarray(values[path], array.kind)
+
+
+def list_arrays(weights, groups) -> dict:
+    """List the arrays that belong to weights; see `utility.network.layout.list_arrays_of`."""
+    names, emotions = weights.feature_names, len(weights.emotions)
+    return layout.list_arrays_of(weights.hyperparameters, names, emotions, groups)
 
 
 def read_weights(path) -> Weights:
     """Read a weights file, given by its path or as a name in `SHIPPED_WEIGHTS`.
+
+    Whatever is in the file, no code is run, no other file is read, and no more memory is taken
+    than `utility.files.hdf5.MOST_BYTES` for the arrays. The networks of the project of 2018 are
+    read, too, from the file that Keras 2 saved.
 
     Raises
     ------
@@ -154,111 +184,123 @@ def read_weights(path) -> Weights:
         If it cannot be opened, is damaged, not one of this project, or made for other features.
     """
     path = SHIPPED_WEIGHTS.get(str(path), path)
-    remedy = "use one that train.py wrote, such as weights_blstm_hyperas_1.h5"
     try:
-        with open_hdf5(path) as file:
-            attributes = dict(file.attrs)
-            if attributes["format_version"] not in READABLE_VERSIONS:
-                raise WeightsError(f"{path}: made by another version of this project; {remedy}")
-            member_count = sum(name.startswith("member_") for name in file)
-            members = [read_arrays(file[f"member_{n}"]) for n in range(1, 1 + member_count)]
-            further = {
-                name: make(**read_arrays(file[name]))
-                for name, make in GROUPS.items()
-                if name in file
-            }
-            if "frame_offsets" in file:
-                further["frame_offsets"] = file["frame_offsets"][()]
-        weights = Weights(
-            read_stored_hyperparameters(json.loads(attributes["hyperparameters"])),
-            members,
-            Statistics(attributes["normalisation_mean"], attributes["normalisation_deviation"]),
-            float(attributes["temperature"]),
-            tuple(json.loads(attributes["emotions"])),
-            json.loads(attributes["scores"]),
-            tuple(json.loads(attributes["feature_names"])),
-            float(attributes.get("hop_seconds", FRAMES.hop_seconds)),
-            unheard=read_unheard(attributes),
-            licence=str(attributes.get("licence", "")),
-            **further,
-        )
-        current, sound = is_current(weights, attributes), is_sound(weights)
+        with hdf5.open_hdf5(path) as file:
+            arrays = hdf5.list_arrays(file)
+            if hdf5.has_attribute(file, "model_config"):
+                return read_keras2(file, arrays)
+            if hdf5.read_whole_number(file, "format_version") not in READABLE_VERSIONS:
+                raise WeightsError(f"{path}: made by another version of this project; {REMEDY}")
+            weights = read_facts(file)
+            if not is_current(weights, file):
+                raise WeightsError(f"{path}: made for other features; {REMEDY}")
+            return read_arrays(weights, arrays)
     except WeightsError:
         raise
     except FileNotFoundError as error:
-        raise WeightsError(f"{path}: no such weights file; {remedy}") from error
+        raise WeightsError(f"{path}: no such weights file; {REMEDY}") from error
     except DAMAGES as error:
         if reason := getattr(error, "strerror", None):  # not of the content
-            raise WeightsError(f"{path}: cannot be opened ({reason}); {remedy}") from error
-        problem = f"not a weights file of this project ({error})"
-        raise WeightsError(f"{path}: {problem}; {remedy}") from error
-    if not current:
-        raise WeightsError(f"{path}: made for other features; {remedy}")
-    if not sound:
-        raise WeightsError(f"{path}: damaged, with numbers missing or not finite; {remedy}")
-    return weights
+            raise WeightsError(f"{path}: cannot be opened ({reason}); {REMEDY}") from error
+        problem = f"not a weights file of this project ({quote(error)})"
+        raise WeightsError(f"{path}: {problem}; {REMEDY}") from error
 
 
-def open_hdf5(path):
-    """Open an HDF5 file to read, also one that another process holds open."""
-    import h5py
-
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError:
-        # Files of HDF5's latest format say themselves that they are open to write; content that
-        # is read by Python is not asked. If it cannot be read, Python says why.
-        return h5py.File(io.BytesIO(Path(path).read_bytes()), "r")
-
-
-def read_unheard(attributes) -> Calibration | None:
-    """Return the calibration for recordings of other sources, if there is one."""
-    if "unheard_temperature" not in attributes:
-        return None
-    return Calibration(float(attributes["unheard_temperature"]), attributes["unheard_priors"])
-
-
-def is_sound(weights) -> bool:
-    """Tell whether all numbers of weights are there, finite and in their range."""
-    statistics, shape = weights.statistics, (len(weights.feature_names),)
-    arrays = [array for member in weights.members for array in member.values()]
-    shapes = list_shapes(weights)
-    further = [array for array, _ in shapes]
-    return (
-        len(weights.members) > 0
-        and all(np.isfinite(array).all() for array in [*arrays, *statistics, *further])
-        and all(values.shape == shape for values in statistics)
-        and all(array.shape == shape for array, shape in shapes)
-        and (weights.discriminant is None or (weights.discriminant.deviation > 0).all())
-        and (weights.unheard is None or is_calibration(weights.unheard))
-        and (statistics.deviation > 0).all()
-        and 0 < weights.temperature < np.inf
-        and 0 < weights.hop_seconds < np.inf
+def read_facts(file) -> Weights:
+    """Return all that a weights file holds but for its arrays."""
+    emotions = layout.read_names(file, "emotions", 2, layout.MOST_EMOTIONS)
+    names = layout.read_names(file, "feature_names", 1, MOST_OWN_VALUES)
+    least = {"mean": -layout.LARGEST_VALUE, "deviation": layout.SMALLEST_DEVIATION}
+    statistics = [
+        hdf5.read_numbers(file, f"normalisation_{name}", (len(names),), least[name])
+        for name in Statistics._fields
+    ]
+    hop_seconds = FRAMES.hop_seconds
+    if hdf5.has_attribute(file, "hop_seconds"):
+        hop_seconds = hdf5.read_number(file, "hop_seconds", 1e-6, LONGEST_HOP_SECONDS)
+    unheard = None
+    if hdf5.has_attribute(file, "unheard_temperature"):
+        temperature = hdf5.read_number(file, "unheard_temperature", *layout.TEMPERATURES)
+        shape = (len(emotions),)
+        priors = hdf5.read_numbers(file, "unheard_priors", shape, *layout.PRIORS)
+        unheard = Calibration(temperature, priors)
+    licence = hdf5.read_text(file, "licence") if hdf5.has_attribute(file, "licence") else ""
+    if not licence.isprintable():
+        raise ValueError("licence is not printable")
+    return Weights(
+        read_stored_hyperparameters(layout.read_json_of(file, "hyperparameters", dict)),
+        [],
+        Statistics(*statistics),
+        hdf5.read_number(file, "temperature", *layout.TEMPERATURES),
+        emotions,
+        layout.read_scores(file),
+        names,
+        hop_seconds,
+        unheard=unheard,
+        licence=licence,
     )
 
 
-def list_shapes(weights) -> list[tuple]:
-    """List the arrays beside those of the networks, each with the shape that it must have."""
-    emotions, features = len(weights.emotions), len(weights.feature_names)
-    functionals, shapes = features * FUNCTIONALS_PER_FEATURE, []
-    if weights.discriminant is not None:
-        kernel, bias, mean, deviation, offsets = weights.discriminant
-        shapes += [(kernel, (functionals, emotions)), (bias, (emotions,))]
-        shapes += [(mean, (functionals,)), (deviation, (functionals,))]
-        shapes += [(offsets, (emotions, functionals))]
-    if weights.familiarity is not None:
-        count, (mean, whitening, distances) = 2 * COEFFICIENTS, weights.familiarity
-        shapes += [(mean, (count,)), (whitening, (count, count)), (distances, (KEPT_DISTANCES,))]
-    if weights.frame_offsets is not None:
-        shapes += [(weights.frame_offsets, (emotions, features))]
-    if weights.unheard is not None:
-        shapes += [(weights.unheard.priors, (emotions,))]
-    return shapes
+def read_arrays(weights, arrays) -> Weights:
+    """Return weights with their arrays, each of which must be there and fit; and no others."""
+    groups = [name for name in (*layout.GROUPS, "frame_offsets") if has_group(arrays, name)]
+    expected = list_arrays(weights, groups)
+    if missing := sorted(expected.keys() - arrays.keys()):
+        raise ValueError(f"lacks {missing[0]}")
+    if unknown := sorted(arrays.keys() - expected.keys()):
+        raise ValueError(f"has {unknown[0]}, which does not belong to the networks")
+    values = {}
+    for path, array in expected.items():
+        values[path] = hdf5.read_values(arrays[path], array.shape, array.kind)
+        # Also false if one is not a number.
+        if not (values[path].min() >= array.least and values[path].max() <= array.most):
+            raise ValueError(f"{path} has values that are not finite, or out of their range")
+    count = weights.hyperparameters.members
+    members = [take_group(values, f"member_{number}") for number in range(1, 1 + count)]
+    further = {
+        name: make(**take_group(values, name))
+        for name, make in layout.GROUPS.items()
+        if name in groups
+    }
+    return replace(weights, members=members, frame_offsets=values.get("frame_offsets"), **further)
 
 
-def is_calibration(calibration) -> bool:
-    """Tell whether the numbers of a calibration are in their range."""
-    return 0 < calibration.temperature < np.inf and (calibration.priors > 0).all()
+def has_group(arrays, name) -> bool:
+    """Tell whether there are arrays in a group, or an array of that name."""
+    return any(path.partition("/")[0] == name for path in arrays)
+
+
+def take_group(values, group) -> dict:
+    """Return the arrays of a group by their paths in it."""
+    start = f"{group}/"
+    return {
+        path.removeprefix(start): each for path, each in values.items() if path.startswith(start)
+    }
+
+
+def read_keras2(file, arrays) -> Weights:
+    """Return the network of 2018 from the file that Keras 2 saved.
+
+    Its emotions are those of EmoDB, in the same order as here. The statistics of its training
+    frames are not known.
+    """
+    model = find_model(file, arrays)
+    if model.class_count != len(EMOTION_LABELS):
+        raise ValueError(f"a network of {model.class_count} emotions, whose names are not known")
+    hyperparameters = replace(
+        PRESETS["seed2018"],
+        dense_units=model.dense_units,
+        lstm_units=model.lstm_units,
+        padded_frames=model.padded_frames,
+    )
+    count = len(feature_names(hyperparameters.features))
+    weights = Weights(
+        hyperparameters,
+        [],
+        Statistics(np.zeros(count), np.ones(count)),
+        keras2=Keras2(model.hard_gates, model.repeats_output),
+    )
+    return read_arrays(weights, {f"member_1/{path}": each for path, each in model.arrays.items()})
 
 
 def find_feature_sets(weights) -> dict:
@@ -270,26 +312,21 @@ def find_feature_sets(weights) -> dict:
     return {name: FEATURE_SETS[name] for name in sets}
 
 
-def is_current(weights, attributes) -> bool:
+def is_current(weights, file) -> bool:
     """Tell whether the features of weights are those that this program extracts.
 
     Features that were added to a set since do not matter.
     """
     sets, names = find_feature_sets(weights), weights.feature_names
-    if attributes["format_version"] == 2:
-        stored = dict.fromkeys(sets, int(attributes["feature_version"]))
+    if hdf5.read_whole_number(file, "format_version") == 2:
+        stored = dict.fromkeys(sets, hdf5.read_whole_number(file, "feature_version"))
     else:
-        stored = json.loads(attributes["feature_versions"])
+        stored = layout.read_json_of(file, "feature_versions", dict)
     versions = {name: each.version for name, each in sets.items()}
     # In the order of extraction, each once.
-    order = sets if weights.hyperparameters.reads_own_features else FEATURE_SETS
-    in_order = [name for name in feature_names(sets, order) if name in names]
-    return len(names) > 0 and stored == versions and [*names] == in_order
-
-
-def read_arrays(group) -> dict:
-    """Return the data sets of a group by their paths in it."""
-    paths = []
-    group.visit(paths.append)
-    items = {path: group[path] for path in paths}
-    return {path: item[()] for path, item in items.items() if hasattr(item, "shape")}
+    own = weights.hyperparameters.reads_own_features
+    in_order = [
+        name for name in feature_names(sets, sets if own else FEATURE_SETS) if name in names
+    ]
+    right_hop = own or weights.hop_seconds == FRAMES.hop_seconds
+    return stored == versions and [*names] == in_order and right_hop

@@ -8,8 +8,8 @@ import pytest
 
 from made import NETWORKS, SMALL, random_clips, random_weights
 from utility.errors import WeightsError
+from utility.evaluation.agreement import check_definitions_agree
 from utility.network import model as definition
-from utility.network.agreement import check_definitions_agree
 from utility.network.inference import predict_frames
 from utility.network.model import load_members
 
