@@ -142,7 +142,7 @@ def test_weights_of_another_network_are_named(tmp_path, call_command):
         del file["member_1/dense"]
     done = call_command("predict.py", "--weights", path, DEMO)
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith(f"predict.py: {path}: weights do not fit their network")
+    assert done.stderr.startswith(f"predict.py: {path}: not a weights file of this project (lacks")
 
 
 def test_memory_does_not_grow_with_the_recording(tmp_path, run_command):

@@ -88,6 +88,7 @@ def test_hostile(sentence, hostile):
 
 READ_ALL = r"""
 import encodings.ascii, encodings.idna, pathlib, re, sys
+import utility.files.keras2
 from utility.errors import WeightsError
 from utility.network.weights import read_weights
 def read(path):

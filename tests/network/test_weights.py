@@ -161,7 +161,7 @@ def not_finite(file):
         (remove("member_2/dense/kernel"), "lacks member_2/dense/kernel"),
         (not_finite, "member_2/dense/bias has values that are not finite"),
         (edit_attribute("normalisation_deviation", np.zeros(66)), "out of its range"),
-        (edit_attribute("temperature", "warm"), "temperature is of another type"),
+        (edit_attribute("temperature", "warm"), "temperature is not of type float64"),
     ],
 )
 def test_weights_that_cannot_be_used_are_refused(small, tmp_path, edit, message):
@@ -184,23 +184,16 @@ def test_other_files_are_refused_as_weights(small, tmp_path, content):
         read_weights(path)
 
 
-@pytest.mark.parametrize("libver", ["earliest", "latest"])
-def test_weights_that_another_process_writes_to_are_read(libver, small, tmp_path):
+def test_weights_that_another_process_writes_to_are_read(small, tmp_path):
     path, clips = tmp_path / "w.h5", random_clips([20])
-    write_weights(tmp_path / "w.h5", small)
+    write_weights(path, small)
     expected, _ = predict_frames(small, clips)
-    if libver == "latest":  # whose file says that it is open
-        with h5py.File(path, "r") as old, h5py.File(tmp_path / "new.h5", "w", libver=libver) as new:
-            new.attrs.update(old.attrs)
-            for name in old:
-                old.copy(name, new)
-        path = tmp_path / "new.h5"
-    code = "import h5py, sys; f = h5py.File(sys.argv[1], 'a', libver=sys.argv[2])\n"
+    code = "import h5py, sys; f = h5py.File(sys.argv[1], 'a')\n"
     code += "print(flush=True); sys.stdin.read()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code, str(path), libver], **pipes) as other:
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], **pipes) as other:
         assert other.stdout.readline() == b"\n"
-        with pytest.raises(OSError, match=r"lock|open for write"):
+        with pytest.raises(OSError, match="lock"):
             h5py.File(path, "r")
         np.testing.assert_array_equal(predict_frames(read_weights(path), clips)[0], expected)
         other.communicate()

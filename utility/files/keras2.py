@@ -19,7 +19,7 @@ class Keras2Model(NamedTuple):
     Attributes
     ----------
     arrays : dict
-        As `utility.files.hdf5.list_arrays` lists them, by their paths in the network "seed2018".
+        The paths of the arrays in the file, by those in the network "seed2018".
     dense_units, lstm_units, class_count, padded_frames : int
         As the file says, unchecked.
     hard_gates : bool
@@ -37,8 +37,8 @@ class Keras2Model(NamedTuple):
     repeats_output: bool
 
 
-def find_model(file, arrays) -> Keras2Model:
-    """Find the network of 2018 in an open file; raise `ValueError` or `KeyError` if it is another.
+def find_model(file) -> Keras2Model:
+    """Find the network of 2018 in a file; raise `ValueError` or `KeyError` if it is another.
 
     Layers may have any names, and be of any size.
     """
@@ -89,14 +89,14 @@ def find_model(file, arrays) -> Keras2Model:
 
     dense_layers = {"dense_1": dense_1, "dense_2": dense_2, "attention": attention}
     found = {
-        f"{path}/{name}": find_array(arrays, layer, name)
+        f"{path}/{name}": find_array(file, layer, name)
         for path, layer in (dense_layers | {"emotion": emotion}).items()
         for name in ("kernel", "bias")
     }
     for direction in ("forward", "backward"):
         for name in ("kernel", "recurrent_kernel", "bias"):
             path = f"bilstm/{direction}_lstm/lstm_cell/{name}"
-            found[path] = find_array(arrays, lstm, name, f"/{direction}_")
+            found[path] = find_array(file, lstm, name, f"/{direction}_")
     sizes = units, lstm_units, class_count, padded_frames
     return Keras2Model(found, *sizes, gates == "hard_sigmoid", is_first_keras(file))
 
@@ -112,17 +112,17 @@ def expect(layer, **settings) -> None:
     require(all(layer["config"][name] == value for name, value in settings.items()))
 
 
-def find_array(arrays, layer, name, part=""):
-    """Find an array of a layer: the path that Keras gives it depends on its version."""
+def find_array(file, layer, name, part="") -> str:
+    """Find the path of an array of a layer, which depends on the version of Keras."""
     paths = [
         path
-        for path in arrays
+        for path in file.arrays
         if path.startswith(f"model_weights/{layer['name']}/")
         and path.rpartition("/")[2].partition(":")[0] == name
         and part in path
     ]
     require(len(paths) == 1)
-    return arrays[paths[0]]
+    return paths[0]
 
 
 def is_first_keras(file) -> bool:

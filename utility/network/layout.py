@@ -5,13 +5,15 @@ import math
 from typing import NamedTuple
 
 from utility.errors import UsageError
-from utility.files.hdf5 import MOST_BYTES, MOST_OTHER_BYTES, read_text
+from utility.files.hdf5 import MOST_BYTES, read_text
 from utility.functions import is_name
 from utility.voices.discriminant import Discriminant
 from utility.voices.familiarity import COEFFICIENTS, KEPT_DISTANCES, Familiarity, has_spectra
 from utility.voices.functionals import FUNCTIONALS_PER_FEATURE
 
 MOST_EMOTIONS = 100
+# For all but the networks.
+OTHER_BYTES = 4 * 2**20
 # Far beyond what training reaches; products of such numbers are still finite.
 LARGEST_WEIGHT = 1e6
 LARGEST_VALUE = 1e30
@@ -127,7 +129,7 @@ def check_size(hyperparameters, feature_count, emotion_count) -> None:
         raise UsageError(f"there are {emotion_count} emotions; give at most {MOST_EMOTIONS}")
     arrays = list_member(hyperparameters, feature_count, emotion_count).values()
     size = sum(4 * math.prod(array.shape) for array in arrays)
-    if hyperparameters.members * size > MOST_BYTES - MOST_OTHER_BYTES:
+    if hyperparameters.members * size > MOST_BYTES - OTHER_BYTES:
         raise UsageError(
             f"the networks would not fit into a weights file of {MOST_BYTES >> 20} MB; set fewer "
             "members, or smaller dense_units or lstm_units"

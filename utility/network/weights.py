@@ -14,7 +14,6 @@ import numpy as np
 
 from utility.errors import WeightsError, quote
 from utility.files import hdf5
-from utility.files.keras2 import find_model
 from utility.functions import replaced_when_done
 from utility.furtherFeatures import (
     FEATURE_SETS,
@@ -36,8 +35,6 @@ from utility.voices.familiarity import Familiarity
 FORMAT_VERSION = 4
 READABLE_VERSIONS = (2, 3, 4)
 REMEDY = "use one that train.py wrote, such as weights_blstm_hyperas_1.h5"
-# The errors that reading a damaged file can raise.
-DAMAGES = (OSError, RuntimeError, MemoryError, LookupError, AttributeError, TypeError, ValueError)
 
 
 class Calibration(NamedTuple):
@@ -45,13 +42,6 @@ class Calibration(NamedTuple):
 
     temperature: float
     priors: np.ndarray
-
-
-class Keras2(NamedTuple):
-    """How Keras 2 computed the network of 2018, see `utility.files.keras2.Keras2Model`."""
-
-    hard_gates: bool
-    repeats_output: bool
 
 
 @dataclass(frozen=True)
@@ -88,8 +78,8 @@ class Weights:
         What the recordings of these corpora sound like.
     licence : str
         The terms of the corpora; empty if they are not known.
-    keras2 : Keras2, optional
-        Of weights that the project of 2018 trained.
+    keras2 : Keras2Model, optional
+        Of weights that the project of 2018 trained: what Keras 2 computes otherwise.
     """
 
     hyperparameters: Hyperparameters
@@ -106,7 +96,7 @@ class Weights:
     unheard: Calibration | None = None
     familiarity: Familiarity | None = None
     licence: str = ""
-    keras2: Keras2 | None = None
+    keras2: tuple | None = None
 
     def __post_init__(self):
         if self.feature_names is None:
@@ -174,8 +164,8 @@ def list_arrays(weights, groups) -> dict:
 def read_weights(path) -> Weights:
     """Read a weights file, given by its path or as a name in `SHIPPED_WEIGHTS`.
 
-    Whatever is in the file, no code is run, no other file is read, and no more memory is taken
-    than `utility.files.hdf5.MOST_BYTES` for the arrays. The networks of the project of 2018 are
+    Whatever is in the file, no code is run, no other file is read, and little more memory is
+    taken than twice `utility.files.hdf5.MOST_BYTES`. The networks of the project of 2018 are
     read, too, from the file that Keras 2 saved.
 
     Raises
@@ -185,21 +175,20 @@ def read_weights(path) -> Weights:
     """
     path = SHIPPED_WEIGHTS.get(str(path), path)
     try:
-        with hdf5.open_hdf5(path) as file:
-            arrays = hdf5.list_arrays(file)
-            if hdf5.has_attribute(file, "model_config"):
-                return read_keras2(file, arrays)
-            if hdf5.read_whole_number(file, "format_version") not in READABLE_VERSIONS:
-                raise WeightsError(f"{path}: made by another version of this project; {REMEDY}")
-            weights = read_facts(file)
-            if not is_current(weights, file):
-                raise WeightsError(f"{path}: made for other features; {REMEDY}")
-            return read_arrays(weights, arrays)
+        file = hdf5.read_file(path)
+        if "model_config" in file.attributes:
+            return read_keras2(file)
+        if hdf5.read_whole_number(file, "format_version") not in READABLE_VERSIONS:
+            raise WeightsError(f"{path}: made by another version of this project; {REMEDY}")
+        weights = read_facts(file)
+        if not is_current(weights, file):
+            raise WeightsError(f"{path}: made for other features; {REMEDY}")
+        return read_arrays(weights, file)
     except WeightsError:
         raise
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such weights file; {REMEDY}") from error
-    except DAMAGES as error:
+    except Exception as error:  # a damaged file can raise anything
         if reason := getattr(error, "strerror", None):  # not of the content
             raise WeightsError(f"{path}: cannot be opened ({reason}); {REMEDY}") from error
         problem = f"not a weights file of this project ({quote(error)})"
@@ -216,15 +205,15 @@ def read_facts(file) -> Weights:
         for name in Statistics._fields
     ]
     hop_seconds = FRAMES.hop_seconds
-    if hdf5.has_attribute(file, "hop_seconds"):
+    if "hop_seconds" in file.attributes:
         hop_seconds = hdf5.read_number(file, "hop_seconds", 1e-6, LONGEST_HOP_SECONDS)
     unheard = None
-    if hdf5.has_attribute(file, "unheard_temperature"):
+    if "unheard_temperature" in file.attributes:
         temperature = hdf5.read_number(file, "unheard_temperature", *layout.TEMPERATURES)
         shape = (len(emotions),)
         priors = hdf5.read_numbers(file, "unheard_priors", shape, *layout.PRIORS)
         unheard = Calibration(temperature, priors)
-    licence = hdf5.read_text(file, "licence") if hdf5.has_attribute(file, "licence") else ""
+    licence = hdf5.read_text(file, "licence") if "licence" in file.attributes else ""
     if not licence.isprintable():
         raise ValueError("licence is not printable")
     return Weights(
@@ -241,17 +230,21 @@ def read_facts(file) -> Weights:
     )
 
 
-def read_arrays(weights, arrays) -> Weights:
-    """Return weights with their arrays, each of which must be there and fit; and no others."""
-    groups = [name for name in (*layout.GROUPS, "frame_offsets") if has_group(arrays, name)]
+def read_arrays(weights, file, paths=None) -> Weights:
+    """Return weights with their arrays, each of which must be there and fit; and no others.
+
+    `paths` has those of the arrays in the file, where they are others than in weights files.
+    """
+    paths = paths or {path: path for path in file.arrays}
+    groups = [name for name in (*layout.GROUPS, "frame_offsets") if has_group(paths, name)]
     expected = list_arrays(weights, groups)
-    if missing := sorted(expected.keys() - arrays.keys()):
+    if missing := sorted(expected.keys() - paths.keys()):
         raise ValueError(f"lacks {missing[0]}")
-    if unknown := sorted(arrays.keys() - expected.keys()):
+    if unknown := sorted(paths.keys() - expected.keys()):
         raise ValueError(f"has {unknown[0]}, which does not belong to the networks")
     values = {}
     for path, array in expected.items():
-        values[path] = hdf5.read_values(arrays[path], array.shape, array.kind)
+        values[path] = hdf5.read_values(file, paths[path], array.shape, array.kind)
         # Also false if one is not a number.
         if not (values[path].min() >= array.least and values[path].max() <= array.most):
             raise ValueError(f"{path} has values that are not finite, or out of their range")
@@ -265,9 +258,9 @@ def read_arrays(weights, arrays) -> Weights:
     return replace(weights, members=members, frame_offsets=values.get("frame_offsets"), **further)
 
 
-def has_group(arrays, name) -> bool:
+def has_group(paths, name) -> bool:
     """Tell whether there are arrays in a group, or an array of that name."""
-    return any(path.partition("/")[0] == name for path in arrays)
+    return any(path.partition("/")[0] == name for path in paths)
 
 
 def take_group(values, group) -> dict:
@@ -278,13 +271,15 @@ def take_group(values, group) -> dict:
     }
 
 
-def read_keras2(file, arrays) -> Weights:
+def read_keras2(file) -> Weights:
     """Return the network of 2018 from the file that Keras 2 saved.
 
     Its emotions are those of EmoDB, in the same order as here. The statistics of its training
     frames are not known.
     """
-    model = find_model(file, arrays)
+    from utility.files.keras2 import find_model
+
+    model = find_model(file)
     if model.class_count != len(EMOTION_LABELS):
         raise ValueError(f"a network of {model.class_count} emotions, whose names are not known")
     hyperparameters = replace(
@@ -298,9 +293,9 @@ def read_keras2(file, arrays) -> Weights:
         hyperparameters,
         [],
         Statistics(np.zeros(count), np.ones(count)),
-        keras2=Keras2(model.hard_gates, model.repeats_output),
+        keras2=model._replace(arrays={}),
     )
-    return read_arrays(weights, {f"member_1/{path}": each for path, each in model.arrays.items()})
+    return read_arrays(weights, file, {f"member_1/{name}": it for name, it in model.arrays.items()})
 
 
 def find_feature_sets(weights) -> dict:
