@@ -18,7 +18,7 @@ RECIPES = {
     "Add a feature": ["utility/furtherFeatures.py"],
     "Add an augmentation": ["utility/corpora/augmentation.py"],
     "Add a corpus": ["utility/corpora/naming.py"],
-    "Add a layer": ["utility/network/model.py", "utility/network/inference.py"],
+    "Add a layer": [f"utility/network/{name}.py" for name in ("model", "inference", "layout")],
 }
 QUICK = ("--max-evals", 0, "--epochs", 1, "--set", *(f"{k}={v}" for k, v in TINY.items()))
 QUICK += ("temperature_scaling=false", "augmented_copies=0")
@@ -146,7 +146,7 @@ def test_a_layer_in_both_definitions_is_trained_and_predicted_with(follow, run, 
     # Weights that were trained without the layer are refused.
     code, output, errors = run("predict.py", DEMO)
     assert (code, output) == (3, "")
-    assert "weights do not fit their network: they lack dense_2/kernel" in errors
+    assert "not a weights file of this project (lacks member_1/dense_2/bias)" in errors
 
 
 def test_a_layer_in_keras_alone_ends_the_training(follow, run, succeed):

@@ -8,7 +8,9 @@ import pytest
 
 from made import NETWORKS, SMALL, random_clips, random_weights
 from utility.errors import WeightsError
+from utility.evaluation import agreement
 from utility.evaluation.agreement import check_definitions_agree
+from utility.network import layout
 from utility.network import model as definition
 from utility.network.inference import predict_frames
 from utility.network.model import load_members
@@ -30,6 +32,19 @@ def test_a_layer_in_keras_alone_is_reported(units, message, monkeypatch):
     weights, clips = random_weights(SMALL), random_clips([30, 40])
     (model, _) = load_members(weights)
     with pytest.raises(WeightsError, match=message):
+        check_definitions_agree(model, weights, clips)
+
+
+def test_an_array_that_a_weights_file_has_no_place_for_is_reported(monkeypatch):
+    weights, clips = random_weights(SMALL), random_clips([30, 40])
+    (model, _) = load_members(weights)
+
+    def list_others(*facts):
+        arrays = layout.list_member(*facts)
+        return arrays | {"dense_2/kernel": arrays["dense/kernel"]}
+
+    monkeypatch.setattr(agreement, "list_member", list_others)
+    with pytest.raises(WeightsError, match=r"layout\.py lists dense_2/kernel otherwise than"):
         check_definitions_agree(model, weights, clips)
 
 

@@ -136,6 +136,9 @@ def write_weights(path, weights: Weights) -> None:
         values |= {f"{name}/{part}": array for part, array in parts}
     if weights.frame_offsets is not None:
         groups, values["frame_offsets"] = [*groups, "frame_offsets"], weights.frame_offsets
+    expected = list_arrays(weights, groups)
+    if differing := sorted(expected.keys() ^ values.keys()):
+        raise ValueError(f"utility/network/layout.py does not list {differing[0]} as it is")
     with replaced_when_done(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["feature_versions"] = json.dumps(versions)
@@ -151,7 +154,7 @@ def write_weights(path, weights: Weights) -> None:
         if weights.unheard is not None:
             file.attrs["unheard_temperature"] = float(weights.unheard.temperature)
             file.attrs["unheard_priors"] = np.asarray(weights.unheard.priors, np.float64)
-        for path, array in list_arrays(weights, groups).items():
+        for path, array in expected.items():
             file[path] = np.asarray(values[path], array.kind)
 
 
