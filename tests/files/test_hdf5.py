@@ -52,7 +52,8 @@ def test_the_shipped_weights_are_read_as_by_the_library_of_hdf5():
         expected.visit(paths.append)
         assert file.arrays.keys() == {it for it in paths if isinstance(expected[it], h5py.Dataset)}
         for path, array in file.arrays.items():
-            values = hdf5.read_values(file, path, array.shape)
+            kind = expected[path].dtype.str
+            values = hdf5.read_values(file, path, array.shape, kind)
             np.testing.assert_array_equal(values, expected[path][()])
         assert file.attributes.keys() == set(expected.attrs)
         for name in ("emotions", "hyperparameters", "scores"):
