@@ -6,8 +6,13 @@ and three of the same kind for every other corpus. Frames that the user computed
 `NAME_frames.p` instead.
 """
 
+# First of all, since signals are heard from here on.
+from utility.processes.interruption import finish, listen
+
+if __name__ == "__main__":
+    listen("dataset.py")
+
 import re
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -232,4 +237,4 @@ def main(arguments) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(build_parser(), main))
+    finish(run(build_parser(), main))

@@ -4,8 +4,13 @@ Every utterance is predicted as recorded, in conditions, and adapted to its spea
 the same folder as one of train.py: report, measures, confusion matrix and predictions.
 """
 
+# First of all, since signals are heard from here on.
+from utility.processes.interruption import finish, listen
+
+if __name__ == "__main__":
+    listen("evaluate.py")
+
 import platform
-import sys
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -220,4 +225,4 @@ def main(arguments) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(build_parser(), main))
+    finish(run(build_parser(), main))

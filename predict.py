@@ -3,6 +3,12 @@
 As a library: `weights = load(); predict("clip.wav", weights).label`.
 """
 
+# First of all, since signals are heard from here on.
+from utility.processes.interruption import finish, listen
+
+if __name__ == "__main__":
+    listen("predict.py")
+
 import os
 import sys
 from argparse import ArgumentTypeError
@@ -257,4 +263,4 @@ def main(arguments) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(build_parser(), main))
+    finish(run(build_parser(), main))

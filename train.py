@@ -6,8 +6,13 @@ copies, and predict the untouched test part; see `utility/evaluation/fold.py`. T
 are saved are trained in the same way with every utterance, and carry the measures of the folds.
 """
 
+# First of all, since signals are heard from here on.
+from utility.processes.interruption import advise, finish, listen
+
+if __name__ == "__main__":
+    listen("train.py")
+
 import os
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +34,8 @@ NOT_WITH_FROM = (
 MOST_SEEDS = 1000
 # The seed of a network, MOST_MEMBERS * seed + member, is at most 2^32 - 1.
 SEED_COUNT = 2**32 // MOST_MEMBERS
+# More than the files of a run and its weights need.
+RUN_BYTES = 2**24
 
 
 def build_parser() -> Parser:
@@ -247,13 +254,25 @@ def main(arguments) -> None:
     check(arguments)
     started = time.strftime("%Y-%m-%d_%H-%M-%S")
     folder = arguments.resume or arguments.run or ROOT / "runs" / started
-    try:
-        train(arguments, folder)
-    except KeyboardInterrupt as error:
-        if not (folder / "config.json").exists():
-            raise
-        command = f"python train.py --resume {display_path(folder)}"
-        raise KeyboardInterrupt(f"continue with: {command}") from error
+    if arguments.resume:
+        advise_to_resume(folder)
+    train(arguments, folder)
+
+
+def advise_to_resume(folder) -> None:
+    """Tell how to continue the run if it is interrupted from now on."""
+    advise(f"continue with: python train.py --resume {display_path(folder)}")
+
+
+def check_end(folder, arguments) -> None:
+    """Raise what would otherwise be raised at the end of the run, after an hour or more."""
+    import h5py  # noqa: F401, writes the weights
+    import matplotlib  # noqa: F401, draws the pictures
+
+    from utility.functions import check_room
+
+    for place in [folder, *([] if arguments.evaluate else [arguments.output.parent])]:
+        check_room(place, RUN_BYTES)
 
 
 def train(arguments, folder) -> None:
@@ -270,6 +289,7 @@ def train(arguments, folder) -> None:
     )
     from utility.functions import write_json
 
+    check_end(folder, arguments)
     hyperparameters = override(PRESETS[arguments.preset], arguments.set)
     hyperparameters = choose_features(hyperparameters, arguments.data, arguments.test_data)
     if arguments.conditions and hyperparameters.reads_own_features:
@@ -311,6 +331,7 @@ def train(arguments, folder) -> None:
     plan = Plan(material, hyperparameters, arguments.max_evals, arguments.adapt, folder / "folds")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
+    advise_to_resume(folder)
 
     processes = runs.choose_processes(arguments.processes, plan)
     if not arguments.quiet:
@@ -329,4 +350,4 @@ def train(arguments, folder) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(build_parser(), main))
+    finish(run(build_parser(), main))

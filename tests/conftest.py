@@ -110,7 +110,7 @@ def list_workers():
             workers = []
             for process in children.read_text().split():
                 with contextlib.suppress(OSError):
-                    if b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes():
+                    if b"utility.processes.worker" in Path(f"/proc/{process}/cmdline").read_bytes():
                         workers.append(int(process))
             if workers:
                 return workers

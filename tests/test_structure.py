@@ -14,14 +14,15 @@ SCRIPTS = ("predict.py", "train.py", "evaluate.py", "dataset.py")
 # From which rooms the modules of a room may import; all may import from the root of utility/.
 IMPORTABLE = {
     "": set(),
+    "processes": {"processes"},
     "audio": {"audio"},
     "files": {"files"},
-    "corpora": {"audio", "files", "corpora"},
+    "corpora": {"processes", "audio", "files", "corpora"},
     "voices": {"voices"},
     "network": {"files", "corpora", "voices", "network"},
     "reports": {"corpora", "network", "reports"},
     "evaluation": {"corpora", "voices", "network", "reports", "evaluation"},
-    "prediction": {"audio", "voices", "network", "prediction"},
+    "prediction": {"processes", "audio", "voices", "network", "prediction"},
 }
 FOLDERS = [UTILITY, *(UTILITY / room for room in IMPORTABLE if room)]
 MODULES = sorted(UTILITY.rglob("*.py"))

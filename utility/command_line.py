@@ -1,7 +1,10 @@
 """Shared by all commands: help with examples, messages, errors in one line, exit codes."""
 
 import argparse
+import codecs
 import contextlib
+import errno
+import io
 import os
 import re
 import sys
@@ -49,7 +52,14 @@ class Parser(argparse.ArgumentParser):
             ]
             if meant := " ".join(match[0] for match in close if match):
                 message = f"{message}; did you mean {meant}?"
-        super().error(message)
+        super().error(make_printable(message))
+
+    def _print_message(self, message, file=None):
+        """Print help or an error; argparse would be silent about help that cannot be written."""
+        if file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
 
 def add_debug_option(parser) -> None:
@@ -57,10 +67,63 @@ def add_debug_option(parser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
-def print_message(program, message) -> None:
-    """Print one line for the user on stderr, so that stdout holds only results."""
-    # The line break is part of the text, since Ctrl-C could come between two writes.
-    print(f"{program}: {message}\n", end="", file=sys.stderr, flush=True)
+def print_message(program, *lines) -> None:
+    """Print a line, or several, for the user on stderr, so that stdout holds only results.
+
+    If nobody takes them, they are lost.
+    """
+    text = "".join(f"{make_printable(line)}\n" for line in lines)
+    with contextlib.suppress(OSError):
+        # The line break is part of the text, since Ctrl-C could come between two writes.
+        print(f"{program}: {text}", end="", file=sys.stderr, flush=True)
+    drop_what_is_left(sys.stderr)
+
+
+def make_printable(text, kept="") -> str:
+    r"""Return a text with escapes for what a terminal would obey or not show, such as \x1b or \n.
+
+    The characters `kept` stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character in kept
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+class Terminal(io.TextIOWrapper):
+    """Standard output on a terminal, which names of files and emotions cannot control."""
+
+    def write(self, text) -> int:
+        """Write a text with escapes for all control characters but line breaks and tabs."""
+        return super().write(make_printable(text, kept="\n\t"))
+
+
+def prepare_standard_output() -> None:
+    """Let standard output take any text, and show none that could control a terminal."""
+    out = sys.stdout
+    # Paths may hold bytes that are not text; print them unchanged.
+    is_utf8 = codecs.lookup(out.encoding).name == "utf-8"
+    errors = "surrogateescape" if is_utf8 else "backslashreplace"
+    if out.isatty():
+        options = {"errors": errors, "line_buffering": True}
+        sys.stdout = Terminal(out.detach(), out.encoding, **options)
+    else:
+        out.reconfigure(errors=errors)
+
+
+def drop_what_is_left(stream) -> None:
+    """Send what a stream still holds to nowhere if it cannot be written.
+
+    Python would try once more at its end, and complain.
+    """
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def display_path(path) -> str:
@@ -89,41 +152,48 @@ def native_stderr_silenced():
 def run(parser, main) -> int:
     """Parse the command line, call `main`, and turn errors into one line and an exit code.
 
-    `main` takes the parsed arguments and returns an exit code, or None for 0. A command that
-    can be continued raises `KeyboardInterrupt` with a text that says how. The exit codes are
+    `main` takes the parsed arguments and returns an exit code, or None for 0. The exit codes are
     0: success; 1: an input failed; 2: wrong usage; 3: unusable weights; 130: interrupted.
     """
-    arguments = parser.parse_args()
-    # Paths may hold bytes that are not text; print them unchanged.
-    sys.stdout.reconfigure(errors="surrogateescape")
+    prepare_standard_output()
+    debug = False
     try:
+        try:
+            arguments = parser.parse_args()
+        except SystemExit as end:  # after the help, or wrong usage
+            sys.stdout.flush()
+            return end.code
+        debug = arguments.debug
         code = main(arguments) or 0
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt as interruption:
-        print_message(parser.prog, "; ".join(["interrupted", *map(str, interruption.args)]))
+    except KeyboardInterrupt:  # where `utility.processes.interruption` does not listen
+        print_message(parser.prog, "interrupted")
         return 130
-    except BrokenPipeError:
-        # The reader (head, less) has gone, and Python flushes once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader (head, less) has gone
         return 1
     except Exception as error:
-        if arguments.debug:
+        if debug:
             raise
-        print_message(parser.prog, describe_error(error))
+        print_message(parser.prog, *describe_error(error))
         return getattr(error, "exit_code", 1)
+    finally:
+        drop_what_is_left(sys.stdout)
 
 
-def describe_error(error) -> str:
-    """Return one line that says what is wrong and what to do."""
+def describe_error(error) -> list[str]:
+    """Return a line, or several, that say what is wrong and what to do."""
     if isinstance(error, SpeechEmotionError):
-        return str(error)
+        return [*map(str, error.args)]
     if isinstance(error, OSError):
+        if error.errno == errno.EBADF:
+            return ["a standard stream is closed; open it, or give files"]
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}; check the path and the disk"
+        return [f"{place}{error.strerror or error}; check the path and the disk"]
     if isinstance(error, ModuleNotFoundError):
-        return f"the package {error.name} is not installed; {name_installation(error.name)}"
-    return f"defect: {type(error).__name__}: {error}; please report it with the output of --debug"
+        return [f"the package {error.name} is not installed; {name_installation(error.name)}"]
+    text = f"{type(error).__name__}: {error}"
+    return [f"defect: {text}; please report it with the output of --debug"]
 
 
 def name_installation(package) -> str:

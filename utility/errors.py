@@ -2,9 +2,15 @@
 
 
 class SpeechEmotionError(Exception):
-    """Base class of all errors that are messages for the user, not defects."""
+    """Base class of all errors that are messages for the user, not defects.
+
+    Each argument is a line of the message.
+    """
 
     exit_code = 1
+
+    def __str__(self):
+        return "\n".join(map(str, self.args))
 
 
 class SignalError(SpeechEmotionError, ValueError):

@@ -1,17 +1,31 @@
 """Files: written in one step or not at all, and read without running code."""
 
+import binascii
 import contextlib
 import csv
 import errno
 import json
 import os
+import re
+import shutil
 import stat
-import tempfile
+import time
+from functools import cache
 from pathlib import Path
 
 from utility.errors import SignalError
 
 LONGEST_NAME = 100
+
+# Spreadsheets run cells that begin so. The last is our own guard, so that it can be told apart.
+FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+TEMPORARY_PREFIX = ".speech_emotion."
+# A temporary file of another computer, or of a number that another process has now, is left over
+# if nobody has written to it for so long.
+OLD_SECONDS = 24 * 3600
+
+# Those that exist now, for `remove_temporary_paths`.
+temporary_paths = set()
 
 
 @contextlib.contextmanager
@@ -20,21 +34,104 @@ def replaced_when_done(path):
 
     It lies in the same folder, so that the last step is a rename. An error or interruption
     inside the block leaves the file at `path` untouched and nothing beside it. A symbolic link
-    stays one; the file that it names is replaced.
+    stays one; the file that it names is replaced. An `OSError` of the block names `path`.
     """
     path = Path(path).resolve()
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
+    with naming_errors(path), temporary_path(path.parent) as temporary:
+        temporary.touch(mode=0o600, exist_ok=False)
         yield temporary
-        # mkstemp makes files for the owner alone; give a new file the mode of open().
+        # Up to here it is for the owner alone; give a new file the mode of open().
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(path.stat().st_mode if path.exists() else 0o666 & ~umask)
         temporary.replace(path)
+
+
+@contextlib.contextmanager
+def naming_errors(path):
+    """Give errors of a disk the name of the file that is written, and a reason in a few words."""
+    try:
+        yield
+    except OSError as error:
+        # HDF5 only tells the number in its text.
+        told = re.search(r"errno = (\d+)", str(error))
+        number = error.errno or (int(told[1]) if told else errno.EIO)
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+@contextlib.contextmanager
+def temporary_path(folder):
+    """Yield a path in a folder for a file or folder that is removed at the end, if it is there.
+
+    What earlier processes left there, because they were killed, is removed first.
+    """
+    remove_leftovers(Path(folder))
+    path = Path(folder, f"{make_owner_prefix(os.getpid())}{os.urandom(4).hex()}")
+    temporary_paths.add(path)
+    try:
+        yield path
     finally:
-        temporary.unlink(missing_ok=True)
+        remove(path)
+        temporary_paths.discard(path)
+
+
+def check_room(folder, size_bytes) -> None:
+    """Raise an `OSError` that names a folder unless a file of that size can be written there.
+
+    Of a folder that does not exist yet, the one around it is checked.
+    """
+    folder = Path(folder).resolve()
+    folder = next(each for each in [folder, *folder.parents] if each.is_dir())
+    with (
+        naming_errors(folder),
+        temporary_path(folder) as temporary,
+        temporary.open("wb", buffering=0) as file,
+    ):
+        while size_bytes > 0:
+            size_bytes -= file.write(bytes(min(size_bytes, 2**20)))
+
+
+def make_owner_prefix(process) -> str:
+    """Return how the names of the temporary files of a process of this computer begin."""
+    return f"{TEMPORARY_PREFIX}{binascii.crc32(os.uname().nodename.encode()):08x}.{process}."
+
+
+@cache
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed have left in a folder; once in this process."""
+    with contextlib.suppress(OSError):
+        for path in [*folder.glob(f"{TEMPORARY_PREFIX}*")]:
+            process = path.name.split(".")[-2]
+            is_ours = path.name.startswith(make_owner_prefix(process))
+            old = time.time() - path.lstat().st_mtime > OLD_SECONDS
+            if old or (is_ours and not is_running(process)):
+                remove(path)
+
+
+def is_running(process: str) -> bool:
+    """Tell whether there is a process with this number."""
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there and can be removed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def remove_temporary_paths() -> None:
+    """Remove all temporary files of this process, which is about to end."""
+    for path in [*temporary_paths]:
+        remove(path)
 
 
 def check_regular(path) -> int:
@@ -82,16 +179,41 @@ def read_array(file):
 
 
 def write_csv(path, rows: list[dict]) -> None:
-    """Write dictionaries with the same keys as a table with a header."""
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    """Write dictionaries with the same keys as a table with a header, in one atomic step."""
+    with (
+        replaced_when_done(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer, names = csv.writer(file, lineterminator="\n"), [*rows[0]]
+        writer.writerow(map(guard_cell, names))
+        writer.writerows([guard_cell(row[name]) for name in names] for row in rows)
+
+
+def read_csv(path) -> tuple[list[str], list[dict]]:
+    """Read a table that `write_csv` wrote: the names of its columns, and its rows."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        names, *rows = ([unguard_cell(cell) for cell in row] for row in csv.reader(file))
+    return names, [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def guard_cell(cell):
+    """Put an apostrophe before a text that a spreadsheet would take for a formula and run."""
+    is_formula = isinstance(cell, str) and cell.startswith(FORMULA_BEGINNINGS)
+    return f"'{cell}" if is_formula else cell
+
+
+def unguard_cell(cell: str) -> str:
+    """Return what `guard_cell` was given."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA_BEGINNINGS) else cell
 
 
 def write_json(path, content) -> None:
     """Write a dictionary or list as indented JSON, in one atomic step."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path, text) -> None:
+    """Write a text in UTF-8, in one atomic step."""
     with replaced_when_done(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -99,3 +221,50 @@ def write_json(path, content) -> None:
 def read_json(path):
     """Read JSON in UTF-8."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def list_files(folder, on_error) -> list[Path]:
+    """List the files in a folder and in its subfolders, each once, but not hidden ones.
+
+    Links are followed; pipes and devices are left out. A link that leads nowhere is listed, so
+    that it is reported when it is read. `on_error` is called with the `OSError` of a folder that
+    cannot be read; the others are still listed, at any depth.
+    """
+    files, seen, waiting = {}, set(), [(os.fspath(folder), os.path.realpath(folder))]
+    while waiting:
+        place, real = waiting.pop()
+        # A link may lead to a folder that was seen already, even to one that it is in.
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            with os.scandir(place) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            on_error(error)
+            continue
+        folders = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            leads = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
+            if (kind := find_kind(entry)) == stat.S_IFDIR:
+                folders.append((entry.path, leads))
+            elif kind == stat.S_IFREG:
+                files.setdefault(leads, Path(entry.path))
+        waiting += reversed(folders)
+    return sorted(files.values())
+
+
+def find_kind(entry) -> int:
+    """Return the kind of an entry of a folder, or of what it leads to, as in `stat`.
+
+    What cannot be found out counts as a file.
+    """
+    try:
+        if entry.is_dir():
+            return stat.S_IFDIR
+        is_other = not entry.is_file() and os.path.exists(entry.path)  # noqa: PTH110, may be long
+        return stat.S_IFIFO if is_other else stat.S_IFREG
+    except OSError:
+        return stat.S_IFREG

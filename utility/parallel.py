@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from utility.errors import SpeechEmotionError
@@ -9,6 +10,12 @@ from utility.errors import SpeechEmotionError
 # A group of files is at most this large, unless it is a single file.
 GROUP_FILES = 16
 GROUP_BYTES = 2**24
+# After its last result a process has nothing left to do.
+LONGEST_END_SECONDS = 2
+KILLED = (
+    "a process was killed, perhaps because memory ran out; close other programs or run fewer "
+    "processes at a time"
+)
 
 
 def core_count() -> int:
@@ -42,63 +49,121 @@ def in_processes(function, items, processes=None):
     if processes <= 1:
         yield map(function, items)
         return
-    import multiprocessing
-    import signal
-    from collections import deque
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
+    import pickle
+    from concurrent.futures import ThreadPoolExecutor
+    from queue import SimpleQueue
 
-    # Spawned, since a fork of a process that has run TensorFlow can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, start_worker, (function,)) as pool:
+    setup = pickle.dumps((find_main(function), pickle.dumps(function)))
+    workers, idle = [], SimpleQueue()
+
+    def call(item):
+        worker = idle.get()
         try:
-            # Processes inherit the blocked signals, so Ctrl-C reaches only the parent.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                futures = deque(pool.submit(call_function, item) for item in items)
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            yield (futures.popleft().result() for _ in items)
-        except BrokenProcessPool as error:
-            raise SpeechEmotionError(
-                "a process was killed, perhaps because memory ran out; close other programs or "
-                "run fewer processes at a time"
-            ) from error
+            return worker.call(item)
+        except WorkerEndedError as error:
+            for each in workers:
+                each.kill()
+            raise SpeechEmotionError(KILLED) from error
+        finally:
+            idle.put(worker)
+
+    # A thread waits for each process.
+    with ThreadPoolExecutor(processes) as pool:
+        try:
+            with signals_blocked():
+                for _ in range(processes):
+                    workers.append(Worker(setup))
+                    idle.put(workers[-1])
+                results = pool.map(call, items)
+            del setup
+            yield results
         except BaseException:
-            # Not cancelled: the pool of Python 3.10 and 3.11 does not recover from that.
-            for process in multiprocessing.active_children():
-                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.kill()
             raise
+    for worker in workers:
+        worker.close()
 
 
-# The function that a worker process calls; set only in worker processes.
-the_function = None
+class WorkerEndedError(Exception):
+    """A worker process ended before it had answered."""
 
 
-def start_worker(function) -> None:
-    """Prepare a worker process: one BLAS thread, and an end when the parent ends."""
-    import threading
+class Worker:
+    """A process that calls a function; see `utility.processes.worker`.
 
-    import numpy  # noqa: F401, since threadpoolctl limits only loaded libraries
-    from threadpoolctl import threadpool_limits
+    Its two pipes have no other readers and writers than the two processes, so each notices at
+    once when the other ends, at whatever moment.
+    """
 
-    global the_function
-    the_function = function
-    threadpool_limits(1)
-    threading.Thread(target=exit_with_parent, daemon=True).start()
+    def __init__(self, setup: bytes):
+        import subprocess
+
+        start = "from utility.processes.worker import serve; serve()"
+        # The path first: otherwise the current folder is searched for modules.
+        code = f"import sys; sys.path[:] = {sys.path!r}; {start}"
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process, self.setup = subprocess.Popen([sys.executable, "-c", code], **pipes), setup
+
+    def call(self, item):
+        """Return the result for an item, or raise the error that the function raised."""
+        import pickle
+
+        request = self.setup, pickle.dumps(item)
+        try:
+            pickle.dump(request, self.process.stdin)
+            self.process.stdin.flush()
+            result, error, text = pickle.load(self.process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError) as ended:
+            raise WorkerEndedError from ended
+        self.setup = None
+        if error:
+            raise error from RuntimeError(f"in a worker process:\n{text}")
+        return result
+
+    def close(self) -> None:
+        """End the process, which waits for requests."""
+        import subprocess
+
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(LONGEST_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.process.stdout.close()
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing."""
+        self.process.kill()
+        self.process.wait()
+        with contextlib.suppress(OSError):  # of a request that was not sent
+            self.process.stdin.close()
 
 
-def call_function(item):
-    """Call the function that this process was started with."""
-    return the_function(item)
+@contextlib.contextmanager
+def signals_blocked():
+    """Let signals wait; processes and threads that are started never get them.
+
+    So Ctrl-C, which a terminal sends to all processes, reaches only the main thread of this one.
+    """
+    import signal
+
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def exit_with_parent() -> None:
-    """Exit as soon as the parent has exited, for whatever reason."""
-    import multiprocessing
-
-    multiprocessing.parent_process().join()
-    os._exit(1)
+def find_main(function) -> str | None:
+    """Return the name to import the main module by if a function is defined there."""
+    if getattr(getattr(function, "func", function), "__module__", None) != "__main__":
+        return None
+    main = sys.modules["__main__"]
+    return main.__spec__.name if main.__spec__ else Path(main.__file__).stem
 
 
 def group_files(files) -> list[list]:

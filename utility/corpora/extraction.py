@@ -221,9 +221,7 @@ def make_corpus(rows, results, note, **options) -> Corpus:
         for row, result in zip(rows, results, strict=True)
         if isinstance(result, SignalError)
     ]:
-        raise DataError(
-            "\n".join(["nothing was written; these recordings cannot be used:", *problems])
-        )
+        raise DataError("nothing was written; these recordings cannot be used:", *problems)
     early = [name_place(r) for r, it in zip(rows, results, strict=True) if it.ends_early]
     if early:
         note(f"recordings that end early, heard up to there: {len(early)}, such as {early[0]}")
@@ -250,7 +248,7 @@ def find_distinct(rows, results, note) -> list[int]:
             differing.append(f"{name_place(row)}: {equal}")
     if differing and of_manifest:
         what = "nothing was written; equal recordings have different labels"
-        raise DataError("\n".join([f"{what}; mend or remove one of each two:", *differing]))
+        raise DataError(f"{what}; mend or remove one of each two:", *differing)
     if differing:
         note(f"equal recordings have different names: {len(differing)}, such as {differing[0]}")
     chosen = {}

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utility.errors import DataError
+from utility.functions import list_files
 from utility.globalvars import EMOTION_LABELS, EMOTIONS, RECORDING_ENDINGS
 
 MANIFEST_COLUMNS = ("file", "start", "end", "emotion", "speaker", "text", "split")
@@ -131,9 +132,13 @@ def read_names(
     of the paths; and the paths of files of the same format that do not belong to the corpus.
     """
     # If a corpus is there in several formats, the first one counts.
-    suffixes = (suffix,) if suffix else RECORDING_ENDINGS
+    suffixes, problems = (suffix,) if suffix else RECORDING_ENDINGS, []
+    paths = list_files(audio, problems.append)
+    if problems:
+        lines = [f"{problem.filename}: {problem.strerror}" for problem in problems]
+        raise DataError("nothing was written; these folders cannot be searched:", *lines)
     rows, foreign = {each: [] for each in suffixes}, {each: [] for each in suffixes}
-    for path in sorted(path for path in audio.rglob("*") if path.suffix.lower() in suffixes):
+    for path in (path for path in paths if path.suffix.lower() in suffixes):
         ending, file = path.suffix.lower(), path.relative_to(audio)
         file = (file.with_suffix(".wav") if suffix else file).as_posix()
         match = naming.pattern.search(file)
@@ -200,7 +205,7 @@ def read_manifest_rows(
             problems.append(f"{place}: {error}")
     if problems:
         where = f"files are looked up in {audio}; {option} DIR names another folder"
-        raise DataError("\n".join([f"nothing was written; mend these rows ({where}):", *problems]))
+        raise DataError(f"nothing was written; mend these rows ({where}):", *problems)
     note_validation_part(path, [row.get("split") or "" for _, row in rows], note)
     return read
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from utility.errors import DataError, UsageError
 from utility.functions import replaced_when_done
 from utility.globalvars import BERLIN, DATA_DIRECTORY
+from utility.processes.interruption import advise
 
 AUDIO_DIRECTORY = DATA_DIRECTORY / "wav"
 AUDIO_VARIABLE = "SPEECH_EMOTION_AUDIO"
@@ -131,6 +132,7 @@ def download(
         for name, row in rows.items()
         if not (folder / name).is_file() or sha256((folder / name).read_bytes()) != row["sha256"]
     }
+    advise(CONTINUATION)
     for url in urls:
         if not missing:
             return
@@ -138,8 +140,6 @@ def download(
             receive(url, folder, missing)
         except DataError as error:
             note(f"{url}: {error}")
-        except KeyboardInterrupt as interruption:
-            raise KeyboardInterrupt(CONTINUATION) from interruption
     if missing:
         raise DataError(
             f"{folder}: recordings that are missing: {len(missing)} of {len(rows)}; "

@@ -19,7 +19,7 @@ from utility.errors import DataError, WeightsError
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
-from utility.functions import read_json, replaced_when_done, write_csv, write_json
+from utility.functions import read_json, write_csv, write_json, write_text
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_stored_hyperparameters, write_names
 from utility.network.weights import read_weights, write_weights
@@ -242,8 +242,7 @@ def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
         tqdm(None, "folds", len(tasks), unit="fold", initial=done, disable=disable) as bar,
     ):
         for task, result in zip(missing, results, strict=True):
-            with replaced_when_done(result_path(task, plan)) as temporary:
-                temporary.write_text(json.dumps(result), encoding="utf-8")
+            write_text(result_path(task, plan), json.dumps(result))
             bar.update()
     return [read_json(result_path(task, plan)) for task in tasks]
 
@@ -289,7 +288,7 @@ def write_report(folder, corpus) -> dict:
     write_json(folder / "metrics.json", metrics)
     draw_confusion(folder / "confusion.png", metrics)
     text = report.describe_run(metrics, report.read_chosen(folder))
-    (folder / "report.md").write_text(text, encoding="utf-8")
+    write_text(folder / "report.md", text)
     return metrics
 
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from utility.errors import DataError, quote
 from utility.evaluation.experiment import Trial, validate
-from utility.functions import read_json, write_json
+from utility.functions import read_json, temporary_path, write_json
 from utility.network.hyperparameters import (
     read_hyperparameters,
     read_stored_hyperparameters,
@@ -181,7 +181,9 @@ def fmin_for(experiment, trials, trials_path):
 def temporary_directory():
     """Work in a folder of our own, where hyperas can write and import `temp_model.py`."""
     before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_path(tempfile.gettempdir()) as path:
+        path.mkdir(mode=0o700)
+        folder = str(path)
         os.chdir(folder)
         sys.path.insert(0, folder)
         importlib.invalidate_caches()

@@ -155,7 +155,9 @@ def write_file(path, text) -> None:
     """
     if path.suffix.lower() == ENDINGS["json"]:
         text = make_array(text)
-    path.parent.mkdir(exist_ok=True, parents=True)
+    # One by one: Path.mkdir would call itself for each of a thousand levels.
+    for folder in reversed([each for each in path.parents if not each.is_dir()]):
+        folder.mkdir(exist_ok=True)
     content = text.encode("utf-8", "surrogateescape")
     # /dev/stdout is a file if the output is redirected to one, and what is in it stays.
     if str(path).startswith(("/dev/", "/proc/")) or (path.exists() and not path.is_file()):

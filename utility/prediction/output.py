@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from utility.errors import UsageError
+from utility.functions import guard_cell
 from utility.globalvars import RECORDING_ENDINGS
 from utility.prediction.clip import TRAITS, Prediction
 from utility.prediction.recordings import name_files
@@ -50,6 +51,8 @@ def check_files(arguments) -> None:
     for path in filter(None, (output, None if folder else plot)):
         if path.is_dir() or not path.parent.is_dir():
             raise UsageError(f"{path}: give a file, in a folder that exists")
+        if not path.exists() and not os.access(path.parent, os.W_OK):
+            raise UsageError(f"{path}: give a file in a folder to write to")
     if plot and not folder and plot.suffix[1:].lower() not in PICTURES:
         raise UsageError(f"--plot {plot}: give a name that ends in .png, .svg or .pdf")
     if output and str(output) == "-":
@@ -101,7 +104,8 @@ def choose_writers(form, emotions, top, *, timeline=False, several=False, detail
     format_result = format_timeline if timeline else format_prediction
 
     def write(name, result):
-        return (f"{name}:\n" if several else "") + format_result(result, top)
+        title = name.replace("\n", "\\n").replace("\r", "\\r")  # one line, whatever the name
+        return (f"{title}:\n" if several else "") + format_result(result, top)
 
     return "", write, lambda *_: ""
 
@@ -192,17 +196,9 @@ def format_part(times, ranking, others=None, **fields) -> str:
 
 def format_object(**fields) -> str:
     """Return one line of JSON."""
-    line = json.dumps(fields, ensure_ascii=False) + "\n"
-    # The name of a file need not be text; its bytes are escaped then.
-    return line if is_text(line) else json.dumps(fields) + "\n"
-
-
-def is_text(line) -> bool:
-    """Tell whether a text can be written in UTF-8."""
-    try:
-        return bool(line.encode())
-    except UnicodeEncodeError:
-        return False
+    line = json.dumps(fields, ensure_ascii=False)
+    # The name of a file need not be text, and may hold what a terminal would obey.
+    return (line if line.isprintable() else json.dumps(fields)) + "\n"
 
 
 def format_csv(name, result, emotions) -> str:
@@ -217,9 +213,12 @@ def format_csv(name, result, emotions) -> str:
 
 
 def format_row(cells) -> str:
-    """Return one line of CSV, with quotes where they are needed."""
+    """Return one line of CSV, with quotes where they are needed; the first cell may be a path."""
+    path, *others = cells
+    # With this, the path of a file in the current folder is still its path.
+    path = f"./{path}" if path != guard_cell(path) else path
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
+    csv.writer(line, lineterminator="\n").writerow([path, *map(guard_cell, others)])
     return line.getvalue()
 
 

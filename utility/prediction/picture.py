@@ -2,20 +2,25 @@
 
 import contextlib
 import math
+import warnings
 
 import librosa
 import librosa.display
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from utility.audio.recording import load_audio
+from utility.command_line import make_printable
 from utility.errors import SignalError, UsageError
 from utility.functions import replaced_when_done
 from utility.globalvars import FRAMES
 from utility.prediction.clip import Prediction
 from utility.prediction.output import NO_VOICE
 
+# Names of files and emotions are not formulas, even with two dollar signs.
+matplotlib.rcParams["text.parse_math"] = False
 # From M. Okabe and K. Ito; colour-blind readers can tell them apart.
 COLOURS = ("#d55e00", "#f0e442", "#009e73", "#56b4e9", "#e69f00", "#0072b2", "#999999")
 # From P. Tol, for classes other than the seven.
@@ -46,8 +51,9 @@ def draw(path, title, sound, result, emotions) -> None:
         figure = draw_attention(sound, result, emotions)
     else:
         figure = draw_timeline(result, emotions)
-    figure.suptitle(title)
-    with replaced_when_done(path) as temporary:
+    figure.suptitle(make_printable(title))
+    with replaced_when_done(path) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of characters that the font lacks
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150)
 
 

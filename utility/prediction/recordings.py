@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from utility.command_line import print_message
 from utility.errors import SignalError
+from utility.functions import list_files, temporary_path
 from utility.globalvars import FRAMES_ENDING, RECORDING_ENDINGS
 
 PROGRAM = "predict.py"
@@ -20,6 +21,7 @@ EACH = "each"
 # none, such as what predict.py has written. Others are tried.
 OTHER_ENDINGS = (".txt", ".json", ".jsonl", ".csv", ".srt", ".vtt", ".png", ".svg", ".pdf")
 OTHER_ENDINGS += (FRAMES_ENDING,)
+LONGEST_NAME_BYTES = 255
 
 
 class NamedRecording(NamedTuple):
@@ -82,28 +84,6 @@ def report_search(search) -> None:
         print_message(PROGRAM, f"note: passed over {files} {search.others[0].name}")
 
 
-def list_files(folder, on_error) -> list[Path]:
-    """List the files in a folder and in its subfolders, each once, but not hidden ones.
-
-    Links are followed. `on_error` is called with the `OSError` of a folder that cannot be read.
-    """
-    files, seen = {}, set()
-    for place, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
-        # A link may lead to a folder that was seen already, even to one that it is in.
-        if os.path.realpath(place) in seen:
-            folders.clear()
-            continue
-        seen.add(os.path.realpath(place))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(place, name)
-            # A link that leads nowhere is reported when it is read.
-            is_file = path.is_file() or (path.is_symlink() and not path.exists())
-            if not name.startswith(".") and is_file:
-                files.setdefault(os.path.realpath(path), path)
-    return sorted(files.values())
-
-
 def is_recording(path) -> bool:
     """Tell whether a file in a folder is a recording: by its ending, or else by opening it."""
     ending = path.suffix.lower()
@@ -126,13 +106,21 @@ def name_files(recordings, folder, ending) -> list[Path]:
     files, taken = [], set()
     for recording, stem in zip(recordings, stems, strict=True):
         first = stem if counts[fold(stem)] == 1 else recording.place
-        name, number = first, 1
+        name, number = add_ending(first, ending), 1
         while fold(name) in taken:
             number += 1
-            name = first.with_name(f"{first.name} ({number})")
+            name = add_ending(first, f" ({number}){ending}")
         taken.add(fold(name))
-        files.append(folder / name.with_name(name.name + ending))
+        files.append(folder / name)
     return files
+
+
+def add_ending(path, ending) -> Path:
+    """Add an ending to a name, which is cut if it would be too long for a file."""
+    name = path.name
+    while len(os.fsencode(name + ending)) > LONGEST_NAME_BYTES:
+        name = name[:-1]
+    return path.with_name(name + ending)
 
 
 def choose_channels(recordings, sounds, channel) -> tuple[list, list]:
@@ -189,17 +177,23 @@ def can_be_read_once(name) -> bool:
     return False
 
 
-def copy_to_temporary_file(name, stack) -> str:
-    """Copy standard input or a pipe to a file that is deleted when the stack is left."""
+def copy_to_temporary_file(name, stack) -> str | os.PathLike:
+    """Copy standard input or a pipe to a file that is deleted when the stack is left.
+
+    A pipe that cannot be opened is returned itself, so that it is reported like a bad recording.
+    """
     import shutil
     import tempfile
 
-    copy = tempfile.NamedTemporaryFile(prefix="recording.")  # noqa: SIM115, the stack closes it
-    stack.enter_context(copy)
-    if name == STANDARD_INPUT:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-    else:
-        with Path(name).open("rb") as pipe:
-            shutil.copyfileobj(pipe, copy)
-    copy.flush()
-    return copy.name
+    with contextlib.ExitStack() as opened:
+        source = sys.stdin.buffer
+        if name != STANDARD_INPUT:
+            try:
+                source = opened.enter_context(Path(name).open("rb"))
+            except OSError:
+                return name
+        path = stack.enter_context(temporary_path(tempfile.gettempdir()))
+        path.touch(mode=0o600, exist_ok=False)
+        with path.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+    return str(path)

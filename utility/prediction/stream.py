@@ -1,6 +1,5 @@
 """Emotion in live sound: at each hop, the emotion of the window that ends there."""
 
-import contextlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -15,6 +14,7 @@ from utility.network.weights import Weights
 from utility.prediction.clip import Segment, extract_frames, rank
 from utility.prediction.output import format_clock, format_part, format_ranking
 from utility.prediction.recordings import STANDARD_INPUT
+from utility.processes.interruption import expect_interruption
 from utility.voices.baseline import Voice
 
 RATE_HZ = FRAMES.sample_rate_hz
@@ -25,12 +25,12 @@ SHORTEST_HOP_SECONDS = 0.01
 
 def print_stream(segments, top, *, as_json=False) -> None:
     """Print each segment as soon as it is there, until the stream ends or Ctrl-C ends it."""
-    with contextlib.suppress(KeyboardInterrupt):
-        for start, end, ranking in segments:
-            text = f"{format_clock(end):>9}  {format_ranking(ranking, top)}\n"
-            if as_json:
-                text = format_part({"start": start, "end": end}, ranking)
-            print(text, end="", flush=True)
+    expect_interruption()
+    for start, end, ranking in segments:
+        text = f"{format_clock(end):>9}  {format_ranking(ranking, top)}\n"
+        if as_json:
+            text = format_part({"start": start, "end": end}, ranking)
+        print(text, end="", flush=True)
 
 
 def predict_stream(

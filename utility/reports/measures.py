@@ -13,6 +13,7 @@ import numpy as np
 
 from utility.corpora.naming import find_segment
 from utility.errors import DataError
+from utility.functions import read_csv
 from utility.globalvars import EMOTION_LABELS
 
 WA, UAR = "weighted_accuracy", "unweighted_average_recall"
@@ -94,10 +95,9 @@ def prediction_rows(corpus, fold, seed, emotions, probabilities) -> list[dict]:
 def read_predictions(path) -> Predictions:
     """Read a table with the rows of `prediction_rows`; raise `DataError` if it is not one."""
     try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file)
-            rows = [{"corpus": ""} | row for row in table]
-        emotions = tuple(name for name in table.fieldnames or () if name not in KEY_COLUMNS)
+        names, rows = read_csv(path)
+        rows = [{"corpus": ""} | row for row in rows]
+        emotions = tuple(name for name in names if name not in KEY_COLUMNS)
         probabilities = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
         columns = [np.array([row[name] for row in rows]) for name in KEY_COLUMNS]
         predictions = Predictions(*columns, probabilities, emotions)

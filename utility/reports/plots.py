@@ -1,12 +1,16 @@
 """The pictures of a run: confusion matrix and learning curves."""
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from utility.functions import replaced_when_done
 from utility.reports.measures import UAR, WA
 from utility.reports.report import format_percent, name_run
 
+# Names of corpora and emotions are not formulas, even with two dollar signs.
+matplotlib.rcParams["text.parse_math"] = False
 # Cells above this are so dark that white digits are read more easily on them than black ones.
 DARK_PERCENT = 65
 
@@ -35,7 +39,7 @@ def draw_confusion(path, metrics) -> None:
     figure.supylabel(f"true emotion (utterances{per_seed})", fontsize="medium")
     if len(parts) > 1:
         figure.suptitle(f"{name_run(metrics)}\n{note}")
-    figure.savefig(path, dpi=120)
+    save(figure, path)
 
 
 def fill_confusion(axes, metrics, seeds, every_row) -> None:
@@ -80,4 +84,10 @@ def draw_history(path, history) -> None:
         axes.set(xlabel="epoch", ylabel=unit)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    save(figure, path)
+
+
+def save(figure, path) -> None:
+    """Write a figure as PNG in one atomic step."""
+    with replaced_when_done(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)

@@ -1,6 +1,5 @@
 """The report of a run, in Markdown, for a person who does not know the code."""
 
-import csv
 import textwrap
 from functools import partial
 from itertools import groupby
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from utility.corpora.augmentation import CONDITIONS
+from utility.functions import read_csv
 from utility.network.hyperparameters import PRESETS
 from utility.reports.measures import CLEAN, MEASURES, UAR, WA, adapted_test_clips
 
@@ -335,8 +335,7 @@ def read_chosen(folder) -> list[dict]:
     path = Path(folder) / "trials.csv"
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        trials = list(csv.DictReader(file))
+    _, trials = read_csv(path)
     folds = [list(rows) for _, rows in groupby(trials, itemgetter("seed", "fold"))]
     if len(folds) == len(trials):
         return []

@@ -1,0 +1,1 @@
+"""How a command ends when it is told to, and what a worker process does."""
