@@ -1,7 +1,9 @@
 """Made-up voices, recordings, corpora, predictions and weights for the tests."""
 
+import contextlib
 import csv
 import json
+import resource
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +32,17 @@ NETWORKS = {
     "seed2018": PRESETS["seed2018"],
     "small seed2018": SMALL_2018,
 }
+
+
+@contextlib.contextmanager
+def disk_full():
+    """Let no file grow beyond 1 kB in this process, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 # Sound

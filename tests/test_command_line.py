@@ -1,7 +1,12 @@
 """What all commands share: help, messages, exit codes."""
 
+import contextlib
+import json
+import os
+import pty
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -112,3 +117,59 @@ def test_an_error_is_one_line_and_an_exit_code(error, message, code, monkeypatch
     monkeypatch.setattr(sys, "argv", ["train.py", "--debug"])
     with pytest.raises(type(error)):
         run(parser, fail)
+
+
+def run_on_terminal(words, cwd):
+    """Run a command with a terminal for both streams; return its exit code and what it shows."""
+    ours, theirs = pty.openpty()
+    command = subprocess.Popen([sys.executable, *words], cwd=cwd, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal ends
+        while block := os.read(ours, 4096):
+            shown += block
+    os.close(ours)
+    return command.wait(), shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("options", [["--timeline"], ["--csv"]])
+def test_names_send_no_control_characters_to_a_terminal(options, tmp_path):
+    for name in ("a\x1b[31m\n.wav", "b\u202e\x9b\x07.wav", b"c\xff.wav"):
+        shutil.copy(DEMO, os.path.join(os.fsencode(tmp_path), os.fsencode(name)))  # noqa: PTH118
+    (tmp_path / "bad\x1b[2J\n.wav").write_bytes(b"no sound")
+    code, shown = run_on_terminal([ROOT / "predict.py", *options, "."], tmp_path)
+    assert code == 1
+    assert "neutral" in shown
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert "predict.py: bad\\x1b[2J\\n.wav: cannot be read as audio" in shown
+
+
+def test_labels_of_a_corpus_send_no_control_characters_to_a_terminal(tmp_path, call_command):
+    shutil.copy(DEMO, tmp_path / "a.wav")
+    table = "file,emotion,speaker\na.wav,joy\x1b[31m,b\x9b\x07\n"
+    (tmp_path / "odd.csv").write_text(table, encoding="utf-8")
+    words = ("dataset.py", "extract", "--manifest", tmp_path / "odd.csv", "--output", tmp_path)
+    done = call_command(*words, "--classes", "joy\x1b[31m")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stderr
+    code, shown = run_on_terminal([ROOT / "dataset.py", "info", "--data", "./odd"], tmp_path)
+    assert code == 0, shown
+    assert "joy\\x1b[31m" in shown
+    assert all(line.isprintable() for line in shown.split("\n"))
+
+
+def test_wrong_options_send_no_control_characters_to_a_terminal(run_command):
+    done = run_command("predict.py", "--\x1b[31m", "a.wav")
+    assert done.returncode == 2
+    assert done.stderr.endswith("error: unrecognized arguments: --\\x1b[31m\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_name_that_standard_output_cannot_encode_is_escaped(options, tmp_path, run_command):
+    shutil.copy(DEMO, tmp_path / "\U0001f600.wav")
+    words = ("predict.py", *options, tmp_path / "\U0001f600.wav", DEMO)
+    done = run_command(*words, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\ud83d\\ude00.wav" in done.stdout
+    if options:
+        assert json.loads(done.stdout.splitlines()[0])["path"] == str(words[-2])

@@ -1,13 +1,27 @@
 """Files: atomic writes, and arrays that run no code."""
 
+import csv
+import io
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from made import disk_full
 from utility.errors import SignalError
-from utility.functions import check_regular, is_name, read_array, replaced_when_done, write_json
+from utility.functions import (
+    check_regular,
+    check_room,
+    is_name,
+    read_array,
+    read_csv,
+    replaced_when_done,
+    write_csv,
+    write_json,
+)
+from utility.globalvars import EMOTIONS
 
 
 class Malicious:
@@ -84,3 +98,79 @@ def test_files_without_an_array_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", np.ones(3), np.ones(3))
     with pytest.raises(SignalError, match="is an archive of arrays"):
         read_array(tmp_path / "x.npz")
+
+
+# Disks and processes that end
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_csv(path, [{"a": "x" * 5000}]),
+        lambda path: write_json(path, "x" * 5000),
+        lambda path: write_pickle(path, {"a": b"x" * 5000}),
+    ],
+    ids=["csv", "json", "pickle"],
+)
+def test_a_full_disk_keeps_the_old_file_and_is_named(write, tmp_path):
+    path = tmp_path / "x"
+    path.write_text("old")
+    with pytest.raises(OSError, match="File too large") as raised, disk_full():
+        write(path)
+    assert raised.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_of_hdf5_is_told_in_a_few_words(tmp_path):
+    text = "Can't write data (file write failed: errno = 28, error message = 'No space left')"
+    with (
+        pytest.raises(OSError, match="No space left on device") as raised,
+        replaced_when_done(tmp_path / "x"),
+    ):
+        raise OSError(text)
+    assert raised.value.filename == str(tmp_path / "x")
+
+
+def test_the_next_process_clears_what_a_killed_one_left(tmp_path, run_command):
+    code = (
+        "import os, signal\nfrom utility.functions import replaced_when_done, temporary_path\n"
+        f"folder = {str(tmp_path)!r}\n"
+        "with replaced_when_done(folder + '/x'), temporary_path(folder) as it:\n"
+        "    (it / 'deep').mkdir(parents=True)\n    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert run_command("-c", code).returncode == -signal.SIGKILL
+    left = [path.name for path in tmp_path.iterdir()]
+    assert len(left) == 2
+    other = tmp_path / f".speech_emotion.00000000.{os.getpid()}.00"  # of another computer
+    running = tmp_path / left[0].replace(left[0].split(".")[3], "1")
+    for path in (other, running, tmp_path / ".speech_emotion"):
+        path.touch()
+    code = f"from utility.functions import write_text; write_text({str(tmp_path / 'x')!r}, 'new')"
+    assert run_command("-c", code).returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("x", other.name, running.name, ".speech_emotion"),
+    }
+    for path in (other, running):
+        os.utime(path, (0, 0))
+    assert run_command("-c", code).returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"x", ".speech_emotion"}
+
+
+def test_room_is_checked_where_the_folder_will_be(tmp_path):
+    check_room(tmp_path / "new" / "run", 2**21)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="File too large") as raised, disk_full():
+        check_room(tmp_path / "new", 2000)
+    assert raised.value.filename == str(tmp_path)
+
+
+def test_cells_that_a_spreadsheet_would_run_are_guarded_and_read_back(tmp_path):
+    texts = ["=1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "'x", "''=x", "a=b", "", "'"]
+    write_csv(tmp_path / "x.csv", [{"=name": text, "number": -1.5} for text in texts])
+    lines = csv.reader(io.StringIO((tmp_path / "x.csv").read_text(), newline=""))
+    assert all(cell[:1] not in "=+@\t\r\n" or not cell for line in lines for cell in line)
+    names, rows = read_csv(tmp_path / "x.csv")
+    assert names == ["=name", "number"]
+    assert [row["=name"] for row in rows] == texts
+    assert {row["number"] for row in rows} == {"-1.5"}

@@ -106,13 +106,22 @@ def prepare_standard_output() -> None:
     """Let standard output take any text, and show none that could control a terminal."""
     out = sys.stdout
     # Paths may hold bytes that are not text; print them unchanged.
-    is_utf8 = codecs.lookup(out.encoding).name == "utf-8"
-    errors = "surrogateescape" if is_utf8 else "backslashreplace"
+    errors = "surrogateescape"
+    if codecs.lookup(out.encoding).name != "utf-8":
+        errors = "speech_emotion.escape"
+        codecs.register_error(errors, escape_as_json)
     if out.isatty():
         options = {"errors": errors, "line_buffering": True}
         sys.stdout = Terminal(out.detach(), out.encoding, **options)
     else:
         out.reconfigure(errors=errors)
+
+
+def escape_as_json(error) -> tuple[str, int]:
+    """Escape what an encoding lacks, so that JSON stays JSON; see `codecs.register_error`."""
+    import json
+
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def drop_what_is_left(stream) -> None:
@@ -179,6 +188,7 @@ def run(parser, main) -> int:
         return getattr(error, "exit_code", 1)
     finally:
         drop_what_is_left(sys.stdout)
+        drop_what_is_left(sys.stderr)
 
 
 def describe_error(error) -> list[str]:

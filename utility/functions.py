@@ -4,6 +4,7 @@ import binascii
 import contextlib
 import csv
 import errno
+import io
 import json
 import os
 import re
@@ -184,9 +185,16 @@ def write_csv(path, rows: list[dict]) -> None:
         replaced_when_done(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
-        writer, names = csv.writer(file, lineterminator="\n"), [*rows[0]]
-        writer.writerow(map(guard_cell, names))
-        writer.writerows([guard_cell(row[name]) for name in names] for row in rows)
+        names = [*rows[0]]
+        file.writelines(map(format_row, [names, *([row[name] for name in names] for row in rows)]))
+
+
+def format_row(cells) -> str:
+    """Return one line of CSV, with quotes where they are needed, which a spreadsheet can open."""
+    line = io.StringIO()
+    # The writer puts only those line breaks in quotes that end its own lines.
+    csv.writer(line, lineterminator="\r\n").writerow(map(guard_cell, cells))
+    return line.getvalue()[:-2] + "\n"
 
 
 def read_csv(path) -> tuple[list[str], list[dict]]:

@@ -1,6 +1,8 @@
 """File names of corpora, manifests, and misspelt emotions."""
 
 import math
+import os
+from unittest import mock
 
 import pytest
 
@@ -243,3 +245,19 @@ def test_an_emotion_that_is_meant_is_not_taken_for_a_misspelling(read_rows):
 )
 def test_a_misspelt_emotion_is_recognised(name, suggestion):
     assert suggest_emotion(name, ["calm"]) == suggestion
+
+
+def test_a_pipe_with_the_name_of_a_recording_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "03a01Fa.wav")
+    (tmp_path / "08a01Na.wav").touch()
+    rows, foreign = read_names(tmp_path, CORPORA["berlin"], note=print)
+    assert ([row["file"] for row in rows], foreign) == (["08a01Na.wav"], [])
+
+
+def test_a_folder_that_cannot_be_searched_is_named(tmp_path):
+    (tmp_path / "08a01Na.wav").touch()
+    with (
+        mock.patch("os.scandir", side_effect=PermissionError(13, "Permission denied", "a/b")),
+        pytest.raises(DataError, match="these folders cannot be searched:\na/b: Permission denied"),
+    ):
+        read_names(tmp_path, CORPORA["berlin"], note=print)

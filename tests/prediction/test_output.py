@@ -4,16 +4,22 @@ import csv
 import io
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
 from made import DEMO, RATE, make_tone, noise
-from utility.globalvars import EMOTION_LABELS
+from utility.globalvars import EMOTION_LABELS, ROOT
 from utility.prediction.clip import Prediction, Segment, Timeline
 from utility.prediction.library import predict
-from utility.prediction.output import SUBTITLES, format_clock, format_timestamp
+from utility.prediction.output import (
+    SUBTITLES,
+    choose_writers,
+    format_clock,
+    format_timestamp,
+)
 
 
 def test_csv_holds_the_same_as_json(tmp_path, call_command):
@@ -161,3 +167,28 @@ def test_subtitles_on_the_command_line(form, joined, call_command):
     done = call_command("predict.py", "--subtitles", form, joined)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(re.findall(r"neutral \d+ %", done.stdout)) == 2
+
+
+def test_a_spreadsheet_runs_no_cell_and_paths_stay_paths(tmp_path, run_command):
+    names = ["=cmd|'calc'!A0.wav", "@SUM(1).wav", "+1.wav", "-1.wav", "\tx.wav", "'=1.wav", "a.wav"]
+    for name in names:
+        shutil.copy(DEMO, tmp_path / name)
+    done = run_command(ROOT / "predict.py", "--csv", ".", cwd=tmp_path)
+    paths = [row["path"] for row in csv.DictReader(io.StringIO(done.stdout))]
+    assert sorted(paths) == sorted([f"./{name}" for name in names[:-1]] + names[-1:])
+    assert all((tmp_path / path).is_file() for path in paths)
+    emotions = ("=anger", "neutral")
+    header, write, _ = choose_writers("csv", emotions, 2)
+    result = Prediction(1.0, [("=anger", 0.75), ("neutral", 0.25)])
+    assert header == "path,seconds,label,'=anger,neutral,error\n"
+    assert write("a.wav", result) == "a.wav,1.000,'=anger,0.7500,0.2500,\n"
+
+
+def test_a_name_with_a_line_break_is_one_line_of_text_and_json(tmp_path, call_command):
+    path = tmp_path / "a\nb\x9b\u202e.wav"
+    shutil.copy(DEMO, path)
+    text = call_command("predict.py", path, path).stdout
+    assert text.splitlines()[0] == f"{tmp_path}/a\\nb\x9b\u202e.wav:".splitlines()[0]
+    line = call_command("predict.py", "--json", path).stdout
+    assert json.loads(line)["path"] == str(path)
+    assert line[:-1].isprintable()

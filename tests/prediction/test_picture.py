@@ -1,11 +1,14 @@
 """Pictures of a recording."""
 
+import shutil
+import warnings
+
 import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE, make_tone
+from made import DEMO, RATE, disk_full, make_tone
 from utility.prediction.clip import Segment
 from utility.prediction.picture import make_columns
 
@@ -59,3 +62,24 @@ def test_columns_of_a_long_picture_are_means_of_the_windows_in_them():
     assert shares[:, 0] == pytest.approx([(3 * 1.0 + 1 * 0.2) / 4, 2 * 0.5 / 5])
     starts, ends, _ = make_columns(segments, ("anger", "neutral"), 0)
     assert list(zip(starts, ends, strict=True)) == [(0, 3), (6, 7), (21, 23), (23, 26)]
+
+
+def test_a_full_disk_keeps_the_old_picture(tmp_path, call_command):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+    with disk_full():
+        done = call_command("predict.py", "--plot", path, DEMO)
+    assert done.returncode == 1
+    assert done.stderr == f"predict.py: {path}: File too large; check the path and the disk\n"
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_is_the_title_whatever_it_holds(tmp_path, call_command):
+    path, picture = tmp_path / "$\\frac{$ \U0001f600 \n\x1b[31m.wav", tmp_path / "a.svg"
+    shutil.copy(DEMO, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done = call_command("predict.py", "--timeline", "--plot", picture, path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in picture.read_text()

@@ -130,16 +130,21 @@ def test_no_two_recordings_share_the_name_of_a_file():
     ]
 
 
-def test_a_folder_that_cannot_be_searched_is_named(tmp_path, call_command):
-    shutil.copy(DEMO, tmp_path / "a.wav")
-    # Its path is too long for the system, which even the administrator cannot read.
-    place = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(20):
-        os.mkdir("x" * 250, dir_fd=place)
-        inner = os.open("x" * 250, os.O_RDONLY, dir_fd=place)
+def make_deep(folder, levels, name="d") -> None:
+    """Make folders in folders, at depths that no path can name."""
+    place = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=place)
+        inner = os.open(name, os.O_RDONLY, dir_fd=place)
         os.close(place)
         place = inner
     os.close(place)
+
+
+def test_a_folder_that_cannot_be_searched_is_named(tmp_path, call_command):
+    shutil.copy(DEMO, tmp_path / "a.wav")
+    # Its path is too long for the system, which even the administrator cannot read.
+    make_deep(tmp_path, 20, "x" * 250)
     done = call_command("predict.py", tmp_path)
     assert done.returncode == 1
     assert "('neutral', 0.3522)" in done.stdout
@@ -169,3 +174,61 @@ def test_a_folder_without_files_does_not_stop_the_others(tmp_path, call_command)
     assert done.returncode == 1
     assert done.stderr.startswith(f"predict.py: {tmp_path}: is a folder; give a recording")
     assert f"{DEMO}:" in done.stdout
+
+
+def test_a_recording_a_thousand_levels_deep_is_predicted_and_has_its_own_file(
+    tmp_path, call_command
+):
+    make_deep(tmp_path, 1200)
+    deep = tmp_path.joinpath(*["d"] * 1200)
+    shutil.copy(DEMO, deep / "deep.wav")
+    shutil.copy(DEMO, tmp_path / "a.wav")
+    done = call_command("predict.py", "--json", "--output-dir", tmp_path / "out", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out" / "a.json").is_file()
+    assert tmp_path.joinpath("out", *["d"] * 1200, "deep.json").is_file()
+    # To remove them, pytest would call itself for each level.
+    subprocess.run(["rm", "-r", tmp_path / "d", tmp_path / "out"], check=True)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read every folder")
+def test_folders_without_permissions_are_named_and_the_others_searched(tmp_path, call_command):
+    for mode, name in ((0o000, "none"), (0o400, "list")):
+        (tmp_path / name).mkdir()
+        shutil.copy(DEMO, tmp_path / name / "a.wav")
+        (tmp_path / name).chmod(mode)
+    shutil.copy(DEMO, tmp_path / "b.wav")
+    done = call_command("predict.py", tmp_path)
+    for name in ("none", "list"):
+        (tmp_path / name).chmod(0o700)
+    assert done.returncode == 1
+    assert "the top 2 emotion is" in done.stdout
+    assert f"{tmp_path / 'none'}: cannot be searched (Permission denied)" in done.stderr
+    assert f"{tmp_path / 'list' / 'a.wav'}: cannot be opened (Permission denied)" in done.stderr
+
+
+def test_pipes_in_a_folder_are_not_waited_for(tmp_path, call_command):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to("pipe.wav")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    shutil.copy(DEMO, tmp_path / "a.wav")
+    done = call_command("predict.py", "--csv", tmp_path)
+    rows = [line.split(",")[0] for line in done.stdout.splitlines()[1:]]
+    assert rows == [str(tmp_path / "a.wav"), str(tmp_path / "loop.wav")]
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+
+
+def test_names_that_are_too_long_do_not_end_the_others(tmp_path, call_command):
+    longest = "x" * 251 + ".wav"
+    shutil.copy(DEMO, tmp_path / longest)
+    shutil.copy(DEMO, tmp_path / f"{longest[1:-4]}.flac")
+    done = call_command(
+        *("predict.py", "--json", "--output-dir", tmp_path / "out"),
+        *(tmp_path, "y" * 5000, "/".join(["z" * 200] * 50)),
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("File name too long") == 2
+    assert done.stderr.count("\n") == 2
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["x" * 246 + " (2).json", "x" * 250 + ".json"]

@@ -4,15 +4,13 @@ A ranking lists emotions with their probabilities, most likely first; it is None
 voice.
 """
 
-import csv
-import io
 import json
 import os
 from functools import partial
 from pathlib import Path
 
 from utility.errors import UsageError
-from utility.functions import guard_cell
+from utility.functions import format_row, guard_cell
 from utility.globalvars import RECORDING_ENDINGS
 from utility.prediction.clip import TRAITS, Prediction
 from utility.prediction.recordings import name_files
@@ -100,7 +98,11 @@ def choose_writers(form, emotions, top, *, timeline=False, several=False, detail
         columns = ["path", *times, "label", *emotions, "error"]
         empty = [""] * (len(columns) - 2)
         write = partial(format_csv, emotions=emotions)
-        return format_row(columns), write, lambda name, error: format_row([name, *empty, error])
+
+        def write_error(name, error):
+            return format_row([guard_path(name), *empty, str(error)])
+
+        return format_row(columns), write, write_error
     format_result = format_timeline if timeline else format_prediction
 
     def write(name, result):
@@ -201,25 +203,20 @@ def format_object(**fields) -> str:
     return (line if line.isprintable() else json.dumps(fields)) + "\n"
 
 
+def guard_path(path) -> str:
+    """Begin a path that a spreadsheet would run with the current folder; it stays a path."""
+    return f"./{path}" if path != guard_cell(path) else path
+
+
 def format_csv(name, result, emotions) -> str:
     """Return one row per part; label and probabilities are empty without a voice."""
-    lines = []
+    path, lines = guard_path(name), []
     for times, ranking in list_parts(result):
         shares = dict(ranking or ())
         cells = [f"{shares[emotion]:.4f}" if shares else "" for emotion in emotions]
         label = ranking[0][0] if shares else ""
-        lines.append(format_row([name, *(f"{t:.3f}" for t in times.values()), label, *cells, ""]))
+        lines.append(format_row([path, *(f"{t:.3f}" for t in times.values()), label, *cells, ""]))
     return "".join(lines)
-
-
-def format_row(cells) -> str:
-    """Return one line of CSV, with quotes where they are needed; the first cell may be a path."""
-    path, *others = cells
-    # With this, the path of a file in the current folder is still its path.
-    path = f"./{path}" if path != guard_cell(path) else path
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow([path, *map(guard_cell, others)])
-    return line.getvalue()
 
 
 def list_cues(timeline) -> list[tuple[float, float, str]]:
