@@ -6,7 +6,18 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
+import pytest
+
+from fuzz.moments import (
+    PATIENCE_SECONDS,
+    is_worker,
+    kill_worker,
+    list_commands,
+    list_workers,
+)
+from utility.errors import SpeechEmotionError
 from utility.globalvars import ROOT
 from utility.parallel import available_memory, in_processes
 
@@ -36,6 +47,43 @@ def test_a_killed_process_is_told_from_a_defect(folder, start_command, list_work
     assert command.returncode == 1
     assert "a process was killed" in errors
     assert "defect" not in errors
+
+
+@pytest.mark.parametrize("seconds", [0, 0.05, 0.3])
+def test_a_process_that_dies_while_it_starts_or_works_ends_the_command(seconds, tmp_path):
+    words = list_commands(tmp_path, clips=20)["a table"]
+    assert kill_worker(words, tmp_path, seconds, choice=0) in ("told", "done")
+    assert kill_worker(words, tmp_path, seconds, choice=1) in ("told", "done")
+
+
+def test_a_process_that_cannot_start_ends_the_command():
+    with (
+        mock.patch.object(sys, "executable", "/bin/false"),
+        pytest.raises(SpeechEmotionError, match="a process was killed"),
+        in_processes(str, [bytes(10**6)] * 9, 2) as results,
+    ):
+        list(results)
+
+
+def test_ctrl_c_in_a_program_of_ones_own_ends_its_processes(tmp_path):
+    code = (
+        "import sys, time; from utility.parallel import in_processes\n"
+        "with in_processes(time.sleep, [0, 100, 100], 2) as results:\n"
+        "    print(next(results), flush=True)\n"
+        "    next(results)"
+    )
+    command = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert command.stdout.readline() == "None\n"
+    workers = list_workers(command.pid)
+    command.send_signal(signal.SIGINT)
+    _, errors = command.communicate(timeout=PATIENCE_SECONDS)
+    assert errors.endswith("KeyboardInterrupt\n")
+    assert len(workers) == 2
+    assert not any(is_worker(worker) for worker in workers)
 
 
 def test_ctrl_c_ends_all_processes(folder, start_command):

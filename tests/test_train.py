@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from made import TINY, read_json, read_rows, write_emodb
+from made import TINY, disk_full, read_json, read_rows, write_emodb
 from train import SEED_COUNT
 from utility.corpora import protocols
 from utility.corpora.corpus import read_corpus, write_corpus
@@ -296,6 +296,17 @@ def test_an_interrupted_run_keeps_the_old_weights_and_can_be_continued(
     assert done.returncode == 0, done.stderr
     assert f"weights: {output}\n" in done.stdout
     assert len(read_weights(output).members) == 2
+
+
+def test_a_disk_without_room_for_the_weights_is_told_before_anything_is_trained(
+    data, tmp_path, train
+):
+    output = tmp_path / "w.h5"
+    with disk_full():
+        done = train("--data", data, "--output", output, "--run", tmp_path / "run")
+    assert done.returncode == 1
+    assert done.stderr == f"train.py: {tmp_path}: File too large; check the path and the disk\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_that_is_interrupted_before_it_starts_cannot_be_continued(data, tmp_path, train):
