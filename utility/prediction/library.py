@@ -107,8 +107,7 @@ def predict(
         Also return the attention to each frame, and the embedding.
     processes : int, optional
         Processes that share several recordings; None for one per core. With more than one, the
-        recordings are paths or arrays, and a script calls this under
-        `if __name__ == "__main__":`.
+        recordings are paths or arrays.
     on_error : callable, optional
         Called with each recording that cannot be used and its error, instead of raising.
 
