@@ -50,7 +50,17 @@ MAIN_RUNS = {  # rows of the README's table: the run and the test behind each
 }
 PEER = "**for comparison**: linear SVM, openSMILE ComParE 2016, a new speaker"
 WA, UAR = "weighted_accuracy", "unweighted_average_recall"
-ROOMS = ("audio", "files", "corpora", "voices", "network", "reports", "evaluation", "prediction")
+ROOMS = (
+    "processes",
+    "audio",
+    "files",
+    "corpora",
+    "voices",
+    "network",
+    "reports",
+    "evaluation",
+    "prediction",
+)
 NETWORKS = {"default": "ours", "seed2018": "2018 network (`--preset seed2018`)"}
 
 
