@@ -27,6 +27,15 @@ def test_standard_input_is_a_recording_like_another(run_command):
     assert result == expected | {"path": "-"}
 
 
+def test_worker_processes_hear_what_standard_input_is_redirected_to(run_command):
+    words = ("predict.py", "--csv", "--processes", 2, "/dev/stdin", *[DEMO] * 17)
+    with DEMO.open("rb") as file:
+        done = run_command(*words, stdin=file)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *_, last = done.stdout.splitlines()[1:]
+    assert first.removeprefix("/dev/stdin") == last.removeprefix(str(DEMO))
+
+
 @pytest.mark.parametrize("options", [[], ["--timeline"], ["--adapt", "PIPE"], ["--plot", "x.png"]])
 def test_a_pipe_is_a_recording_like_another(options, tmp_path, call_command):
     pipe = tmp_path / "pipe"

@@ -169,7 +169,7 @@ def readable_again(names):
 
 def can_be_read_once(name) -> bool:
     """Tell whether a name is that of standard input, a pipe or a socket."""
-    if name == STANDARD_INPUT:
+    if name in STANDARD_INPUTS:  # also a file, since worker processes have another
         return True
     with contextlib.suppress(OSError, ValueError):
         mode = os.stat(name).st_mode  # noqa: PTH116, name may be text
