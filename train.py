@@ -34,8 +34,6 @@ NOT_WITH_FROM = (
 MOST_SEEDS = 1000
 # The seed of a network, MOST_MEMBERS * seed + member, is at most 2^32 - 1.
 SEED_COUNT = 2**32 // MOST_MEMBERS
-# More than the files of a run and its weights need.
-RUN_BYTES = 2**24
 
 
 def build_parser() -> Parser:
@@ -264,17 +262,6 @@ def advise_to_resume(folder) -> None:
     advise(f"continue with: python train.py --resume {display_path(folder)}")
 
 
-def check_end(folder, arguments) -> None:
-    """Raise what would otherwise be raised at the end of the run, after an hour or more."""
-    import h5py  # noqa: F401, writes the weights
-    import matplotlib  # noqa: F401, draws the pictures
-
-    from utility.functions import check_room
-
-    for place in [folder, *([] if arguments.evaluate else [arguments.output.parent])]:
-        check_room(place, RUN_BYTES)
-
-
 def train(arguments, folder) -> None:
     """Evaluate all folds, write the report, and without --evaluate train the weights to save."""
     from utility.evaluation import run as runs
@@ -289,7 +276,7 @@ def train(arguments, folder) -> None:
     )
     from utility.functions import write_json
 
-    check_end(folder, arguments)
+    runs.check_end(folder, arguments)
     hyperparameters = override(PRESETS[arguments.preset], arguments.set)
     hyperparameters = choose_features(hyperparameters, arguments.data, arguments.test_data)
     if arguments.conditions and hyperparameters.reads_own_features:

@@ -308,15 +308,16 @@ def test_a_long_recording_without_a_voice_is_one_stretch(signal, weights):
 def test_memory_of_a_timeline_does_not_grow_with_the_recording(tmp_path, run_command):
     samples, rate = soundfile.read(DEMO)
     peaks = []
-    for minutes in (1, 8):
+    for minutes in (3, 9):
         path = tmp_path / f"{minutes}.wav"
         with soundfile.SoundFile(path, "w", rate, 1) as file:
             for _ in range(30 * minutes):
                 file.write(samples)
         code = (
-            "import resource, runpy, sys; sys.argv = ['predict.py', '--timeline', sys.argv[1]]\n"
-            "try: runpy.run_path('predict.py', run_name='__main__')\n"
-            "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+            "import resource, subprocess, sys\n"
+            "command = [sys.executable, 'predict.py', '--timeline', sys.argv[1]]\n"
+            "subprocess.run(command, check=True)\n"
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)"
         )
         done = run_command("-c", code, path)
         assert done.returncode == 0

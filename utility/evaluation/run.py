@@ -19,7 +19,7 @@ from utility.errors import DataError, WeightsError
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
-from utility.functions import read_json, write_csv, write_json, write_text
+from utility.functions import check_room, read_json, write_csv, write_json, write_text
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_stored_hyperparameters, write_names
 from utility.network.weights import read_weights, write_weights
@@ -41,6 +41,8 @@ STARTING_SECONDS = 8
 TENSORFLOW_BYTES = 0.8e9
 # Measured: arrays as large as a batch of frames that make its steps.
 BATCH_ARRAYS = 10
+# More than the files of a run and its weights need.
+RUN_BYTES = 2**24
 # The arguments that the figures of a run depend on. A resumed run keeps them.
 KEPT_ARGUMENTS = (
     *("evaluate", "max_evals", "preset", "epochs", "set", "seed", "seeds"),
@@ -62,6 +64,15 @@ def make_folder(given=None) -> Path:
         folder = started.with_name(f"{started.name}_{number}")
     folder.mkdir(parents=True)
     return folder
+
+
+def check_end(folder, arguments) -> None:
+    """Raise what would otherwise be raised at the end of the run, after an hour or more."""
+    import h5py  # noqa: F401, writes the weights
+    import matplotlib  # noqa: F401, draws the pictures
+
+    for place in [folder, *([] if arguments.evaluate else [arguments.output.parent])]:
+        check_room(place, RUN_BYTES)
 
 
 def make_config(arguments, hyperparameters, copy_count) -> dict:
