@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from utility.command_line import Parser, add_debug_option, run
+from experiments.parser import make_parser
+from utility.command_line import Parser, run
 from utility.corpora.corpus import corpus_path
 from utility.corpora.protocols import PROTOCOLS
 from utility.evaluation.material import load_material, read_sources
@@ -108,17 +109,15 @@ def draw(path, rows) -> None:
 
 def build_parser() -> Parser:
     """Describe the command line."""
-    command = "python -m experiments.familiarity"
-    parser = Parser(
-        prog="experiments.familiarity",
-        description="Measure how often answers are right, by how familiar recordings sound.",
-        examples=(command, f"{command} runs/mine --output mine.json"),
+    parser = make_parser(
+        "experiments.familiarity",
+        "Measure how often answers are right, by how familiar recordings sound. The picture lies "
+        "beside the results.",
+        RESULTS_PATH,
+        "runs/mine --output mine.json",
     )
     text = "finished runs of train.py (default: those of results/)"
     parser.add_argument("runs", nargs="*", type=Path, default=RUNS, metavar="RUN", help=text)
-    text = "place for the results; the picture lies beside them"
-    parser.add_argument("--output", type=Path, default=RESULTS_PATH, metavar="PATH", help=text)
-    add_debug_option(parser)
     return parser
 
 

@@ -8,11 +8,11 @@ others, as recorded and adapted to the voice by the 20.
 
 import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from utility.command_line import Parser, add_debug_option, run
+from experiments.parser import make_parser
+from utility.command_line import Parser, run
 from utility.corpora.corpus import corpus_path, read_corpus
 from utility.evaluation.further_training import Clips, go_on, learn_voices
 from utility.functions import write_json
@@ -43,18 +43,15 @@ def measure_speaker(task, weights) -> dict[str, float]:
 
 def build_parser() -> Parser:
     """Describe the command line."""
-    command = "python -m experiments.further_training"
-    parser = Parser(
-        prog="experiments.further_training",
-        description="Measure what a few labelled clips of a voice bring.",
-        examples=(command, f"{command} --data mine --weights any-voice"),
+    parser = make_parser(
+        "experiments.further_training",
+        "Measure what a few labelled clips of a voice bring.",
+        RESULTS_PATH,
+        "--data mine --weights any-voice",
     )
     add = parser.add_argument
     add("--data", default="nemo", metavar="NAME", help="a corpus that the weights never heard")
     add("--weights", default="emodb", metavar="FILE", help="weights to go on from")
-    text = "place for the results"
-    add("--output", type=Path, default=RESULTS_PATH, metavar="PATH", help=text)
-    add_debug_option(parser)
     return parser
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.parser import make_parser
+from experiments.parser import make_emodb_parser
 from utility.audio.recording import load_audio
 from utility.command_line import Parser, run
 from utility.corpora.augmentation import name_copies
@@ -180,7 +180,7 @@ def add_up(rows) -> dict:
 
 def build_parser() -> Parser:
     """Describe the command line."""
-    return make_parser(
+    return make_emodb_parser(
         "experiments.long_recordings",
         "Measure how often long recordings and their windows are right.",
         RESULTS_PATH,

@@ -4,7 +4,7 @@ python -m experiments.no_voice [--data NAME ...] [--output PATH]
 
 Made sounds are noise, tones, clicks, hum and music of `experiments/made_sounds.py`, on which
 nothing was chosen. The recordings of the corpora hold voices: as they are, in the conditions of an
-evaluation, with silence around them, and cut to 1 s and less where they are loud enough.
+evaluation, and cut to 1 s and less where they are loud enough.
 """
 
 import sys
@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from experiments.made_sounds import KINDS, make_sounds
+from experiments.parser import make_parser
 from utility.audio.recording import load_audio
-from utility.command_line import Parser, add_debug_option, run
+from utility.command_line import Parser, run
 from utility.corpora.augmentation import CONDITIONS, make_variant
 from utility.corpora.corpus import explain_missing_audio, find_audio, read_corpus
 from utility.errors import DataError
@@ -28,7 +29,7 @@ RESULTS_PATH = ROOT / "results" / "no_voice.json"
 RATE_HZ = FRAMES.sample_rate_hz
 SEED = 2026
 SOUNDS_OF_A_KIND = 40
-AS_RECORDED, SILENCE = "as recorded", "with 1 s of silence at both ends"
+AS_RECORDED = "as recorded"
 CUTS_SECONDS = (1.0, 0.75, 0.5)
 # Of a cut, half the samples' power must be there: a pause is no voice.
 LEAST_CUT_POWER = 0.5
@@ -43,10 +44,9 @@ def count_made(kind, weights) -> dict:
 
 def list_variants(samples, number) -> dict[str, np.ndarray]:
     """Return a recording and its variants by their names; a cut only if it is long enough."""
-    random, around = np.random.default_rng([SEED, number]), np.zeros(RATE_HZ)
+    random = np.random.default_rng([SEED, number])
     variants = {AS_RECORDED: samples}
     variants |= {CONDITIONS[name].text: make_variant(samples, name, number) for name in CONDITIONS}
-    variants[SILENCE] = np.concatenate([around, samples, around])
     for seconds in CUTS_SECONDS:
         if (cut := cut_randomly(samples, seconds, random)) is not None:
             variants[f"cut to {seconds:g} s"] = cut
@@ -93,17 +93,14 @@ def count_voices(name, weights) -> dict:
 
 def build_parser() -> Parser:
     """Describe the command line."""
-    command = "python -m experiments.no_voice"
-    parser = Parser(
-        prog="experiments.no_voice",
-        description="Measure how often sounds without a voice are told from voices.",
-        examples=(command, f"{command} --data berlin mine"),
+    parser = make_parser(
+        "experiments.no_voice",
+        "Measure how often sounds without a voice are told from voices.",
+        RESULTS_PATH,
+        "--data berlin mine",
     )
     text = "corpora whose recordings hold voices (default: EmoDB)"
     parser.add_argument("--data", nargs="+", default=[BERLIN], metavar="NAME", help=text)
-    text = "place for the results"
-    parser.add_argument("--output", type=Path, default=RESULTS_PATH, metavar="PATH", help=text)
-    add_debug_option(parser)
     return parser
 
 

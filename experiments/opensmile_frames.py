@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from experiments.parser import make_parser
+from experiments.parser import make_emodb_parser
 from utility.command_line import Parser, run
 from utility.corpora.published import read_manifest, require_recordings_folder
 from utility.globalvars import ROOT
@@ -33,7 +33,7 @@ def write_descriptors(path, folder) -> tuple[int, int]:
 
 def build_parser() -> Parser:
     """Describe the command line."""
-    return make_parser(
+    return make_emodb_parser(
         "experiments.opensmile_frames",
         "Write openSMILE's low-level descriptors of EmoDB, a .npy file for each recording.",
         OUTPUT,

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from experiments.parser import make_parser
+from experiments.parser import make_emodb_parser
 from utility.command_line import Parser, run
 from utility.corpora.corpus import read_corpus
 from utility.corpora.protocols import PROTOCOLS
@@ -72,7 +72,7 @@ def leave_speakers_out(corpus, rows) -> dict:
 
 def build_parser() -> Parser:
     """Describe the command line."""
-    return make_parser(
+    return make_emodb_parser(
         "experiments.svm",
         "Measure a linear SVM on openSMILE's functionals, leaving each speaker out once.",
         RESULTS_PATH,
