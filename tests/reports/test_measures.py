@@ -20,6 +20,7 @@ from utility.reports.measures import (
     adapted_test_name,
     compare,
     describe_training,
+    expect_calibration_error,
     measure,
     prediction_rows,
     predictions_name,
@@ -60,6 +61,20 @@ def test_top_2_counts_the_second_best():
     assert measures["top_2_accuracy"] == pytest.approx(2 / 3)
     assert measures["weighted_accuracy"] == pytest.approx(1 / 3)
     assert measures["expected_calibration_error"] == pytest.approx(0.5 - 1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "expected"),
+    [([1.0] * 5, 0), ([0.8], 2 * 0.8 * 0.2), ([0.5, 0.5], 0.25), ([0.5, 0.9], 0.34)],
+)
+def test_exact_confidences_have_the_calibration_error_that_chance_gives(confidence, expected):
+    measured = expect_calibration_error(np.array(confidence))
+    assert measured == pytest.approx(expected, abs=0.02)
+
+
+def test_the_calibration_error_by_chance_falls_with_the_square_root_of_the_number():
+    few, many = (expect_calibration_error(np.full(count, 0.8)) for count in (100, 10_000))
+    assert few / many == pytest.approx(10, rel=0.2)
 
 
 def test_an_emotion_without_utterances_is_left_out_of_the_mean():

@@ -25,6 +25,7 @@ MEASURES = {
     "expected_calibration_error": "ECE, the mean gap between confidence and accuracy (15 bins)",
 }
 CALIBRATION_BINS = 15
+CALIBRATION_DRAWS = 1000
 BOOTSTRAP_SAMPLES = 1000
 # The test on the unaltered recordings.
 CLEAN = "clean"
@@ -144,7 +145,7 @@ def tally(labels, probabilities) -> dict:
     rows = np.arange(count)
     order = np.argsort(-probabilities, axis=1, kind="stable")
     confidence = probabilities.max(axis=1)
-    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
+    bins = find_bins(confidence)
     tallies = {
         "confusion": np.zeros((count, classes, classes)),
         "top_2": (order[:, :2] == labels[:, np.newaxis]).any(axis=1).astype(float),
@@ -155,6 +156,22 @@ def tally(labels, probabilities) -> dict:
     tallies["confidence"][rows, bins] = confidence
     tallies["right"][rows, bins] = order[:, 0] == labels
     return tallies
+
+
+def find_bins(confidence) -> np.ndarray:
+    """Return the number of the bin that each confidence belongs to."""
+    return np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
+
+
+def expect_calibration_error(confidence) -> float:
+    """Return the ECE that answers have on average if their confidence is exact.
+
+    It is above 0, since chance decides which answers are right, and falls with their number.
+    """
+    bins, random = find_bins(confidence), np.random.default_rng(0)
+    draws = (random.random(len(confidence)) < confidence for _ in range(CALIBRATION_DRAWS))
+    gaps = [np.abs(np.bincount(bins, right - confidence)).sum() for right in draws]
+    return float(np.mean(gaps) / len(confidence))
 
 
 def measure(tallies) -> dict:
@@ -307,7 +324,8 @@ def summarise(predictions) -> dict:
         without utterances), each with mean and deviation (None for a single seed) over seeds
         and the 95 % interval over speakers (None unless two are known); speakers, as far as
         they are known, each with its number of utterances, and WA and UAR as means over seeds;
-        confusion_matrix (rows: the true emotion), summed over seeds.
+        confusion_matrix (rows: the true emotion), summed over seeds; least_calibration_error, the
+        mean over seeds of `expect_calibration_error`.
     """
     tallies = tally(predictions.labels, predictions.probabilities)
     of_seeds = sum_seeds(tallies, predictions)
@@ -315,6 +333,8 @@ def summarise(predictions) -> dict:
     measures, drawn_measures = measure(of_seeds), measure(draws)
     recalls, drawn_recalls = compute_recalls(of_seeds), compute_recalls(draws)
     confusion = tallies["confusion"].sum(axis=0)
+    confidence, seeds = predictions.probabilities.max(axis=1), predictions.seed
+    least = [expect_calibration_error(confidence[seeds == seed]) for seed in np.unique(seeds)]
     return {
         "utterances": len(np.unique(predictions.file)),
         "seeds": [int(seed) for seed in np.unique(predictions.seed)],
@@ -333,6 +353,7 @@ def summarise(predictions) -> dict:
             for name in np.unique(predictions.speaker[predictions.speaker_known])
         },
         "confusion_matrix": confusion.astype(int).tolist(),
+        "least_calibration_error": float(np.mean(least)),
     }
 
 

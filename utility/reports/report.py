@@ -232,6 +232,10 @@ def describe_spread(metrics) -> str:
         text += "the ECE, so its interval lies too high."
         if count_unknown_speakers(metrics):
             text += " An utterance without a speaker counts as a speaker of its own."
+    if "corpora" not in metrics:
+        least = f"{100 * metrics['least_calibration_error']:.1f} %"
+        text += f" Chance alone would give so many utterances an ECE of {least}, even if the "
+        text += "probabilities were exact."
     return textwrap.fill(text, 99)
 
 
