@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from made import DEMO, RATE, disk_full, make_tone
+from utility.globalvars import ROOT
 from utility.prediction.clip import Segment
 from utility.prediction.picture import make_columns
 
@@ -83,3 +84,13 @@ def test_a_name_is_the_title_whatever_it_holds(tmp_path, call_command):
         done = call_command("predict.py", "--timeline", "--plot", picture, path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in picture.read_text()
+
+
+def test_settings_of_libraries_in_the_current_folder_are_not_obeyed(tmp_path, run_command):
+    # These would start LaTeX, and load code from a folder.
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    (tmp_path / ".numba_config.yaml").write_text("cache_dir: ./cache\n")
+    done = run_command(ROOT / "predict.py", "--plot", "a.png", DEMO, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"matplotlibrc", ".numba_config.yaml", "a.png"}

@@ -4,8 +4,6 @@ import contextlib
 import math
 import warnings
 
-import librosa
-import librosa.display
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,6 +17,8 @@ from utility.globalvars import FRAMES
 from utility.prediction.clip import Prediction
 from utility.prediction.output import NO_VOICE
 
+# A matplotlibrc in the current folder, which may be a stranger's, is not obeyed.
+matplotlib.rcdefaults()
 # Names of files and emotions are not formulas, even with two dollar signs.
 matplotlib.rcParams["text.parse_math"] = False
 # From M. Okabe and K. Ito; colour-blind readers can tell them apart.
@@ -28,6 +28,7 @@ COLOURS += ("#cc79a7", "#332288", "#117733", "#882255", "#44aa99", "#000000", "#
 ATTENTION_COLOUR = "#c04a00"
 RATE_HZ = FRAMES.sample_rate_hz
 SPECTRUM_LENGTH = 1024
+LEAST_POWER_DB = -80
 # In a longer recording, windows would look like a bar code; columns are means over several.
 LONGEST_DETAILED_SECONDS = 300
 MOST_COLUMNS = 120
@@ -92,13 +93,16 @@ def draw_waveform(signal, axes) -> None:
 
 def draw_spectrogram(signal, axes) -> None:
     """Draw the power of a signal over time and frequency."""
-    settings = {"n_fft": SPECTRUM_LENGTH, "hop_length": FRAMES.hop_length}
-    magnitudes = np.abs(librosa.stft(signal, **settings))
-    power_db = librosa.amplitude_to_db(magnitudes, ref=magnitudes.max() or 1)
-    places = {"sr": RATE_HZ, "x_axis": "time", "y_axis": "linear", **settings}
-    places |= {"vmin": -80, "vmax": 0}
-    image = librosa.display.specshow(power_db, cmap="gray_r", ax=axes, **places)
-    axes.set(xlim=(0, len(signal) / RATE_HZ), xlabel="time (s)", ylabel="frequency (Hz)")
+    padded = np.pad(signal, SPECTRUM_LENGTH // 2)
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, SPECTRUM_LENGTH)
+    pieces = pieces[:: FRAMES.hop_length] * np.hanning(SPECTRUM_LENGTH)
+    magnitudes = np.abs(np.fft.rfft(pieces)).T
+    shares = magnitudes / (magnitudes.max() or 1)
+    power_db = 20 * np.log10(np.maximum(shares, 10 ** (LEAST_POWER_DB / 20)))
+    extent = 0, len(signal) / RATE_HZ, 0, RATE_HZ / 2
+    look = {"cmap": "gray_r", "vmin": LEAST_POWER_DB, "vmax": 0, "aspect": "auto"}
+    image = axes.imshow(power_db, origin="lower", extent=extent, **look)
+    axes.set(xlabel="time (s)", ylabel="frequency (Hz)")
     axes.figure.colorbar(image, ax=axes, location="bottom", label="power (dB)", shrink=0.5)
 
 

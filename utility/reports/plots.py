@@ -9,6 +9,8 @@ from utility.functions import replaced_when_done
 from utility.reports.measures import UAR, WA
 from utility.reports.report import format_percent, name_run
 
+# A matplotlibrc in the current folder, which may be a stranger's, is not obeyed.
+matplotlib.rcdefaults()
 # Names of corpora and emotions are not formulas, even with two dollar signs.
 matplotlib.rcParams["text.parse_math"] = False
 # Cells above this are so dark that white digits are read more easily on them than black ones.
