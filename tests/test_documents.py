@@ -164,7 +164,8 @@ def test_every_source_file_is_listed():
 
 
 def test_the_links_lead_somewhere():
-    for path in (*PATHS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"):
+    names = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+    for path in (*PATHS, *(ROOT / name for name in names)):
         text = path.read_text(encoding="utf-8")
         for link, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
             target = path.parent / link if link else path
@@ -172,6 +173,14 @@ def test_the_links_lead_somewhere():
             titles = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if anchor else []
             anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
             assert not anchor or anchor in anchors, f"{path.name}: #{anchor}"
+
+
+def test_the_tests_that_hold_a_promise_exist():
+    promises = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w./]+)`", promises)
+    assert "tests/network/test_layout.py" in named
+    for path in named:
+        assert (ROOT / path).exists(), path
 
 
 def test_there_are_results():
