@@ -81,6 +81,12 @@ def test_settings_of_something_else_are_refused(change, tmp_path):
         run.read_config(tmp_path)
 
 
+def test_settings_that_are_nested_too_deeply_are_refused(tmp_path):
+    (tmp_path / "config.json").write_text(100_000 * "[")
+    with pytest.raises(DataError, match=r"config\.json: not written by this train\.py"):
+        run.read_config(tmp_path)
+
+
 def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.setattr(run.time, "strftime", lambda form: "now")

@@ -279,7 +279,12 @@ def test_names_of_adapted_tests_can_be_read_back():
     assert adapted_test_clips("noise") is None
 
 
-@pytest.mark.parametrize("content", ["", "file,speaker\n", "file,anger\na.wav,x\n", "\0"])
+NOT_FINITE = "file,speaker,emotion,fold,seed,anger,sadness\na.wav,a,anger,x,0,nan,0.5\n"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "file,speaker\n", "file,anger\na.wav,x\n", "\0", NOT_FINITE]
+)
 def test_other_tables_are_refused(content, tmp_path):
     path = tmp_path / "predictions.csv"
     path.write_text(content)

@@ -109,7 +109,7 @@ def read_config(folder) -> dict:
             raise ValueError(f"{', '.join(sorted(missing))} is missing")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not written by this train.py ({error!r})") from error
     return config
 

@@ -104,6 +104,8 @@ def read_predictions(path) -> Predictions:
         predictions = Predictions(*columns, probabilities, emotions)
         if not len(predictions.labels):
             raise ValueError("no rows")
+        if not np.isfinite(probabilities).all():
+            raise ValueError("probabilities that are not finite")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
