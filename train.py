@@ -244,7 +244,7 @@ def main(arguments) -> None:
             runs.tell(f"note: {name} is finished; start a new run to train again")
             print(runs.describe_metrics(runs.rewrite_report(arguments.resume)))
             return
-        vars(arguments).update(config["arguments"])
+        vars(arguments).update({name: config["arguments"][name] for name in runs.KEPT_ARGUMENTS})
         arguments.output = Path(arguments.output)
     else:
         check_output(arguments)

@@ -45,6 +45,12 @@ def test_a_manifest_that_is_missing_says_so(tmp_path, call_command):
     assert "none.csv: No such file" in done.stderr
 
 
+def test_a_manifest_without_an_end_is_refused(call_command):
+    done = call_command("dataset.py", "extract", "--manifest", "/dev/zero")
+    assert done.returncode == 1
+    assert done.stderr == "dataset.py: /dev/zero: is larger than 64 MB; divide it\n"
+
+
 def test_a_manifest_becomes_a_corpus(extraction, call_command):
     done, own = extraction
     assert "left out 12 of calm; to keep them: --classes calm" in done.stderr

@@ -70,6 +70,15 @@ def test_settings_round_trip(tmp_path):
         lambda config: config["hyperparameters"].update(unknown=1),
         lambda config: config["hyperparameters"].update(dropout="high"),
         lambda config: config.pop("copies"),
+        lambda config: config["arguments"].update(seeds="x"),
+        lambda config: config["arguments"].update(seeds=True),
+        lambda config: config["arguments"].update(data=5),
+        lambda config: config["arguments"].update(set=[1]),
+        lambda config: config["arguments"].update(evaluate="coin"),
+        lambda config: config["arguments"].update(preset="mine"),
+        lambda config: config["arguments"].update(conditions=["fog"]),
+        lambda config: config.update(protocol="coin"),
+        lambda config: config.update(protocol="weights"),
     ],
 )
 def test_settings_of_something_else_are_refused(change, tmp_path):

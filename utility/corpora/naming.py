@@ -6,6 +6,7 @@ Any other needs a manifest, a CSV table of its files.
 
 import csv
 import difflib
+import io
 import math
 import re
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from utility.errors import DataError
 from utility.functions import list_files
 from utility.globalvars import EMOTION_LABELS, EMOTIONS, RECORDING_ENDINGS
 
+# Far more than a manifest needs, which may come from a pipe or device without an end.
+MOST_CHARACTERS = 2**26
 MANIFEST_COLUMNS = ("file", "start", "end", "emotion", "speaker", "text", "split")
 # The name of a segment: that of its recording, and its start and end in seconds.
 SEGMENT_NAME = re.compile(r"(.+)@(\d+\.\d{3})-(\d+\.\d{3}|end)", re.DOTALL)
@@ -229,14 +232,18 @@ def read_table(path) -> tuple[list[str], list[tuple[int, dict]]]:
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            # Spreadsheets write semicolons where the comma is the decimal sign.
-            delimiter = max(",;\t", key=header.count)
-            file.seek(0)
-            table = csv.DictReader(file, delimiter=delimiter, strict=True)
-            names = [name.strip().lower() for name in table.fieldnames or []]
-            table.fieldnames = names
-            rows = [(table.line_num, row) for row in table]
+            text = file.read(MOST_CHARACTERS + 1)
+        if len(text) > MOST_CHARACTERS:
+            raise DataError(f"{path}: is larger than {MOST_CHARACTERS >> 20} MB; divide it")
+        lines = io.StringIO(text, "")
+        header = lines.readline()
+        # Spreadsheets write semicolons where the comma is the decimal sign.
+        delimiter = max(",;\t", key=header.count)
+        lines.seek(0)
+        table = csv.DictReader(lines, delimiter=delimiter, strict=True)
+        names = [name.strip().lower() for name in table.fieldnames or []]
+        table.fieldnames = names
+        rows = [(table.line_num, row) for row in table]
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -12,6 +12,7 @@ from statistics import median
 import numpy as np
 
 from utility.command_line import display_path, print_message
+from utility.corpora.augmentation import CONDITIONS
 from utility.corpora.corpus import corpus_path
 from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.corpora.published import describe_licences
@@ -43,13 +44,15 @@ TENSORFLOW_BYTES = 0.8e9
 BATCH_ARRAYS = 10
 # More than the files of a run and its weights need.
 RUN_BYTES = 2**24
-# The arguments that the figures of a run depend on. A resumed run keeps them.
-KEPT_ARGUMENTS = (
-    *("evaluate", "max_evals", "preset", "epochs", "set", "seed", "seeds"),
-    *("adapt", "conditions", "data", "test_data", "output"),
-)
-# Those of evaluate.py.
-WEIGHTS_ARGUMENTS = ("weights", "data", "adapt", "conditions")
+# The arguments that the figures of a run depend on, with their types. A resumed run keeps them.
+KEPT_ARGUMENTS = {
+    **{"evaluate": str | None, "max_evals": int, "preset": str, "epochs": int | None, "set": list},
+    **{"seed": int, "seeds": int, "adapt": list, "conditions": list, "data": list},
+    **{"test_data": list, "output": str},
+}
+# Those of evaluate.py, and what it knows of the weights.
+WEIGHTS_ARGUMENTS = {"weights": str, "data": list, "adapt": list, "conditions": list}
+WEIGHTS_FACTS = {"emotions": list, "trained_on": list, "seen": list}
 
 
 def make_folder(given=None) -> Path:
@@ -98,20 +101,36 @@ def read_config(folder) -> dict:
         config = read_json(path)
         arguments = config["arguments"]
         if config["protocol"] == WEIGHTS_PROTOCOL:
-            needed = {"emotions", "trained_on", "seen", *WEIGHTS_ARGUMENTS}
+            check_types(config, WEIGHTS_FACTS)
+            check_types(arguments, WEIGHTS_ARGUMENTS)
         else:
-            needed = {"copies", *KEPT_ARGUMENTS}
             if "calibrate" in arguments:  # its name up to 1.0.0
                 arguments["adapt"] = arguments.pop("calibrate")
+            check_types(config, {"copies": int})
+            check_types(arguments, KEPT_ARGUMENTS)
+            protocol = arguments["evaluate"] or "holdout"
+            if protocol not in PROTOCOLS or protocol != config["protocol"]:
+                raise ValueError("of another protocol")
+            if arguments["preset"] not in PRESETS:
+                raise ValueError("of another preset")
+            if unknown := {*arguments["conditions"]} - {*CONDITIONS}:
+                raise ValueError(f"of other conditions: {', '.join(sorted(unknown))}")
             config["hyperparameters"] = read_stored_hyperparameters(config["hyperparameters"])
-        missing = needed - {*config, *arguments}
-        if missing:
-            raise ValueError(f"{', '.join(sorted(missing))} is missing")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not written by this train.py ({error!r})") from error
     return config
+
+
+def check_types(values, types) -> None:
+    """Raise an error unless a dictionary has values of these types; lists are of texts."""
+    for name, kind in types.items():
+        value = values[name]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"{name} is of another type")
+        if kind is list and not all(isinstance(each, str) for each in value):
+            raise ValueError(f"{name} has values that are not text")
 
 
 def read_training_config(folder) -> dict:
