@@ -58,7 +58,7 @@ def extract_features(signal: ArrayLike, sample_rate: float) -> np.ndarray:
     signal : array_like, shape (samples,)
         One channel of integers or floats. Its scale does not matter.
     sample_rate : float
-        In hertz, at least 4000. The signal is resampled to 16 kHz.
+        In hertz, from 4000 to 768,000. The signal is resampled to 16 kHz.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def extract_features(signal: ArrayLike, sample_rate: float) -> np.ndarray:
     ------
     SignalError
         If the signal is not one-dimensional, numeric and finite, or is shorter than one
-        frame, or the sample rate is below 4 kHz.
+        frame, or the sample rate is out of range.
 
     Examples
     --------

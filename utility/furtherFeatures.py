@@ -158,7 +158,7 @@ def extract_all_features(signal: ArrayLike, sample_rate: float) -> np.ndarray:
     signal : array_like, shape (samples,)
         One channel. Its scale does not matter.
     sample_rate : float
-        In hertz, at least 4000. The signal is resampled to 16 kHz.
+        In hertz, from 4000 to 768,000. The signal is resampled to 16 kHz.
 
     Returns
     -------

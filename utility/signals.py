@@ -7,7 +7,8 @@ import numpy as np
 from utility.errors import SignalError
 from utility.globalvars import FRAMES
 
-LOWEST_SAMPLE_RATE_HZ = 4000
+# Below, little of a voice is left; above, nothing is recorded.
+SAMPLE_RATES_HZ = 4000, 768_000
 # A recording whose loudest sample, without its offset, stays below -80 dB of
 # full scale (three steps of 16-bit audio) holds rounding errors, not a voice.
 SILENCE_PEAK = 1e-4
@@ -32,9 +33,14 @@ def validate_signal(signal) -> np.ndarray:
     if signal.size == 0:
         raise SignalError(EMPTY)
     signal = signal.astype(np.float64, copy=False)
-    if not np.isfinite(signal).all():
-        raise SignalError("is not finite: it holds NaN or infinite samples; repair the recording")
+    check_finite(signal)
     return signal
+
+
+def check_finite(samples) -> None:
+    """Raise `SignalError` unless all samples are finite."""
+    if not np.isfinite(samples).all():
+        raise SignalError("is not finite: it holds NaN or infinite samples; repair the recording")
 
 
 def resample(signal, sample_rate) -> np.ndarray:
@@ -50,12 +56,10 @@ def resample(signal, sample_rate) -> np.ndarray:
 
 
 def check_sample_rate(sample_rate) -> None:
-    """Raise `SignalError` unless a sample rate is a number of at least 4 kHz."""
-    if not (isinstance(sample_rate, Real) and LOWEST_SAMPLE_RATE_HZ <= sample_rate < np.inf):
-        raise SignalError(
-            f"has a sample rate of {sample_rate!r}; give at least {LOWEST_SAMPLE_RATE_HZ} Hz, "
-            "below which little of a voice is left"
-        )
+    """Raise `SignalError` unless a sample rate is a number from 4 to 768 kHz."""
+    lowest, highest = SAMPLE_RATES_HZ
+    if not (isinstance(sample_rate, Real) and lowest <= sample_rate <= highest):
+        raise SignalError(f"has a sample rate of {sample_rate!r}; give {lowest} to {highest} Hz")
 
 
 def largest_magnitude(signal) -> float:
@@ -89,5 +93,8 @@ def find_sound(signal) -> tuple[int, int]:
 
 def measure_step_power(signal, length) -> np.ndarray:
     """Sum the squares of every `length` samples less their mean, padding with the last sample."""
-    steps = np.pad(signal, (0, -len(signal) % length), "edge").reshape(-1, length)
-    return np.square(steps - steps.mean(axis=1, keepdims=True)).sum(axis=1)
+    if lacking := -len(signal) % length:
+        signal = np.pad(signal, (0, lacking), "edge")
+    steps = signal.reshape(-1, length)
+    centred = steps - steps.mean(axis=1, keepdims=True)
+    return np.square(centred, out=centred).sum(axis=1)

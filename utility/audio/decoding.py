@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from utility.audio.blocks import BLOCK_SECONDS, BLOCK_VALUES, check_channel_count, count_samples
 from utility.audio.ogg import find_links, is_complete
 from utility.errors import SignalError
+from utility.signals import check_sample_rate
 
 # Names of FFmpeg's demuxers: containers of sound, and of video with sound.
 CONTAINERS = (
@@ -20,15 +22,22 @@ CONTAINERS = (
     "vqf,w64,wav,wsaud,wsd,wtv,wv,xwma"
 )
 OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": ""}
+# Of all channels, in what a decoder returns at once. Usual ones return up to a second.
+MOST_FRAME_VALUES = 4 * BLOCK_VALUES
+# What FFmpeg may take in one piece. An index with the places of a day of sound has 100 MB.
+LARGEST_ALLOCATION_BYTES = 2**27
 # Whose headers tell how long the sound is; for others FFmpeg guesses from the bit rate.
 TELLING_CONTAINERS = ("wav", "w64", "aiff", "au", "caf", "flac", "tta", "wv", "ape", "tak")
 TELLING_CONTAINERS += ("mov", "matroska", "avi", "nut", "ogg")
-BLOCK_SECONDS = 1.0
 # Matroska counts the padding of the encoder; a shorter cut is no loss.
 LARGEST_DIFFERENCE_SECONDS = 0.2
-MOST_CHANNELS = 64
 # Of the packets, those that cannot be decoded; where files were joined, one or two fail.
 DAMAGED_SHARE = 0.02
+# Where so many fail, and more than do not, there is no sound.
+MOST_FAILED = 1000
+# A file may store its packets compressed, but not much.
+MOST_BYTES_PER_BYTE = 2
+REPEATS = "cannot be read as audio: its index names the same sound again and again; convert it"
 INDEX_COMES_LAST = "is an MP4 file whose index comes last; save it as a file and omit --stream"
 INDEX_IS_MISSING = "is cut off: its index, which is written last, is not whole; record it again"
 UNREADABLE = "cannot be read as audio: no sound in it is of a known format; convert it to WAV"
@@ -52,7 +61,8 @@ class FilePart:
     def seek(self, offset, whence=0) -> int:
         """Go to a place, counted from the start (0), from here (1) or from the end (2)."""
         base = {0: 0, 1: self.tell(), 2: self.size}[whence]
-        return self.file.seek(self.start + max(base + offset, 0)) - self.start
+        place = min(max(base + offset, 0), self.size)
+        return self.file.seek(self.start + place) - self.start
 
     def read(self, size=-1) -> bytes:
         """Read up to the end of the part."""
@@ -70,12 +80,13 @@ class DecodedSource:
     options : dict
         Further options of FFmpeg.
     block_seconds : float
-        Frames are gathered to blocks of at least this length.
+        Frames are gathered to blocks of about this length, or shorter ones of many channels.
     """
 
     def __init__(self, file, options=(), block_seconds=BLOCK_SECONDS):
         import av
 
+        limit_allocations(av)
         self.errors, self.file, self.block_seconds = av.error.FFmpegError, file, block_seconds
         if hasattr(file, "seek"):
             file.seek(0)
@@ -96,6 +107,7 @@ class DecodedSource:
                 raise SignalError("holds no sound; give a recording")
             raise SignalError(f"holds sound that cannot be decoded ({name}); convert it to WAV")
         self.channel_count = context.channels
+        context.options = {"max_samples": str(MOST_FRAME_VALUES // max(self.channel_count, 1))}
         self.ends_early = self.is_damaged = False
 
     def explain_failure(self) -> str:
@@ -110,23 +122,27 @@ class DecodedSource:
         """Yield samples, shape (samples, channels), full scale from -1 to 1, and their rate."""
         import av
 
-        fifo, form, seconds = None, None, 0.0
+        fifo, packer, form, seconds = None, None, None, 0.0
         for frame in self.decode_frames():
             if form != (form := (frame.sample_rate, frame.layout, frame.format.name)):
+                rate, channel_count = frame.sample_rate, frame.layout.nb_channels
+                check_sample_rate(rate)
+                check_channel_count(channel_count)
+                length = count_samples(rate, channel_count, self.block_seconds)
                 if fifo and fifo.samples:
-                    yield take_samples(fifo)
+                    yield take_samples(fifo, packer)
                 fifo = av.AudioFifo()
-                # PyAV makes no array of samples of 64 bits.
-                floats = av.AudioResampler("dbl") if form[2].startswith("s64") else None
-            if floats:
-                (frame,) = floats.resample(frame)
+                # PyAV makes no array of samples of 64 bits. Of planes, one for each channel, it
+                # reads beyond the last one if there are eight or more.
+                is_wide = form[2].startswith("s64")
+                packer = av.AudioResampler("dbl" if is_wide else frame.format.packed.name)
             frame.pts = None  # frames that overlap or have gaps are joined all the same
             fifo.write(frame)
             seconds += frame.samples / frame.sample_rate
-            if fifo.samples >= self.block_seconds * frame.sample_rate:
-                yield take_samples(fifo)
+            if fifo.samples >= length:
+                yield take_samples(fifo, packer)
         if fifo and fifo.samples:
-            yield take_samples(fifo)
+            yield take_samples(fifo, packer)
         lacks_sound = self.lacks_sound(seconds)
         self.ends_early = self.ends_early if lacks_sound is None else lacks_sound
         if not seconds and not hasattr(self.file, "seek"):
@@ -136,7 +152,7 @@ class DecodedSource:
 
     def decode_frames(self) -> Iterator:
         """Yield FFmpeg's frames; packets that cannot be decoded are left out."""
-        self.packet_count, failed = 0, 0
+        self.packet_count, failed, left = 0, 0, self.count_bytes()
         packets = self.container.demux(self.stream)
         while True:
             try:
@@ -145,10 +161,14 @@ class DecodedSource:
                 packet, self.ends_early = None, True
             if packet is None:
                 break
+            if (left := left - packet.size) < 0:
+                raise SignalError(REPEATS)
             try:
                 frames = packet.decode()
             except self.errors:
                 self.ends_early, failed = True, failed + 1
+                if failed > max(MOST_FAILED, self.packet_count):
+                    raise SignalError(UNREADABLE) from None
                 continue
             self.packet_count += 1
             if frames:
@@ -158,6 +178,10 @@ class DecodedSource:
         if failed > self.packet_count:  # taken for sound by mistake
             raise SignalError(UNREADABLE)
         self.is_damaged = failed > max(2, DAMAGED_SHARE * self.packet_count)
+
+    def count_bytes(self) -> float:
+        """Return how many bytes the packets of the file may have; infinite if it is a stream."""
+        return MOST_BYTES_PER_BYTE * self.file.size if hasattr(self.file, "size") else np.inf
 
     def lacks_sound(self, seconds) -> bool | None:
         """Tell whether the file promises more than was decoded; None if it promises nothing."""
@@ -215,6 +239,14 @@ class JoinedSource:
         self.source.close()
 
 
+def limit_allocations(av) -> None:
+    """Let FFmpeg allocate no more at once in this process than a recording needs."""
+    import ctypes
+
+    # PyAV has no name for it, but is linked with it.
+    ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(LARGEST_ALLOCATION_BYTES))
+
+
 def open_compressed(file) -> DecodedSource | JoinedSource:
     """Open a file that can be sought with FFmpeg; raise a `SignalError` if it cannot."""
     starts = find_links(file)
@@ -224,19 +256,20 @@ def open_compressed(file) -> DecodedSource | JoinedSource:
     return JoinedSource([FilePart(file, *bounds) for bounds in zip(starts, ends, strict=True)])
 
 
-def take_samples(fifo) -> tuple[np.ndarray, int]:
-    """Take all samples from a queue of frames, shape (samples, channels), and their rate."""
-    frame = fifo.read()
-    samples = frame.to_ndarray().astype(np.float64)
-    name, channels = frame.format.name.removesuffix("p"), frame.layout.nb_channels
-    if channels > MOST_CHANNELS:
-        raise SignalError(f"has {channels} channels; give at most {MOST_CHANNELS}")
+def take_samples(fifo, packer) -> tuple[np.ndarray, int]:
+    """Take all samples from a queue of frames, shape (samples, channels), and their rate.
+
+    The packer puts the samples of all channels side by side.
+    """
+    (frame,) = packer.resample(fifo.read())
+    name = frame.format.name
+    with np.errstate(invalid="ignore"):  # of NaNs
+        samples = frame.to_ndarray().astype(np.float64)
     if name == "u8":
         samples = (samples - 128) / 128
     elif name[0] == "s":
         samples /= 2.0 ** (int(name[1:]) - 1)
-    samples = samples.T if frame.format.is_planar else samples.reshape(-1, channels)
-    return samples, frame.sample_rate
+    return samples.reshape(-1, frame.layout.nb_channels), frame.sample_rate
 
 
 def find_promised_frames(file) -> int:

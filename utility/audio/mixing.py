@@ -22,16 +22,10 @@ class Mixer:
     tenths of a millisecond apart is a comb filter. Power is that of the differences between
     successive samples, which raises the high frequencies, where delays tell first, and lowers
     rumble.
-
-    Parameters
-    ----------
-    channel : int, optional
-        The channel to hear, from 1; omit it for the rule above.
     """
 
-    def __init__(self, channel: int | None = None):
-        self.heard = None if channel is None else channel - 1
-        self.fixed = channel is not None
+    def __init__(self):
+        self.heard = None
         self.recent, self.total = Power(), Power()
 
     def mix(self, blocks) -> Iterator[tuple[np.ndarray, int]]:
@@ -42,10 +36,10 @@ class Mixer:
         """
         kept, kept_rate = None, None
         for block, rate in blocks:
-            if self.fixed or block.shape[1] == 1:
+            if block.shape[1] == 1:
                 yield from self.mix_rest(kept, kept_rate)
                 kept = None
-                yield block[:, self.heard if self.fixed else 0], rate
+                yield block[:, 0], rate
                 continue
             if kept is not None and (kept.shape[1], kept_rate) != (block.shape[1], rate):
                 yield from self.mix_rest(kept, kept_rate)

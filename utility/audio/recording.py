@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,18 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from utility.audio.blocks import check_blocks, check_channel, check_channel_count, count_samples
 from utility.audio.mixing import Mixer
 from utility.errors import SignalError
 from utility.globalvars import FRAMES
-from utility.signals import (
-    EMPTY,
-    check_sample_rate,
-    largest_magnitude,
-    validate_signal,
-)
+from utility.signals import EMPTY, check_sample_rate
 
-# Far beyond any full scale, and its square is still a number in single precision.
-LARGEST_SAMPLE = 1e9
 # The beginnings of usual formats, of which at least that much is whole.
 FORMATS = (b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"0&\xb2u", b"wvpk", b"#!AM", b"FLV")
 NOTHING_WHOLE = (
@@ -34,6 +27,12 @@ NO_HEADER = (
 )
 # More of an input that cannot be read twice, such as a pipe, goes to the disk.
 KEPT_IN_MEMORY_BYTES = 2**22
+# Nine hours of samples at 16 kHz. An input may also be endless.
+LARGEST_COPY_BYTES = 2**30
+READ_BYTES = 2**18
+TOO_LARGE = (
+    "sends more than 1 GiB; give the path of a file, or add --stream to hear it while it arrives"
+)
 
 
 class Channel(NamedTuple):
@@ -59,11 +58,11 @@ class Recording:
     """
 
     def __init__(self, source, channel: int | None = None):
-        self.source, self.mixer = source, Mixer(channel)
+        self.source, self.channel, self.mixer = source, channel, Mixer()
         self.channel_count = source.channel_count
-        if channel is not None and not 1 <= channel <= self.channel_count:
-            have = f"{self.channel_count} channel" + "s" * (self.channel_count > 1)
-            raise SignalError(f"has {have}, so no channel {channel}; give another")
+        check_channel_count(self.channel_count)
+        if channel is not None:
+            check_channel(channel, self.channel_count)
 
     @property
     def ends_early(self) -> bool:
@@ -86,19 +85,17 @@ class Recording:
         Raises
         ------
         SignalError
-            If it holds no samples, or some that cannot be decoded or are not finite.
+            If it holds no samples, or some that cannot be decoded or are not finite; see also
+            `check_blocks`.
         """
         empty, resampler = True, None
         with explain_reading_errors():
-            for signal, rate in self.mixer.mix(self.source.read_blocks()):
+            blocks = check_blocks(self.source.read_blocks(), self.channel)
+            for signal, rate in self.mixer.mix(blocks):
                 if resampler is None or resampler.rate != rate:
                     yield from resampler.flush() if resampler else ()
                     resampler = Resampler(rate)
                 empty = False
-                signal = validate_signal(signal)
-                if (peak := largest_magnitude(signal)) > LARGEST_SAMPLE:
-                    what = f"holds samples of {peak:.0e}, where full scale is 1"
-                    raise SignalError(f"{what}; repair the recording")
                 signal = resampler.resample(signal)
                 if signal.size:
                     yield signal
@@ -111,7 +108,6 @@ class Resampler:
     """Resample a signal to 16 kHz as it comes (soxr, high quality, as `librosa.load` does)."""
 
     def __init__(self, rate):
-        check_sample_rate(rate)
         self.rate, self.stream = rate, None
         if rate != FRAMES.sample_rate_hz:
             import soxr
@@ -158,30 +154,36 @@ def open_recording(sound):
             if not file.seekable():
                 file = stack.enter_context(copy_to_seekable_file(file))
             file.seek(0)
-            start = file.read(4)
-            if not start:
-                raise SignalError(EMPTY)
-            source = stack.enter_context(contextlib.closing(open_source(file, start)))
+            source = stack.enter_context(contextlib.closing(open_source(file)))
             recording = Recording(source, channel)
         yield recording
 
 
-def open_source(file, start):
-    """Open a file that begins with the given bytes, with the library that reads it best.
+def open_source(file):
+    """Open a file with the library that reads it best.
 
     libsndfile is loaded faster, but does not always know how long compressed sound is.
     """
-    from utility.audio.uncompressed import BEGINNINGS, RARE_BEGINNINGS, open_uncompressed
+    from utility.audio.uncompressed import (
+        BEGINNING_BYTES,
+        BEGINNINGS,
+        RARE_BEGINNINGS,
+        open_uncompressed,
+    )
 
+    start = file.read(BEGINNING_BYTES)
+    if not start:
+        raise SignalError(EMPTY)
     file.seek(0)
     uncompressed = failure = None
-    if start.startswith(BEGINNINGS + RARE_BEGINNINGS):
+    is_rare = RARE_BEGINNINGS.match(start)
+    if is_rare or BEGINNINGS.match(start):
         try:
             uncompressed = open_uncompressed(file)
         except SignalError as error:
             failure = error
         else:
-            if uncompressed.is_plain or start.startswith(RARE_BEGINNINGS):
+            if is_rare or uncompressed.is_plain:
                 return uncompressed
         file.seek(0)
     from utility.audio.decoding import UNREADABLE, open_compressed
@@ -205,8 +207,17 @@ def open_source(file, start):
 def copy_to_seekable_file(file):
     """Copy a pipe to a temporary file, which is read from the start."""
     copy = tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY_BYTES)  # noqa: SIM115, the caller closes it
-    shutil.copyfileobj(file, copy)
+    copy_bytes(file, copy)
     return copy
+
+
+def copy_bytes(file, copy) -> None:
+    """Copy a file that cannot be read twice; raise a `SignalError` if it sends too much."""
+    left = LARGEST_COPY_BYTES
+    while content := file.read(READ_BYTES):
+        if (left := left - len(content)) < 0:
+            raise SignalError(TOO_LARGE)
+        copy.write(content)
 
 
 def count_channels(sound) -> int:
@@ -258,25 +269,29 @@ class ArraySource:
     ends_early = False
 
     def __init__(self, samples, rate):
-        check_sample_rate(rate)
         samples = np.asarray(samples)
         if samples.ndim not in (1, 2) or samples.dtype.kind not in "if":
             raise SignalError(
                 f"is an array of {samples.dtype}, shape {samples.shape}; give floats or signed "
                 "integers of shape (samples,) or (samples, channels)"
             )
-        channels = samples.reshape(len(samples), samples[0].size if len(samples) else 1)
-        if channels.shape[1] > max(len(channels), 1):
+        if not samples.size:
+            raise SignalError(EMPTY)
+        channels = samples.reshape(len(samples), -1)
+        if channels.shape[1] > len(channels):
             size = f"{channels.shape[1]} channels of {len(channels)} samples"
             raise SignalError(f"has {size}; transpose it")
+        check_sample_rate(rate)
         self.full_scale = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
         self.channels, self.rate, self.channel_count = channels, rate, channels.shape[1]
 
     def read_blocks(self) -> Iterator[tuple[np.ndarray, int]]:
-        """Yield the samples in blocks of 1 s, shape (samples, channels), and their rate."""
-        length = round(self.rate)
+        """Yield samples, shape (samples, channels), full scale from -1 to 1, and their rate."""
+        length = count_samples(self.rate, self.channel_count)
         for start in range(0, len(self.channels), length):
-            yield self.channels[start : start + length] / self.full_scale, self.rate
+            with np.errstate(over="ignore"):  # of wider floats, which become infinite
+                block = self.channels[start : start + length].astype(np.float64)
+            yield block / self.full_scale, self.rate
 
 
 @contextlib.contextmanager

@@ -5,13 +5,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from utility.audio.blocks import count_samples
 from utility.errors import SignalError
 
 # How the files begin: those that are uncompressed as a rule, and those that only libsndfile reads.
-BEGINNINGS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b".snd", b"dns.", b"riff", b"caff", b"Crea")
-RARE_BEGINNINGS = (b" paf", b"fap ", b"2BIT", b"NIST", b"PVF1", b"ALaw", b"Exte", b"MATL")
+# Of a file that begins in another way it would look for a second one, called "._".
+BEGINNINGS = re.compile(
+    rb"(RIFF|RIFX|RF64)....WAVE|FORM....(AIF[FC]|8SVX|16SV)|[.]snd|dns[.]|riff|caff....desc|Creative",
+    re.DOTALL,
+)
+RARE_BEGINNINGS = re.compile(rb" paf|fap |2BIT|NIST|PVF1|ALawSoundFil|Extended Ins|MATLAB 5")
+BEGINNING_BYTES = 12
 PLAIN = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
-BLOCK_SECONDS = 1
 # Programs that write to a pipe put a size near 2 or 4 GB, or none.
 UNKNOWN_SIZE = 2**31 - 2**16
 LARGEST_DIFFERENCE_SECONDS = 0.05
@@ -74,7 +79,8 @@ class UncompressedSource:
     def read_blocks(self) -> Iterator[tuple[np.ndarray, int]]:
         """Yield samples, shape (samples, channels), full scale from -1 to 1, and their rate."""
         rate = self.recording.samplerate
-        while len(block := self.recording.read(max(1, rate * BLOCK_SECONDS), always_2d=True)):
+        length = count_samples(rate, self.channel_count)
+        while len(block := self.recording.read(length, always_2d=True)):
             yield block, rate
         if self.file.error:
             raise self.file.error
