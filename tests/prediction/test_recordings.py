@@ -1,5 +1,7 @@
 """The recordings that a command line names."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from made import DEMO
+from utility.audio.recording import load_audio
+from utility.errors import SignalError
 from utility.globalvars import ROOT
 from utility.prediction.recordings import NamedRecording, find_recordings, name_files
 
@@ -241,3 +245,32 @@ def test_names_that_are_too_long_do_not_end_the_others(tmp_path, call_command):
     assert done.stderr.count("\n") == 2
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["x" * 246 + " (2).json", "x" * 250 + ".json"]
+
+
+def test_a_pipe_that_sends_without_end_is_refused(tmp_path, call_command, monkeypatch):
+    limit, sent = 2**20, []
+    monkeypatch.setattr("utility.audio.recording.LARGEST_COPY_BYTES", limit)
+    os.mkfifo(tmp_path / "pipe")
+
+    def send():
+        with contextlib.suppress(BrokenPipeError), (tmp_path / "pipe").open("wb") as pipe:
+            for _ in range(1000):
+                sent.append(pipe.write(bytes(limit)))
+
+    writer = threading.Thread(target=send)
+    writer.start()
+    done = call_command("predict.py", tmp_path / "pipe")
+    writer.join()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pipe: sends more than 1 GiB; give the path of a file, or add --stream" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert len(sent) < 10
+    with pytest.raises(SignalError, match="sends more than 1 GiB"):
+        load_audio(Endless())
+
+
+class Endless(io.RawIOBase):
+    """A file that cannot be sought and has no end."""
+
+    def read(self, size):
+        return bytes(size)

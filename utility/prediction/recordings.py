@@ -181,9 +181,11 @@ def copy_to_temporary_file(name, stack) -> str | os.PathLike:
     """Copy standard input or a pipe to a file that is deleted when the stack is left.
 
     A pipe that cannot be opened is returned itself, so that it is reported like a bad recording.
+    Raises a `SignalError` if it sends too much.
     """
-    import shutil
     import tempfile
+
+    from utility.audio.recording import copy_bytes
 
     with contextlib.ExitStack() as opened:
         source = sys.stdin.buffer
@@ -195,5 +197,8 @@ def copy_to_temporary_file(name, stack) -> str | os.PathLike:
         path = stack.enter_context(temporary_path(tempfile.gettempdir()))
         path.touch(mode=0o600, exist_ok=False)
         with path.open("wb") as copy:
-            shutil.copyfileobj(source, copy)
+            try:
+                copy_bytes(source, copy)
+            except SignalError as error:
+                raise SignalError(f"{name}: {error}") from error
     return str(path)
