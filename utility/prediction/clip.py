@@ -119,6 +119,7 @@ class Timeline(NamedTuple):
 
     segments: list[Segment]
     whole: Prediction
+    is_digital_silence: bool = False
 
 
 def predict_all(
@@ -153,7 +154,7 @@ def predict_wholes(sounds, weights, voice=None, details=False) -> list[Timeline 
     again = [
         number
         for number, one in enumerate(timelines)
-        if not isinstance(one, SignalError) and not one.whole.has_voice
+        if not isinstance(one, SignalError) and not (one.whole.has_voice or one.is_digital_silence)
     ]
     found = predict_windows([sounds[number] for number in again], weights, voice, SEARCHED, details)
     for number, timeline in zip(again, found, strict=True):
@@ -240,6 +241,8 @@ def predict_timeline(sound, weights, cut, voice) -> Timeline | SignalError:
     (timeline,) = predict_wholes([sound], weights, voice)
     if isinstance(timeline, SignalError):
         return timeline
+    if timeline.is_digital_silence:
+        return timeline
     if timeline.whole.windows > 1 and cut == WHOLE._replace(uncut_seconds=0):
         return timeline
     (parts,) = predict_windows([sound], weights, voice, cut)
@@ -268,7 +271,7 @@ def make_timeline(windows, heard, seconds, traits, emotions) -> Timeline:
     averaged = {"ranking": None, "windows": 0}
     if voiced:
         averaged = average_windows(*zip(*voiced, strict=True), FRAMES.hop_seconds, emotions)
-    return Timeline(segments, Prediction(seconds, **averaged, **traits))
+    return Timeline(segments, Prediction(seconds, **averaged, **traits), not power.any())
 
 
 def average_windows(starts, outputs: Sequence[Output], hop_seconds, emotions) -> dict:
