@@ -426,3 +426,71 @@ def test_recordings_that_end_early_are_used_and_counted(tmp_path, write_manifest
     assert done.returncode == 0, done.stderr
     place = f"{tmp_path / 'my.csv'}, line 2"
     assert f"recordings that end early, heard up to there: 1, such as {place}" in done.stderr
+
+
+# Long recordings
+
+
+@pytest.fixture
+def write_long(tmp_path):
+    """Return a function that writes a recording of so many minutes, which is silent but for voices.
+
+    They begin at the given seconds and last 2 s.
+    """
+
+    def write(name, minutes, starts):
+        with soundfile.SoundFile(tmp_path / name, "w", RATE, 1) as file:
+            for minute in range(minutes):
+                samples = np.zeros(60 * RATE)
+                for start in starts:
+                    place = round((start - 60 * minute) * RATE)
+                    if 0 <= place < len(samples):
+                        samples[place : place + 2 * RATE] = make_voice(2, hertz=100 + minute)
+                file.write(samples)
+
+    return write
+
+
+def test_segments_of_a_long_recording_are_read_in_little_memory(write_long, tmp_path, run_command):
+    starts = (10, 70, 700.5, 1100)
+    write_long("long.flac", 20, starts)
+    rows = [f"long.flac,{start},{start + 2},anger,ann" for start in starts]
+    # They overlap, and one is longer than a block.
+    rows += ["long.flac,9.5,33,sadness,ann", "long.flac,1099,,sadness,ann"]
+    (tmp_path / "my.csv").write_text("\n".join(["file,start,end,emotion,speaker", *rows]) + "\n")
+    code = (
+        "import resource, subprocess, sys\n"
+        "done = subprocess.run([sys.executable, 'dataset.py', *sys.argv[1:]], check=False)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)\n"
+        "sys.exit(done.returncode)"
+    )
+    options = ("--manifest", tmp_path / "my.csv", "--output", tmp_path, "--processes", 1)
+    done = run_command("-c", code, "extract", *options)
+    assert done.returncode == 0, done.stderr
+    # In kB. All samples would take 154 MB.
+    assert int(done.stderr.splitlines()[-1]) < 160_000
+    corpus = read_corpus(tmp_path / "my")
+    np.testing.assert_allclose(corpus.seconds, [2, 2, 2, 2, 23.5, 101])
+    samples = load_audio(tmp_path / "long.flac")
+    for table, start, seconds in zip(
+        corpus.frames, [*starts, 9.5, 1099], corpus.seconds, strict=True
+    ):
+        part = samples[round(start * RATE) : round((start + seconds) * RATE)]
+        expected = compute_all_features(part)
+        np.testing.assert_array_equal(table[:, :36], expected[:, :36].astype(np.float32))
+
+
+def test_an_utterance_of_more_than_ten_minutes_is_named(
+    write_long, write_manifest, tmp_path, call_command
+):
+    write_long("long.wav", 11, (5,))
+    rows = ("b.wav,,,sadness,", "long.wav,,,anger,", "long.wav,5,7,anger,", "long.wav,1,602,anger,")
+    done = call_command(*write_manifest(*rows))
+    assert (done.returncode, done.stdout) == (1, "")
+    _, *problems = done.stderr.splitlines()
+    what = "lasts more than 10 minutes; give its parts as segments, with --manifest"
+    places = [(3, "long.wav"), (5, "long.wav@1.000-602.000")]
+    assert problems == [
+        f"{tmp_path / 'my.csv'}, line {line}: {tmp_path / name}: {what}" for line, name in places
+    ]
+    assert not list(tmp_path.glob("*.p"))

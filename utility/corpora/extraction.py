@@ -6,7 +6,9 @@ The features may also come from files of frames that the user computed.
 import hashlib
 import shlex
 from collections import Counter
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +51,12 @@ FEMALE_SPEAKERS = frozenset({"08", "09", "13", "14", "16"})
 # begins before the recording ends.
 SLACK_SECONDS = FRAMES.hop_seconds
 FRAMES_SLACK_SECONDS = 0.1
+RATE_HZ = FRAMES.sample_rate_hz
+# Nobody speaks for that long with one emotion; and it is what a process holds in memory.
+LONGEST_UTTERANCE_SECONDS = 600
+TOO_LONG = "lasts more than 10 minutes; give its parts as segments, with --manifest"
+# Of a recording, so many segments are read one after the other; then another process may go on.
+MOST_SEGMENTS = 200
 
 
 class Extracted(NamedTuple):
@@ -147,9 +155,11 @@ def extract_corpus(rows, audio: Path, path: Path, note, processes=None, kept_aud
     """
     from tqdm import tqdm
 
-    names = [row["file"] for row in rows]
-    with in_processes(partial(extract_utterance, Path(audio)), names, processes) as results:
-        results = list(tqdm(results, "extracting", len(names), unit="recording", disable=None))
+    groups, found = group_utterances(row["file"] for row in rows), {}
+    with in_processes(partial(extract_utterances, Path(audio)), groups, processes) as results:
+        for group in tqdm(results, "extracting", len(groups), unit="recording", disable=None):
+            found |= group
+    results = [found[row["file"]] for row in rows]
     corpus = make_corpus(rows, results, note, audio=kept_audio)
     try:
         kept = read_corpus(path)
@@ -290,60 +300,133 @@ def read_own_frames(folder: Path, name: str, hop_seconds) -> Extracted | SignalE
     path = (folder / recording).with_suffix(FRAMES_ENDING)
     try:
         frames = validate_frames(read_array(path))
-        frames = cut_segment(frames, 1 / hop_seconds, *times, FRAMES_SLACK_SECONDS)
+        span = find_samples(len(frames), 1 / hop_seconds, *times, FRAMES_SLACK_SECONDS)
+        frames = frames[slice(*span)]
         return Extracted(len(frames) * hop_seconds, frames, digest_of(frames))
     except SignalError as error:
         return SignalError(f"{path}: {error}")
 
 
-def extract_utterance(audio: Path, name: str) -> Extracted | SignalError:
-    """Return the float32 frames of an utterance, or the reason why there are none."""
-    try:
-        signal, ends_early = load_utterance(audio, name)
-        frames = compute_all_features(signal).astype(np.float32)
-        seconds = len(signal) / FRAMES.sample_rate_hz
-        return Extracted(seconds, frames, digest_of(signal), ends_early)
-    except SignalError as error:
-        return SignalError(f"{audio / name}: {error}")
+def extract_utterances(audio: Path, names) -> dict[str, Extracted | SignalError]:
+    """Return what is kept of utterances of one recording, by name; see `compute_of_utterances`."""
+    return compute_of_utterances(audio, names, extract_utterance)
 
 
-def load_utterance(audio: Path, name: str) -> tuple[np.ndarray, bool]:
-    """Read an utterance of a corpus whose recordings are in a folder.
+def extract_utterance(name, signal, ends_early) -> Extracted:
+    """Return the float32 frames of an utterance and what else is kept of it."""
+    frames = compute_all_features(signal).astype(np.float32)
+    seconds = len(signal) / RATE_HZ
+    return Extracted(seconds, frames, digest_of(signal), ends_early)
 
-    The name is that of a recording or, from `name_utterance`, of a segment of one. Returns its
-    signal at 16 kHz, and whether the recording ends early. Raises a `SignalError` if the
-    recording cannot be read, does not hold the segment, or is silent there.
+
+def group_utterances(names) -> list[list[str]]:
+    """Divide utterances into groups, each of one recording, which is read once for each of them."""
+    names = sorted({*map(str, names)}, key=find_segment)
+    groups = []
+    for _, group in groupby(names, key=lambda name: find_segment(name)[0]):
+        group = [*group]
+        groups += [group[i : i + MOST_SEGMENTS] for i in range(0, len(group), MOST_SEGMENTS)]
+    return groups
+
+
+def compute_of_utterances(audio: Path, names, compute) -> dict:
+    """Compute something of each utterance of a recording, which is read once, in blocks.
+
+    Parameters
+    ----------
+    audio : Path
+        The folder of the recording.
+    names : sequence of str
+        The recording itself, or segments of it, from `name_utterance`.
+    compute : callable
+        Takes the name, the signal at 16 kHz, and whether the recording ends early in it.
+
+    Returns
+    -------
+    dict
+        For each name what was computed, or a `SignalError` if the recording cannot be read, does
+        not hold the segment, or is silent there.
     """
-    recording, start_seconds, end_seconds = find_segment(name)
-    signal, ends_early = load_recording(audio / recording)
-    part = cut_segment(signal, FRAMES.sample_rate_hz, start_seconds, end_seconds, SLACK_SECONDS)
-    if is_silent(part):
+    results, (path, *_) = {}, find_segment(names[0])
+    spans = {name: tuple(find_segment(name)[1:]) for name in names}
+    try:
+        with open_recording(audio / path) as recording:
+            for name, segment, is_rest in read_segments(recording.read_signal(), spans):
+                try:
+                    signal = segment()
+                    results[name] = compute(name, signal, is_rest and recording.ends_early)
+                except SignalError as error:
+                    results[name] = error
+    except SignalError as error:
+        results = dict.fromkeys(names, error) | results
+    return {
+        name: SignalError(f"{audio / name}: {result}")
+        if isinstance(result, SignalError)
+        else result
+        for name, result in results.items()
+    }
+
+
+def read_segments(blocks, spans) -> Iterator[tuple[str, Callable, bool]]:
+    """Cut segments out of a signal while it arrives, of which only what they need is kept.
+
+    Parameters
+    ----------
+    blocks : iterator of np.ndarray, shape (samples,)
+        The signal at 16 kHz.
+    spans : dict of tuple
+        Start and end of each segment in seconds, by name.
+
+    Yields
+    ------
+    tuple
+        A name, a function that cuts its segment or raises a `SignalError`, and whether the
+        signal has been read to its end. The function serves until the next tuple.
+    """
+    parts, place, length, is_rest = [], 0, 0, False
+    ends = {
+        name: min(end + SLACK_SECONDS, start + LONGEST_UTTERANCE_SECONDS)
+        for name, (start, end) in spans.items()
+    }
+    waiting = sorted(spans, key=ends.get)
+    for number, name in enumerate(waiting):
+        needed = min(spans[other][0] for other in waiting[number:]) * RATE_HZ
+        while length <= ends[name] * RATE_HZ and not is_rest:
+            block = next(blocks, None)
+            is_rest = block is None
+            parts += [] if is_rest else [block]
+            length += 0 if is_rest else len(block)
+            while parts and place + len(parts[0]) <= needed:
+                place += len(parts.pop(0))
+        yield name, partial(cut_parts, parts, place, length, spans[name]), is_rest
+
+
+def cut_parts(parts, place, length, span) -> np.ndarray:
+    """Cut an utterance out of the parts of a signal, of which the first begins at a sample."""
+    first, last = find_samples(length, RATE_HZ, *span, SLACK_SECONDS)
+    if last - first > LONGEST_UTTERANCE_SECONDS * RATE_HZ:
+        raise SignalError(TOO_LONG)
+    pieces = []
+    for part in parts:
+        pieces.append(part[max(first - place, 0) : max(last - place, 0)])
+        place += len(part)
+    if is_silent(signal := np.concatenate(pieces)):
         raise SignalError(SILENT)
-    return part, ends_early
+    return signal
 
 
-# The segments of a long recording usually follow each other.
-@lru_cache(maxsize=1)
-def load_recording(path) -> tuple[np.ndarray, bool]:
-    """Return a recording at 16 kHz, and whether it ends early."""
-    with open_recording(path) as recording:
-        signal = np.concatenate([*recording.read_signal(), []])
-    signal.setflags(write=False)
-    return signal, recording.ends_early
-
-
-def cut_segment(values, rate_hz, start_seconds, end_seconds, slack_seconds) -> np.ndarray:
-    """Cut a segment out of samples or frames, which follow each other at a rate.
+def find_samples(length, rate_hz, start_seconds, end_seconds, slack_seconds) -> tuple[int, int]:
+    """Find where a segment starts and ends among samples, or frames, that have a rate.
 
     An infinite end is that of the recording; another one may lie beyond by `slack_seconds`.
     """
-    seconds = len(values) / rate_hz
+    seconds = length / rate_hz
     if start_seconds >= seconds or seconds + slack_seconds < end_seconds < np.inf:
         raise SignalError(f"the recording ends after {seconds:.3f} s; mend start and end")
     first, last = (round(min(time, seconds) * rate_hz) for time in (start_seconds, end_seconds))
     if first == last:
         raise SignalError("is too short; give a segment of several frames")
-    return values[first:last]
+    return first, last
 
 
 def digest_of(values) -> bytes:

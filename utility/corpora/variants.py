@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from utility.corpora.augmentation import make_variant
-from utility.corpora.extraction import load_utterance
+from utility.corpora.extraction import compute_of_utterances, group_utterances
 from utility.corpora.frames import read_frames, write_frames
 from utility.errors import DataError, SignalError
 from utility.furtherFeatures import FEATURE_SETS, compute_all_features
@@ -55,25 +55,31 @@ def make_variants(corpus, names, audio, folder, processes, quiet) -> None:
     from tqdm import tqdm
 
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = [(audio, str(name), number) for number, name in enumerate(corpus.file)]
-    progress = {"total": len(tasks), "unit": "recording", "disable": True if quiet else None}
-    with in_processes(partial(extract_variants, names=names), tasks, processes) as results:
-        rows = list(tqdm(results, "augmenting", **progress))
+    groups, found = group_utterances(corpus.file), {}
+    progress = {"total": len(groups), "unit": "recording", "disable": True if quiet else None}
+    numbers = {str(name): number for number, name in enumerate(corpus.file)}
+    extract = partial(extract_variants, audio, numbers, names)
+    with in_processes(extract, groups, processes) as results:
+        for group in tqdm(results, "augmenting", **progress):
+            found |= group
+    rows = [found[name] for name in numbers]
     if problems := [row for row in rows if isinstance(row, SignalError)]:
         raise DataError(str(problems[0]))
     for name, tables in zip(names, zip(*rows, strict=True), strict=True):
         write_frames(folder / name, corpus.file, tables, PRECISIONS)
 
 
-def extract_variants(task, names) -> list[np.ndarray] | SignalError:
-    """Return the frames of each variant of an utterance, or the reason why there are none."""
-    audio, utterance, number = task
-    try:
-        samples, _ = load_utterance(audio, utterance)
-        variants = (make_variant(samples, name, number) for name in names)
+def extract_variants(audio, numbers, names, utterances) -> dict[str, list | SignalError]:
+    """Return the frames of each variant of utterances of one recording, by their names.
+
+    `numbers` are those that the random variants of utterances are made by.
+    """
+
+    def compute(utterance, signal, _):
+        variants = (make_variant(signal, name, numbers[utterance]) for name in names)
         return [to_float16(compute_all_features(variant)) for variant in variants]
-    except SignalError as error:
-        return SignalError(f"{audio / utterance}: {error}")
+
+    return compute_of_utterances(audio, utterances, compute)
 
 
 def to_float16(frames) -> np.ndarray:
