@@ -1,6 +1,8 @@
 """Compressed files: heard whole whatever they are called, up to where they end, or refused."""
 
+import contextlib
 import io
+import struct
 import tempfile
 from pathlib import Path
 
@@ -9,8 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from hostile_recordings import make_mp4
 from made import DEMO, RATE
-from utility.audio.recording import load_audio, open_recording
+from opened import watched
+from utility.audio.live import open_stream
+from utility.audio.recording import Recording, load_audio, open_recording
 from utility.errors import SignalError
 
 # Container and codec of FFmpeg.
@@ -176,3 +181,107 @@ def test_a_video_without_sound_says_so():
             file.mux(packet)
     with pytest.raises(SignalError, match="holds no sound; give a recording"):
         listen(content.getvalue())
+
+
+# Files that name other files
+
+
+def make_alias(path):
+    """Return the box of an MP4 file whose samples are in another file, as QuickTime names it."""
+    target = str(path).encode()
+    target += bytes(len(target) % 2)
+    length = struct.pack(">H", len(str(path)))
+    names = b"\4Disk".ljust(28, b"\0") + bytes(12) + bytes([len(path.name)])
+    names += path.name.encode().ljust(63, b"\0")
+    tags = b"\0\2" + length + target + b"\0\x12" + length + target + b"\xff\xff\0\0"
+    content = bytes(4) + bytes(10) + names + bytes(36) + tags
+    return struct.pack(">I", 8 + len(content)) + b"alis" + content
+
+
+# Contents that name a file, and the ending by which FFmpeg knows them, if it follows them.
+NAMING = {
+    "playlist": (
+        lambda path: f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{path}\n#EXT-X-ENDLIST\n",
+        ".m3u8",
+    ),
+    "playlist of addresses": (
+        lambda path: (
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{path.as_uri()}\n#EXT-X-ENDLIST\n"
+        ),
+        ".m3u8",
+    ),
+    "list of files": (lambda path: f"ffconcat version 1.0\nfile '{path}'\n", ".txt"),
+    "QuickTime film of another file": (
+        lambda path: make_mp4(b"sowt", 100, reference=make_alias(path)),
+        ".mov",
+    ),
+    "DASH manifest": (
+        lambda path: (
+            '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static">'
+            '<Period><AdaptationSet mimeType="audio/mp4"><Representation id="1">'
+            f"<BaseURL>{path}</BaseURL></Representation></AdaptationSet></Period></MPD>"
+        ),
+        None,
+    ),
+    "stream session": (
+        lambda path: f"v=0\no=- 0 0 IN IP4 127.0.0.1\na=control:{path}\nm=audio 5004 RTP/AVP 0\n",
+        None,
+    ),
+    "address of data": (lambda path: "data:audio/wav;base64,UklGRg==", None),
+    "name of a pattern": (lambda path: f"{path.parent}/%03d.wav\n", None),
+    "Matroska file that goes on in another": (
+        lambda path: (
+            b"\x1aE\xdf\xa3\x84B\x82\x81w"  # a header, a segment, and in it the next one's name
+            + b"\x18S\x80g\xff\x15I\xa9f\xb8>\x83\xbb\xb4"
+            + str(path)[-52:].rjust(52).encode()
+        ),
+        None,
+    ),
+}
+# What FFmpeg needs to be told before it follows all of them.
+CARELESS = {"safe": "0", "allowed_extensions": "ALL", "extension_picky": "0", "enable_drefs": "1"}
+CARELESS |= {"use_absolute_path": "1"}
+
+
+@pytest.mark.parametrize("name", ["list.wav", "list.m3u8", "list.mov", "list.mpd"])
+@pytest.mark.parametrize("kind", NAMING)
+def test_a_file_that_a_recording_names_is_not_opened(kind, name, tmp_path):
+    write, _ = NAMING[kind]
+    content = write(tmp_path / "other.wav")
+    content = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / name).write_bytes(content)
+    with watched(tmp_path / "other.wav") as opened, contextlib.suppress(SignalError):
+        assert not load_audio(tmp_path / name).any()
+    assert not opened
+    with (
+        watched(tmp_path / "other.wav") as opened,
+        contextlib.suppress(SignalError),
+        (tmp_path / name).open("rb") as file,
+    ):
+        list(Recording(open_stream(file)).read_signal())
+    assert not opened
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (_, ending) in NAMING.items() if ending])
+def test_ffmpeg_alone_would_open_it(kind, tmp_path):
+    write, ending = NAMING[kind]
+    content = write(tmp_path / "other.wav")
+    path = tmp_path / f"list{ending}"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with (
+        watched(tmp_path / "other.wav") as opened,
+        contextlib.suppress(av.error.FFmpegError),
+        av.open(str(path), options=CARELESS, timeout=10) as file,
+    ):
+        next(file.demux(), None)
+    assert opened
+
+
+@pytest.mark.parametrize(
+    "name", ["concat:{0}|{0}", "subfile,,start,0,end,0,,:{0}", "file:{0}", "pipe:0", "async:{0}"]
+)
+def test_a_name_is_never_an_address(name, tmp_path):
+    other, message = tmp_path / "other.wav", r"no such file|is an address"
+    with watched(other) as opened, pytest.raises(SignalError, match=message):
+        load_audio(name.format(tmp_path / "other.wav"))
+    assert not opened

@@ -1,5 +1,6 @@
 """Uncompressed files: all sample formats, sizes that are unknown or wrong, headers that lie."""
 
+import io
 import struct
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import soundfile
 
 from made import DEMO, RATE, make_voice
+from opened import watched
 from utility.audio.recording import load_audio, open_recording
 from utility.errors import SignalError
 
@@ -101,3 +103,25 @@ def test_a_damaged_file_prints_nothing(tmp_path, capfd):
             except SignalError:
                 continue
     assert capfd.readouterr() == ("", "")
+
+
+STRANGE_BEGINNINGS = [b"RIFF\x10\0\0\0AVI LIST", b"RF64\xff\xff\xff\xffXXXX", b"caff\0\1\0\0xxxx"]
+STRANGE_BEGINNINGS += [b"CreaXXXX", b"ALawXXXX", b"ExteXXXX", b"MATLXXXX", b"\xff\xfb\x90\x64"]
+STRANGE_BEGINNINGS += [b"ID3\3\0\0\0\0\0\0", b"\xf0\x7e\0\1", b"junkjunkjunk"]
+
+
+@pytest.mark.parametrize("beginning", STRANGE_BEGINNINGS)
+def test_no_resource_fork_beside_a_file_is_opened(beginning, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.wav").write_bytes(beginning + bytes(2000))
+    for name in ("._", "._clip.wav"):
+        with watched(tmp_path / name) as opened, pytest.raises(SignalError):
+            load_audio("clip.wav")
+        assert not opened
+
+
+def test_libsndfile_alone_would_open_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with watched(tmp_path / "._") as opened, pytest.raises(soundfile.LibsndfileError):
+        soundfile.SoundFile(io.BytesIO(STRANGE_BEGINNINGS[0] + bytes(2000)))
+    assert opened
