@@ -223,6 +223,7 @@ CONTENTS = {
     "naturalness below 0": {"naturalness": np.array([-0.5, 1])},
     "a folder that is a number": {"audio": 5},
     "own features that are text": {"own_features": "mine"},
+    "own features that are an array": {"own_features": NAMES},
     "own features without a name": {"own_features": {"value_count": 3, "hop_seconds": 0.01}},
     "own features with an escape": {
         "own_features": {"name": "\x1b", "value_count": 3, "hop_seconds": 0.01}

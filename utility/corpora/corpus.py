@@ -194,7 +194,7 @@ def read_database(path: Path) -> tuple[dict, dict]:
         ):
             raise ValueError("own_features are out of their range")
         return content, {own["name"]: make_own_feature_set(own["name"], count, hop_seconds)}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         problem = f"damaged ({quote(repr(error))})"
         raise DataError(f"{database_path(path)}: {problem}; {remedy}") from error
 
