@@ -28,7 +28,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ("recordings", "pickles", "weights")
+TARGETS = ("recordings", "streams", "pickles", "weights")
 CHUNK_CASES = 1000
 MOST_SECONDS = 8
 # For what waits and computes nothing; generous on a busy machine.

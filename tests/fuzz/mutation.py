@@ -7,7 +7,9 @@ programs handle wrongly.
 import struct
 import zlib
 
-MOST_BYTES = 200_000
+import numpy as np
+
+MOST_BYTES = 100_000
 # How often several changes are made: each time, one more with this probability.
 ONE_MORE = 0.4
 POWERS = [2**bits + change for bits in range(65) for change in (-1, 0, 1)]
@@ -246,6 +248,17 @@ def set_extended_rate(content, other, random) -> None:
     return None
 
 
+def set_samples(content, other, random) -> None:
+    """Set some samples that are floats to one that is not finite, very large or very small."""
+    kind = random.choice(("<f", ">f", "<d", ">d"))
+    largest = 1.7e308 if kind[1] == "d" else 3.4e38
+    sample = random.choice((np.nan, np.inf, -largest, largest, largest**0.5, 1e9, 1.1e9, 5e-324))
+    width = struct.calcsize(kind)
+    start = choose_place(content, random) // width * width + random.choice((0, 0, 2, 4))
+    samples = struct.pack(kind, sample) * random.choice((1, 1, 2, 100))
+    content[start : start + len(samples)] = samples
+
+
 def set_text_number(content, other, random) -> None:
     """Set a number that is written in digits, as in the headers of NIST and PVF files."""
     digits = [place for place in range(min(len(content), 1024)) if 48 <= content[place] < 58]
@@ -259,15 +272,17 @@ def set_text_number(content, other, random) -> None:
     return None
 
 
-def mend_checksums(content, *_) -> None:
-    """Set the checksums of all pages of an Ogg file, without which pages are left out."""
+def mend_checksums(content) -> bytes:
+    """Return a file whose pages of Ogg have the right checksums; others would be passed over."""
+    content = bytearray(content)
     place = content.find(b"OggS")
-    while place >= 0 and len(content) > place + 27:
+    while 0 <= place < len(content) - 27:
         count = content[place + 26]
         end = place + 27 + count + sum(content[place + 27 : place + 27 + count])
         content[place + 22 : place + 26] = bytes(4)
         content[place + 22 : place + 26] = checksum(content[place:end]).to_bytes(4, "little")
         place = content.find(b"OggS", place + 4)
+    return bytes(content)
 
 
 def checksum(page) -> int:
@@ -279,5 +294,5 @@ def checksum(page) -> int:
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 SOUND_CHANGES = (
     *(set_field, set_field, set_field, set_stream_information, set_extended_rate),
-    *(set_text_number, mend_checksums),
+    *(set_text_number, set_samples),
 )

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from fuzz.mutation import SOUND_CHANGES, mutate
+from fuzz.mutation import SOUND_CHANGES, mend_checksums, mutate
 from fuzz.sounds import make_recordings
 from utility.errors import SignalError
 from utility.prediction.clip import predict_timelines
@@ -19,8 +19,9 @@ def make_files() -> list[bytes]:
 
 
 def make_case(files, number, random) -> bytes:
-    """Return a damaged file."""
-    return mutate(random.choice(files), random.choice(files), random, SOUND_CHANGES)
+    """Return a damaged file; if it is of Ogg, mostly with checksums that are right."""
+    content = mutate(random.choice(files), random.choice(files), random, SOUND_CHANGES)
+    return mend_checksums(content) if random.random() < 0.8 else content
 
 
 def read(path, number) -> str:

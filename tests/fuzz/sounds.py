@@ -10,7 +10,7 @@ from fuzz.mutation import mend_checksums
 from made import make_voice
 
 RATE = 16_000
-SECONDS = (0.3, 0.12, 0.6, 0.2, 1.1)
+SECONDS = (0.3, 0.12, 0.2, 0.15, 1.1)
 # RAW has no header; SD2 needs a second file.
 LEFT_OUT = ("RAW", "SD2")
 # FFmpeg's containers of sound, and of video with sound, each with an encoding of its own choice.
@@ -21,8 +21,11 @@ CONTAINERS = (
     *("rso", "smjpeg", "sox", "spdif", "swf", "tta", "vob", "voc", "w64", "wav", "webm", "wsaud"),
     *("wtv", "wv"),
 )
-# Containers that take many encodings; each encoding is put in the first two of them that take it.
+# Containers of many encodings; each encoding is put in the first two of them that take it.
 GENERAL = ("matroska", "nut", "mov", "avi", "asf", "wav", "caf", "flv")
+# Sample rates in Hz and channels, of which a recording gets the first that its encoding allows.
+FORMS = ((RATE, "mono"), (8000, "mono"), (44_100, "stereo"), (48_000, "stereo"))
+SURROUND = (("ipod", "aac", "7.1"), ("matroska", "flac", "7.1"), ("mp4", "ac3", "5.1"))
 NOT_ENCODED = ("anull", "comfortnoise")
 # Of containers that are read and not written.
 BEGINNINGS = [
@@ -53,7 +56,7 @@ def write_with_libsndfile():
     """Yield a recording of each format and encoding, some in stereo."""
     for form in sorted(set(soundfile.available_formats()) - {*LEFT_OUT}):
         for number, encoding in enumerate(sorted(soundfile.available_subtypes(form))):
-            for channels in (1, 2)[: 1 + (number == 0)]:
+            for channels in (1, 2, 7) if number == 0 else (1,):
                 file, signal = io.BytesIO(), make_signal(number, channels)
                 try:
                     soundfile.write(file, signal, RATE, encoding, format=form)
@@ -73,8 +76,7 @@ def remove_time(content) -> bytes:
     while place >= 0:  # a number made of the time is in each page
         content[place + 14 : place + 18] = bytes(4)
         place = content.find(b"OggS", place + 4)
-    mend_checksums(content)
-    return bytes(content)
+    return mend_checksums(content)
 
 
 def write_with_ffmpeg():
@@ -85,6 +87,8 @@ def write_with_ffmpeg():
         if container in av.formats_available and (content := encode(container, None, number)):
             number += 1
             yield content
+    for container, encoding, layout in SURROUND:
+        yield encode(container, encoding, 0, [(48_000, layout)])
     for encoding in encodings:
         written = 0
         for container in GENERAL:
@@ -101,19 +105,18 @@ def is_audio_encoder(name) -> bool:
         return False
 
 
-def encode(container, encoding, number) -> bytes | None:
-    """Return a recording that FFmpeg writes, or None if it does not write such a one."""
-    file = io.BytesIO()
-    for rate, channels in ((RATE, 1), (8000, 1), (44_100, 2), (48_000, 2)):
+def encode(container, encoding, number, forms=FORMS) -> bytes | None:
+    """Return a recording that FFmpeg writes, in the first form that it can have, or None."""
+    for rate, layout in forms:
         file = io.BytesIO()
         try:
             with av.open(file, "w", format=container, options=OPTIONS) as output:
                 name = encoding or output.default_audio_codec
                 stream = output.add_stream(name, rate, options=ENCODER_OPTIONS)
-                stream.layout = "mono" if channels == 1 else "stereo"
+                stream.layout = layout
                 if stream.codec.audio_formats:
                     stream.format = stream.codec.audio_formats[0]
-                write_frames(output, stream, make_signal(number, channels, rate), rate)
+                write_frames(output, stream, make_signal(number, stream.channels, rate), rate)
         except (av.error.FFmpegError, ValueError, OverflowError):
             continue
         if file.tell():
