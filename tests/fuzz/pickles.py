@@ -110,7 +110,7 @@ def change(value, random):
         return random.choice(VALUES)
     if type(value) is dict and value:
         return change_dictionary(value, random)
-    if type(value) is tuple and len(value) == 3 and type(value[2]) is bytes:
+    if type(value) is tuple and [*map(type, value)] == [str, tuple, bytes]:
         return change_array(*value, random)
     if type(value) is list and value:
         return change_list(value, random)
@@ -164,7 +164,7 @@ def change_array(kind, shape, content, random) -> tuple:
         shape = shape[::-1] if random.random() < 0.5 else random.choice(VALUES)
     elif way < 0.4:
         content = random.choice((content[:-1], content * 2, b"", *VALUES))
-    elif kind in NUMBERS and type(content) is bytes and len(content) >= 8:
+    elif kind in NUMBERS and len(content) >= 8:
         values = np.frombuffer(content[: len(content) // 8 * 8], kind).copy()
         with np.errstate(over="ignore"):
             values[random.randrange(len(values))] = random.choice(NUMBERS[kind])
