@@ -113,6 +113,7 @@ def read_rows(tmp_path):
 def test_every_wrong_row_is_named_with_its_line(read_rows, tmp_path):
     wrong = {
         "missing.wav,anger,train,,": f"{tmp_path / 'missing.wav'}: no such file",
+        f"{'a' * 300}.wav,anger,train,,": "aaa.wav: no such file",
         "b.wav,,test,,": "no emotion",
         ",anger,test,,": "no file",
         "b.wav,angery,test,,": "emotion is 'angery'; did you mean angry?",

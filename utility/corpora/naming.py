@@ -8,6 +8,7 @@ import csv
 import difflib
 import io
 import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
@@ -305,7 +306,8 @@ def find_recording(audio: Path, file: str, suffix: str | None) -> str | None:
     Tables that were written on Windows have backslashes in their paths.
     """
     for name in (file, file.replace("\\", "/")):
-        if with_suffix(audio / name, suffix).is_file():
+        # Path.is_file raises an error if a name is too long.
+        if os.path.isfile(with_suffix(audio / name, suffix)):  # noqa: PTH113
             return name
     return None
 
