@@ -1,5 +1,7 @@
 """The further features and the feature sets: known pitches, known bands, and odd input."""
 
+import warnings
+
 import librosa
 import numpy as np
 import pytest
@@ -221,6 +223,14 @@ def test_frames_of_any_precision_and_order_are_taken(kind, order, tmp_path):
 def test_frames_that_cannot_be_used_are_refused(frames, message):
     with pytest.raises(SignalError, match=message):
         validate_frames(frames, 5)
+
+
+def test_signalling_nans_are_refused_without_a_warning():
+    signalling = np.full((3, 5), 0x7FF0000000000001, np.uint64).view(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(SignalError, match="NaN"):
+            validate_frames(signalling)
 
 
 def test_more_values_than_a_weights_file_can_name_are_refused():

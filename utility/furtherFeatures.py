@@ -128,7 +128,7 @@ def validate_frames(frames: ArrayLike, value_count: int | None = None) -> np.nda
         raise SignalError(f"has {count}; give frames of the same features")
     if frames.shape[1] > MOST_OWN_VALUES:
         raise SignalError(f"has {frames.shape[1]} values per frame; give up to {MOST_OWN_VALUES}")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what they give is refused
         frames = frames.astype(np.float32, order="C", copy=False)
     if not np.isfinite(frames).all():
         raise SignalError("has values that are NaN, infinite or too large; repair the frames")
