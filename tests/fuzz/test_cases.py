@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="bounds memory as Linux does")
 COMMAND = "tests/fuzz/cases.py"
 # Of sound, a case takes 6 ms of a core; of the others, 1 ms.
-CASES = {"recordings": 2000, "streams": 1000, "pickles": 11_000, "weights": 6000}
+CASES = {"recordings": 1500, "streams": 500, "pickles": 12_000, "weights": 6000}
 # Each number is a way to misbehave.
 MISBEHAVING = """
 import itertools, json, os, signal, sys, tempfile, time, warnings
