@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from made import SMALL, random_clips, random_own_weights, random_weights
+from made import SMALL, disk_full, random_clips, random_own_weights, random_weights
 from utility import furtherFeatures
 from utility.errors import WeightsError
 from utility.furtherFeatures import ALL_NAMES, FEATURE_SETS, feature_names, make_own_feature_set
@@ -227,3 +227,13 @@ def test_shipped_weights_carry_all_that_prediction_needs():
     scores = {score["protocol"]: score for score in json.loads(attributes["scores"])}
     assert scores.keys() == {"holdout", "loso"}
     assert scores["holdout"]["measures"]["weighted_accuracy"]["mean"] > 0.6087
+
+
+def test_a_full_disk_keeps_the_old_weights(weights, tmp_path):
+    path = tmp_path / "w.h5"
+    path.write_bytes(b"old")
+    with pytest.raises(OSError, match="File too large") as raised, disk_full():
+        write_weights(path, weights)
+    assert raised.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -6,6 +6,7 @@ hyperparameters, normalisation statistics, temperature and measured scores. Read
 builds arrays and runs no code.
 """
 
+import io
 import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
@@ -139,7 +140,9 @@ def write_weights(path, weights: Weights) -> None:
     expected = list_arrays(weights, groups)
     if differing := sorted(expected.keys() ^ values.keys()):
         raise ValueError(f"utility/network/layout.py does not list {differing[0]} as it is")
-    with replaced_when_done(path) as temporary, h5py.File(temporary, "w") as file:
+    # In memory, since HDF5 does not survive a disk that is full.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["feature_versions"] = json.dumps(versions)
         file.attrs["feature_names"] = json.dumps(weights.feature_names)
@@ -154,8 +157,10 @@ def write_weights(path, weights: Weights) -> None:
         if weights.unheard is not None:
             file.attrs["unheard_temperature"] = float(weights.unheard.temperature)
             file.attrs["unheard_priors"] = np.asarray(weights.unheard.priors, np.float64)
-        for path, array in expected.items():
-            file[path] = np.asarray(values[path], array.kind)
+        for name, array in expected.items():
+            file[name] = np.asarray(values[name], array.kind)
+    with replaced_when_done(path) as temporary:
+        temporary.write_bytes(content.getvalue())
 
 
 def list_arrays(weights, groups) -> dict:
