@@ -3,13 +3,14 @@
 import csv
 import io
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from made import disk_full
+from made import disk_full, obey_permissions
 from utility.errors import SignalError
 from utility.functions import (
     check_regular,
@@ -21,6 +22,7 @@ from utility.functions import (
     write_csv,
     write_json,
 )
+from utility.globalvars import ROOT
 
 
 class Malicious:
@@ -120,14 +122,50 @@ def test_a_full_disk_keeps_the_old_file_and_is_named(write, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_error_of_hdf5_is_told_in_a_few_words(tmp_path):
-    text = "Can't write data (file write failed: errno = 28, error message = 'No space left')"
-    with (
-        pytest.raises(OSError, match="No space left on device") as raised,
-        replaced_when_done(tmp_path / "x"),
-    ):
-        raise OSError(text)
-    assert raised.value.filename == str(tmp_path / "x")
+def test_a_folder_that_vanishes_or_cannot_be_written_to_is_one_error(tmp_path):
+    path = tmp_path / "run" / "x.json"
+    path.parent.mkdir()
+    with pytest.raises(OSError, match="No such file") as raised, replaced_when_done(path):
+        shutil.rmtree(path.parent)
+    assert raised.value.filename == str(path)
+    with pytest.raises(OSError, match="No such file") as raised:
+        write_json(path, 1)
+    assert raised.value.filename == str(path)
+
+
+def test_a_folder_that_may_not_be_written_to_keeps_its_files(tmp_path, run_command):
+    path = tmp_path / "x.txt"
+    path.write_text("old")
+    tmp_path.chmod(0o500)
+    words = ("predict.py", "--output-dir", tmp_path, ROOT / "data" / "demo.wav")
+    done = run_command(*words, preexec_fn=obey_permissions)
+    tmp_path.chmod(0o700)
+    out = tmp_path / "demo.txt"
+    assert done.stderr == f"predict.py: {out}: Permission denied; check the path and the disk\n"
+    assert done.returncode == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_of_another_file_names_that_one(tmp_path):
+    with pytest.raises(FileNotFoundError) as raised, replaced_when_done(tmp_path / "x"):
+        (tmp_path / "missing").read_bytes()
+    assert raised.value.filename == str(tmp_path / "missing")
+
+
+def test_a_signal_while_files_are_replaced_waits_until_all_are(tmp_path, run_command):
+    code = (
+        "import os, signal\nfrom pathlib import Path\n"
+        "from utility import functions\nfrom utility.processes.interruption import listen\n"
+        "listen('test.py')\nrename = os.rename\n"
+        "def interrupted(*paths):\n    rename(*paths)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        f"os.rename, folder = interrupted, Path({str(tmp_path)!r})\n"
+        "with functions.temporary_beside(folder / 'a') as a:\n"
+        "    with functions.temporary_beside(folder / 'b') as b:\n"
+        "        functions.replace_all({folder / 'a': a, folder / 'b': b})\n"
+    )
+    done = run_command("-c", code)
+    assert (done.returncode, done.stderr) == (130, "test.py: interrupted\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
 
 
 def test_the_next_process_clears_what_a_killed_one_left(tmp_path, run_command):
@@ -152,7 +190,7 @@ def test_the_next_process_clears_what_a_killed_one_left(tmp_path, run_command):
     for path in (other, running):
         os.utime(path, (0, 0))
     assert run_command("-c", code).returncode == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"x", ".speech_emotion"}
+    assert {path.name for path in tmp_path.iterdir()} == {"x", running.name, ".speech_emotion"}
 
 
 def test_room_is_checked_where_the_folder_will_be(tmp_path):

@@ -7,7 +7,6 @@ import errno
 import io
 import json
 import os
-import re
 import shutil
 import stat
 import time
@@ -15,14 +14,14 @@ from functools import cache
 from pathlib import Path
 
 from utility.errors import SignalError
+from utility.parallel import signals_blocked
 
 LONGEST_NAME = 100
 
 # Spreadsheets run cells that begin so. The last is our own guard, so that it can be told apart.
 FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 TEMPORARY_PREFIX = ".speech_emotion."
-# A temporary file of another computer, or of a number that another process has now, is left over
-# if nobody has written to it for so long.
+# A temporary file of another computer is left over if nobody has written to it for so long.
 OLD_SECONDS = 24 * 3600
 
 # Those that exist now, for `remove_temporary_paths`.
@@ -35,17 +34,38 @@ def replaced_when_done(path):
 
     It lies in the same folder, so that the last step is a rename. An error or interruption
     inside the block leaves the file at `path` untouched and nothing beside it. A symbolic link
-    stays one; the file that it names is replaced. An `OSError` of the block names `path`.
+    stays one; the file that it names is replaced. An `OSError` of the block names `path`, unless
+    it names another file.
     """
+    with temporary_beside(path) as temporary:
+        yield temporary
+        replace_all({path: temporary})
+
+
+@contextlib.contextmanager
+def temporary_beside(path):
+    """Yield the path of an empty temporary file in the folder of the file at `path`."""
     path = Path(path).resolve()
     with naming_errors(path), temporary_path(path.parent) as temporary:
         temporary.touch(mode=0o600, exist_ok=False)
         yield temporary
-        # Up to here it is for the owner alone; give a new file the mode of open().
-        umask = os.umask(0)
-        os.umask(umask)
+
+
+def replace_all(temporaries: dict) -> None:
+    """Replace files by temporary ones, given by the paths of those that they replace.
+
+    That is done in no time, and no signal comes in between.
+    """
+    moves = [(temporary, Path(path).resolve()) for path, temporary in temporaries.items()]
+    # Up to here they are for the owner alone; give new files the mode of open().
+    umask = os.umask(0)
+    os.umask(umask)
+    for temporary, path in moves:
         temporary.chmod(path.stat().st_mode if path.exists() else 0o666 & ~umask)
-        temporary.replace(path)
+    with signals_blocked():
+        for temporary, path in moves:
+            with naming_errors(path):
+                os.rename(temporary, path)  # noqa: PTH104, Path.rename takes longer
 
 
 @contextlib.contextmanager
@@ -54,9 +74,9 @@ def naming_errors(path):
     try:
         yield
     except OSError as error:
-        # HDF5 only tells the number in its text.
-        told = re.search(r"errno = (\d+)", str(error))
-        number = error.errno or (int(told[1]) if told else errno.EIO)
+        if error.filename and TEMPORARY_PREFIX not in str(error.filename):
+            raise
+        number = error.errno or errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
@@ -94,7 +114,17 @@ def check_room(folder, size_bytes) -> None:
 
 def make_owner_prefix(process) -> str:
     """Return how the names of the temporary files of a process of this computer begin."""
-    return f"{TEMPORARY_PREFIX}{binascii.crc32(os.uname().nodename.encode()):08x}.{process}."
+    return f"{TEMPORARY_PREFIX}{binascii.crc32(name_computer().encode()):08x}.{process}."
+
+
+@cache
+def name_computer() -> str:
+    """Return a name for this computer or, where they have their own numbers, its processes."""
+    try:
+        numbers = os.readlink("/proc/self/ns/pid")  # noqa: PTH115, is no path
+    except OSError:  # not Linux
+        numbers = ""
+    return f"{os.uname().nodename} {numbers}"
 
 
 @cache
@@ -102,11 +132,16 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what processes that were killed have left in a folder; once in this process."""
     with contextlib.suppress(OSError):
         for path in [*folder.glob(f"{TEMPORARY_PREFIX}*")]:
-            process = path.name.split(".")[-2]
-            is_ours = path.name.startswith(make_owner_prefix(process))
-            old = time.time() - path.lstat().st_mtime > OLD_SECONDS
-            if old or (is_ours and not is_running(process)):
+            if is_left_over(path):
                 remove(path)
+
+
+def is_left_over(path: Path) -> bool:
+    """Tell whether nobody will go on writing to a temporary file."""
+    process = path.name.split(".")[-2]
+    if path.name.startswith(make_owner_prefix(process)):
+        return not is_running(process)
+    return time.time() - path.lstat().st_mtime > OLD_SECONDS
 
 
 def is_running(process: str) -> bool:

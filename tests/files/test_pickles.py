@@ -1,7 +1,10 @@
 """The pickles of a data set: plain values round-trip, and nothing else is read."""
 
+import os
 import pickle
 import re
+import signal
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +18,8 @@ from hostile_pickles import (
 )
 from utility.corpora.corpus import read_corpus, write_corpus
 from utility.errors import DataError
-from utility.files.pickles import read_pickle, write_pickle, write_pickles
+from utility.files.pickles import finish_writing, read_pickle, write_pickle, write_pickles
+from utility.functions import remove_leftovers
 from utility.globalvars import ROOT
 
 CASES = list_cases()
@@ -199,3 +203,45 @@ def test_a_pickle_that_calls_a_command_runs_nothing_in_a_process(folder, run_com
     # The same file does run code where it is read carelessly.
     pickle.loads(attack.read_bytes())
     assert marker.exists()
+
+
+def write_until_killed(folder, step) -> int:
+    """Write a set in a process that kills itself at a step, if there are so many; return its end.
+
+    A step is that a hidden file of the folder is opened, renamed or the like.
+    """
+    if process := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    remove_leftovers.cache_clear()
+    left = [step]
+
+    def count(event, arguments):
+        names = ("open", "os.chmod", "os.remove", "os.rename")
+        left[0] -= event in names and str(arguments[0]).startswith(f"{folder}/.")
+        if left[0] == 0:
+            left[0] = -1  # os.kill is an event, too
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        sys.addaudithook(count)
+        write_pickles((folder / name, {"a": 1, "format_version": 1}) for name in "abc")
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def test_a_set_is_the_old_or_the_new_one_at_whatever_step_its_writer_is_killed(tmp_path):
+    paths, found, end = [tmp_path / name for name in "abc"], set(), -signal.SIGKILL
+    for step in range(1, 100):
+        write_pickles((path, {"a": 0, "format_version": 1}) for path in paths)
+        end = write_until_killed(tmp_path, step)
+        first = read_pickle(paths[0], 1, "")
+        finish_writing(paths[1:], first["identity"])
+        assert [read_pickle(path, 1, "") for path in paths] == [first] * 3
+        found.add(first["a"])
+        if end == 0:
+            break
+        assert end == -signal.SIGKILL
+    assert found == {0, 1}
+    assert step > 12
+    assert {path.name for path in tmp_path.iterdir()} == set("abc")

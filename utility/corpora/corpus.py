@@ -1,5 +1,6 @@
 """A corpus: utterances with their labels and frames, read from the pickles of dataset.py."""
 
+import contextlib
 import glob
 import os
 import shlex
@@ -20,7 +21,7 @@ from utility.corpora.frames import (
 from utility.corpora.naming import CORPORA, find_segment
 from utility.corpora.published import NO_RECORDINGS, find_recordings_folder
 from utility.errors import DataError, quote
-from utility.files.pickles import read_pickle, write_pickles
+from utility.files.pickles import finish_writing, read_pickle, write_pickles
 from utility.functions import is_name
 from utility.furtherFeatures import (
     FEATURE_SETS,
@@ -240,6 +241,8 @@ def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
     path = corpus_path(name)
     database, feature_sets = read_database(path)
     identities = {database_path(path).name: database["identity"]}
+    with contextlib.suppress(OSError):  # where nothing may be written
+        finish_writing(frame_paths(path, feature_sets).values(), database["identity"])
     remedy = find_remedy(path)
     frames = read_frames(path, database["file"], remedy, feature_sets, identities)
     columns = {name: database[name] for name in COLUMNS}

@@ -7,18 +7,26 @@ pickle itself builds: a dictionary of texts, numbers, lists and dictionaries, in
 """
 
 import contextlib
+import glob
 import io
 import math
 import pickle
 import pickletools
 import re
+from itertools import chain
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
 from utility.errors import DataError, quote
-from utility.functions import check_regular, replaced_when_done
+from utility.functions import (
+    check_regular,
+    replace_all,
+    replaced_when_done,
+    temporary_beside,
+)
+from utility.parallel import signals_blocked
 
 # The instructions that `write_plain` writes. None of them names anything, calls anything, or
 # refers to what was built before.
@@ -40,14 +48,48 @@ LARGEST_CHARACTER = 0x10FFFF
 def write_pickles(contents) -> None:
     """Write the pickles of a data set: pairs of a path and a dictionary.
 
-    All of them are written before the first takes the place of an old one, and they share a
-    random "identity", which tells them from those of another extraction.
+    They share a random "identity", which tells them from those of another extraction. All of them
+    are written before any takes the place of an old one. Then the others wait beside their places
+    until the first has taken its own: a process that is killed leaves the old set, or a new one
+    that `finish_writing` makes whole.
     """
-    identity = uuid4().hex
+    identity, temporaries = uuid4().hex, {}
     with contextlib.ExitStack() as stack:
         for path, content in contents:
-            temporary = stack.enter_context(replaced_when_done(path))
-            write_plain(temporary, content | {"identity": identity})
+            temporaries[path] = stack.enter_context(temporary_beside(path))
+            write_plain(temporaries[path], content | {"identity": identity})
+        first, *others = temporaries
+        remove_waiting(others)
+        with signals_blocked():
+            replace_all(
+                {path.with_name(name_waiting(path, identity)): temporaries[path] for path in others}
+            )
+            replace_all({first: temporaries[first]})
+            finish_writing(others, identity)
+
+
+def name_waiting(path, identity) -> str:
+    """Return the name of a pickle that waits for its place."""
+    return f".{path.name}.{identity}"
+
+
+def finish_writing(paths, identity) -> None:
+    """Let those pickles take their places that wait for them and have this identity."""
+    for path in paths:
+        for waiting in find_waiting(path):
+            if waiting.name == name_waiting(path, identity):
+                waiting.replace(path)
+
+
+def remove_waiting(paths) -> None:
+    """Remove pickles that wait for their places, since the process that wrote them was killed."""
+    for waiting in chain.from_iterable(map(find_waiting, paths)):
+        waiting.unlink(missing_ok=True)
+
+
+def find_waiting(path) -> list[Path]:
+    """List the files that wait for the place of a pickle."""
+    return [*path.parent.glob(f".{glob.escape(path.name)}.*")]
 
 
 def write_pickle(path, content: dict) -> None:
