@@ -1,19 +1,22 @@
 """Corpora to download, from a real server, and where their recordings lie."""
 
+import gzip
 import hashlib
-import http.server
 import io
 import shutil
 import signal
 import tarfile
-import threading
+import tempfile
+import time
+import warnings
 import zipfile
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from made import speak
+from made import disk_full, speak, tar_files, zip_files
+from serving import Server
 from utility.corpora import published
 from utility.corpora.corpus import read_corpus
 from utility.corpora.naming import CORPORA, read_names
@@ -21,44 +24,11 @@ from utility.corpora.published import PUBLISHED, Published, download, read_manif
 from utility.errors import DataError
 
 
-class Server:
-    """An HTTP server on this machine that can break off in the middle of a response."""
-
-    def __init__(self):
-        self.files, self.cut_after, self.requests = {}, None, 0
-        self.sent, self.resume = threading.Event(), threading.Event()
-        self.resume.set()
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.requests += 1
-                content = outer.files.get(self.path)
-                if content is None:
-                    self.send_error(404)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content[: outer.cut_after])
-                outer.sent.set()
-                outer.resume.wait(60)
-
-            def log_message(self, *arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.server.server_port}{path}"
-
-
 @pytest.fixture
 def server():
     server = Server()
     yield server
-    server.server.shutdown()
+    server.close()
 
 
 RECORDINGS = {
@@ -67,33 +37,12 @@ RECORDINGS = {
 }
 
 
-def zip_of(recordings, folder="emodb/wav/"):
-    """Return a zip archive of recordings and another file."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("erkennung.txt", "not audio")
-        for name, content in recordings.items():
-            archive.writestr(folder + name, content)
-    return file.getvalue()
-
-
-def tar_of(recordings, mode="w:gz"):
-    """Return a tar archive of recordings and another file."""
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode=mode) as archive:
-        for name, content in {"README.md": b"not audio", **recordings}.items():
-            entry = tarfile.TarInfo(f"corpus-1/samples/{name}")
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    return file.getvalue()
-
-
 @pytest.fixture
 def corpus(tmp_path):
     """Return a corpus of three generated recordings."""
     path = tmp_path / "manifest.csv"
     write_manifest(path, RECORDINGS)
-    return Published(path, tmp_path / "data" / "made", (), "anyone's")
+    return Published(path, tmp_path / "data" / "made", (), "anyone's", 150_000)
 
 
 def write_manifest(path, recordings):
@@ -110,10 +59,10 @@ def read_folder(folder):
 @pytest.mark.parametrize(
     "content",
     [
-        zip_of(RECORDINGS),
-        zip_of(RECORDINGS, folder=""),
-        tar_of(RECORDINGS),
-        tar_of(RECORDINGS, "w"),
+        zip_files(RECORDINGS),
+        zip_files(RECORDINGS, folder=""),
+        tar_files(RECORDINGS),
+        tar_files(RECORDINGS, "w"),
     ],
     ids=["zip", "zip without folders", "tar.gz", "tar"],
 )
@@ -126,7 +75,7 @@ def test_archives_are_unpacked_checked_and_not_fetched_twice(server, corpus, con
 
 
 def test_the_mirror_is_tried_when_the_original_fails(server, corpus):
-    server.files["/b.zip"] = zip_of(RECORDINGS)
+    server.files["/b.zip"] = zip_files(RECORDINGS)
     notes = []
     urls = [server.url("/gone.zip"), server.url("/b.zip")]
     download(corpus, corpus.folder, urls, notes.append)
@@ -145,18 +94,18 @@ TWO = dict(list(RECORDINGS.items())[:2])
 @pytest.mark.parametrize(
     ("content", "cut_after", "kept", "reason"),
     [
-        (zip_of(RECORDINGS), 70_000, [], "cannot be read"),
-        (tar_of(RECORDINGS), 120_000, ["00a01Wa.wav", "01a01La.wav"], "cannot be read"),
+        (zip_files(RECORDINGS), 70_000, [], "cannot be read"),
+        (tar_files(RECORDINGS), 120_000, ["00a01Wa.wav", "01a01La.wav"], "cannot be read"),
         (b"PK\x03\x04 this is no archive", None, [], "cannot be read (File is not a zip file)"),
         (b"<html>this is no archive</html>", None, [], "cannot be read"),
         (b"", None, [], "cannot be read"),
         (
-            zip_of(swap_a_byte("01a01La.wav")),
+            zip_files(swap_a_byte("01a01La.wav")),
             None,
             ["00a01Wa.wav", "02a01Ea.wav"],
             "lacks: 1, such as 01a01La.wav; 01a01La.wav is not the published recording",
         ),
-        (tar_of(TWO), None, [*TWO], "recordings that the archive lacks: 1, such as 02a01Ea.wav"),
+        (tar_files(TWO), None, [*TWO], "recordings that the archive lacks: 1, such as 02a01Ea.wav"),
     ],
     ids=["cut zip", "cut tar", "no zip", "no archive", "empty", "other recording", "incomplete"],
 )
@@ -179,13 +128,13 @@ def test_what_arrives_of_a_bad_archive_is_kept_and_the_rest_is_fetched_later(
     # Only what is missing is asked of the next archive.
     server.cut_after = None
     rest = {name: data for name, data in RECORDINGS.items() if name not in kept}
-    server.files["/a"] = tar_of(rest)
+    server.files["/a"] = tar_files(rest)
     download(corpus, corpus.folder, [server.url("/a")])
     assert read_folder(corpus.folder) == mine | RECORDINGS
 
 
 def test_a_damaged_recording_is_fetched_again(server, corpus):
-    server.files["/a"] = tar_of(RECORDINGS)
+    server.files["/a"] = tar_files(RECORDINGS)
     download(corpus, corpus.folder, [server.url("/a")])
     (corpus.folder / "00a01Wa.wav").write_bytes(b"cut short")
     download(corpus, corpus.folder, [server.url("/a")])
@@ -194,7 +143,7 @@ def test_a_damaged_recording_is_fetched_again(server, corpus):
 
 def test_download_command_with_the_real_recordings(server, emodb_audio, tmp_path, run_command):
     recordings = {path.name: path.read_bytes() for path in emodb_audio.glob("*.wav")}
-    server.files["/emodb.zip"] = zip_of(recordings)
+    server.files["/emodb.zip"] = zip_files(recordings)
     options = ("--audio", tmp_path / "wav", "--source", server.url("/emodb.zip"))
     done = run_command("dataset.py", "download", *options)
     assert (done.returncode, done.stderr) == (0, "")
@@ -228,6 +177,176 @@ def test_ctrl_c_ends_a_download_without_a_trace(server, tmp_path, start_command)
     assert list(tmp_path.iterdir()) == []
 
 
+# Servers and archives that do harm
+
+NAME = "00a01Wa.wav"
+
+
+def send_without_end(handler):
+    """Send a zip archive of zeros until nobody takes them."""
+    handler.send_response(200)
+    handler.end_headers()
+    handler.wfile.write(b"PK")
+    while True:
+        handler.wfile.write(bytes(10_000))
+
+
+def send_drop_by_drop(handler):
+    """Send a byte now and then."""
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"P")
+        time.sleep(0.05)
+
+
+def send_headers_drop_by_drop(handler):
+    """Send a header that does not end."""
+    while True:
+        handler.wfile.write(b"H")
+        time.sleep(0.05)
+
+
+def send_nothing(handler):
+    """Keep the connection, and send nothing."""
+    handler.rfile.read()
+
+
+def redirect_to_a_file(handler):
+    """Lead to a file of the one who asks."""
+    handler.send_response(302)
+    handler.send_header("Location", "file:///etc/hosts")
+    handler.end_headers()
+
+
+def send_compressed(handler):
+    """Send a good archive, compressed for the way to a thousandth of its size."""
+    content = gzip.compress(zip_files(RECORDINGS) + bytes(10_000_000))
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+def tar_entries(*entries):
+    """Return a compressed tar archive of entries, given by their facts and their content."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, kind, content in entries:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.size = kind, len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return file.getvalue()
+
+
+def zip_entries(*entries):
+    """Return a zip archive of entries, given by name and content; names may be repeated."""
+    file = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(file, "w") as archive:
+        for name, content in entries:
+            archive.writestr(name, content, zipfile.ZIP_DEFLATED)
+    return file.getvalue()
+
+
+def zip_with_a_long_list():
+    """Return a zip archive that is little but a list of empty files."""
+    return zip_entries(*((f"{number:0200d}", b"") for number in range(20_000)))
+
+
+HUGE = bytes(published.MOST_BYTES + 1)
+SLOW = "the server sends hardly anything; try again later"
+DOUBLE = "the archive is more than twice as large as it should be"
+LARGE = "is too large for a recording: 4 MB"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (send_without_end, DOUBLE),
+        (send_drop_by_drop, SLOW),
+        (send_headers_drop_by_drop, SLOW),
+        (send_nothing, SLOW),
+        (redirect_to_a_file, "give an address that begins with https://"),
+        (send_compressed, "cannot be read (invalid header)"),
+        (zip_entries((NAME, HUGE)), f"{NAME} {LARGE}"),
+        (zip_entries(*[(NAME, bytes(90_000))] * 4), DOUBLE),
+        (zip_with_a_long_list(), "cannot be read (the list of its files is too long)"),
+        (tar_entries((NAME, tarfile.REGTYPE, HUGE)), f"{NAME} {LARGE}"),
+        (tar_entries(("other.wav", tarfile.REGTYPE, bytes(400_000))), DOUBLE),
+        (tar_entries(("x", tarfile.XHDTYPE, HUGE)), f"x {LARGE}"),
+        (tar_entries(("x", tarfile.GNUTYPE_LONGNAME, HUGE)), f"x {LARGE}"),
+        (tar_entries((NAME, tarfile.GNUTYPE_SPARSE, b"")), "(has a file with holes)"),
+    ],
+)  # fmt: skip
+def test_servers_and_archives_without_bounds_are_given_up(
+    content, reason, server, corpus, monkeypatch
+):
+    monkeypatch.setattr(published, "LONGEST_WAIT_SECONDS", 1)
+    server.files["/a"] = content
+    if reason.endswith("too long)"):
+        corpus = corpus._replace(archive_bytes=len(content))
+    notes = []
+    with pytest.raises(DataError, match="recordings that are missing: 3 of 3"):
+        download(corpus, corpus.folder, [server.url("/a")], notes.append)
+    (message,) = notes
+    assert reason in message
+    assert not corpus.folder.exists()
+
+
+@pytest.mark.parametrize("make", [zip_files, tar_files])
+def test_names_that_lead_elsewhere_put_nothing_elsewhere(make, server, corpus, tmp_path):
+    content = RECORDINGS[NAME]
+    others = [f"../{NAME}", f"../../{NAME}", f"{tmp_path}/{NAME}", f"a\\..\\..\\{NAME}", "..", "."]
+    server.files["/a"] = make(dict.fromkeys(others, content))
+    corpus = corpus._replace(archive_bytes=10**6)
+    with pytest.raises(DataError, match="missing: 2 of 3"):
+        download(corpus, corpus.folder, [server.url("/a")])
+    assert read_folder(corpus.folder) == {NAME: content}
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "manifest.csv"}
+
+
+def test_links_in_an_archive_are_no_recordings(server, corpus, tmp_path):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
+            entry = tarfile.TarInfo(NAME)
+            entry.type, entry.linkname = kind, "/etc/hosts"
+            archive.addfile(entry)
+    server.files["/a"] = file.getvalue()
+    with pytest.raises(DataError, match="missing: 3 of 3"):
+        download(corpus, corpus.folder, [server.url("/a")])
+    link = zipfile.ZipInfo(NAME)
+    link.external_attr = 0o120777 << 16
+    server.files["/a"] = zip_entries((link, "/etc/hosts"))
+    with pytest.raises(DataError, match="missing: 3 of 3"):
+        download(corpus, corpus.folder, [server.url("/a")])
+    assert not corpus.folder.exists()
+
+
+@pytest.mark.parametrize("make", [zip_files, tar_files])
+def test_recordings_are_found_among_a_thousand_other_files(make, server, corpus):
+    others = {f"{number:04d}.wav": b"another" for number in range(1000)}
+    server.files["/a"] = make(others | RECORDINGS)
+    corpus = corpus._replace(archive_bytes=2_000_000)
+    download(corpus, corpus.folder, [server.url("/a")])
+    assert read_folder(corpus.folder) == RECORDINGS
+
+
+@pytest.mark.parametrize("make", [zip_files, tar_files])
+def test_a_full_disk_ends_a_download_and_keeps_what_is_there(make, server, corpus):
+    server.files["/a"] = make(RECORDINGS)
+    corpus.folder.mkdir(parents=True)
+    (corpus.folder / NAME).write_bytes(b"damaged")
+    with pytest.raises(OSError, match="File too large") as raised, disk_full():
+        download(corpus, corpus.folder, [server.url("/a")])
+    named = tempfile.gettempdir() if make is zip_files else str(corpus.folder / NAME)
+    assert raised.value.filename == named
+    assert read_folder(corpus.folder) == {NAME: b"damaged"}
+
+
+# nEMO
+
+
 def test_the_names_of_the_nemo_to_download_tell_speakers_and_emotions(tmp_path):
     for name in read_manifest(PUBLISHED["nemo"]):
         (tmp_path / name).touch()
@@ -246,7 +365,7 @@ def test_nemo_is_downloaded_and_extracted(server, corpus, tmp_path, call_command
     recordings = {name: (tmp_path / name).read_bytes() for name in names}
     write_manifest(corpus.manifest_path, recordings)
     extract = ("dataset.py", "extract", "--corpus", "nemo", "--output", tmp_path, "--processes", 1)
-    server.files["/a"] = tar_of({name: recordings[name] for name in names[:2]})
+    server.files["/a"] = tar_files({name: recordings[name] for name in names[:2]})
     done = call_command("dataset.py", "download", "nemo", "--source", server.url("/a"))
     assert (done.returncode, done.stdout) == (1, "")
     done = call_command(*extract)
@@ -256,7 +375,7 @@ def test_nemo_is_downloaded_and_extracted(server, corpus, tmp_path, call_command
         "python dataset.py download nemo, or name another folder with --audio DIR\n"
     )
 
-    server.files["/a"] = tar_of(recordings)
+    server.files["/a"] = tar_files(recordings)
     done = call_command("dataset.py", "download", "nemo", "--source", server.url("/a"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (

@@ -1,19 +1,23 @@
 """EmoDB and nEMO: where they are published, download and checksums, where their recordings lie."""
 
+import contextlib
 import csv
+import gzip
 import hashlib
 import io
 import os
+import queue
 import shutil
 import tarfile
 import tempfile
+import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from utility.errors import DataError, UsageError
-from utility.functions import replaced_when_done
+from utility.errors import DataError, UsageError, quote
+from utility.functions import naming_errors, replaced_when_done
 from utility.globalvars import BERLIN, DATA_DIRECTORY
 from utility.processes.interruption import advise
 
@@ -24,7 +28,12 @@ NO_RECORDINGS = (
     "or name their folder with --audio DIR"
 )
 CONTINUATION = "run the command again, which keeps those that have arrived"
-TIMEOUT_SECONDS = 30
+# A server is given up if not even a chunk has arrived in this time.
+LONGEST_WAIT_SECONDS = 30
+CHUNK_BYTES = 2**14
+# No recording, and no list of the files in a zip archive, is larger.
+MOST_BYTES = 2**22
+TOO_LARGE = "the archive is more than twice as large as it should be"
 
 
 class Published(NamedTuple):
@@ -34,6 +43,8 @@ class Published(NamedTuple):
     folder: Path  # where the recordings are put
     urls: tuple[str, ...]  # addresses of archives, tried in turn
     licence: str
+    # The size of the archive, about; twice as much is neither received nor unpacked.
+    archive_bytes: int
 
 
 PUBLISHED = {
@@ -41,10 +52,11 @@ PUBLISHED = {
         DATA_DIRECTORY / "emodb.csv",
         AUDIO_DIRECTORY,
         (
-            "http://emodb.bilderbar.info/download/download.zip",
             "https://zenodo.org/records/7447302/files/emodb.zip",
+            "http://emodb.bilderbar.info/download/download.zip",
         ),
         "CC0-1.0 or CC BY 4.0, depending on the place where EmoDB is published",
+        50_000_000,
     ),
     # Every second clip of each speaker and emotion in the order of the names, but none of surprise.
     "nemo": Published(
@@ -54,6 +66,7 @@ PUBLISHED = {
             "https://github.com/amu-cai/nEMO/archive/66de9999a8f2f605eb5f64841790aa5cb0877782.tar.gz",
         ),
         "CC BY-NC-SA 4.0: name the authors, no commercial use, share alike",
+        455_000_000,
     ),
 }
 
@@ -137,7 +150,7 @@ def download(
         if not missing:
             return
         try:
-            receive(url, folder, missing)
+            receive(url, folder, missing, 2 * published.archive_bytes)
         except DataError as error:
             note(f"{url}: {error}")
     if missing:
@@ -147,76 +160,214 @@ def download(
         )
 
 
-def receive(url: str, folder: Path, missing: dict[str, str]) -> None:
+def receive(url: str, folder: Path, missing: dict[str, str], most_bytes: int) -> None:
     """Put missing recordings from an archive into a folder, and remove them from `missing`.
 
     It has the checksum of each file name. Raises a `DataError` if the archive cannot be read or
     does not have all of them.
     """
     wrong = ""
-    for name, content in read_archive(url):
-        if name not in missing:
-            continue
-        if sha256(content) != missing[name]:
-            wrong = f"; {name} is not the published recording"
-            continue
-        folder.mkdir(parents=True, exist_ok=True)
-        with replaced_when_done(folder / name) as temporary:
-            temporary.write_bytes(content)
-        del missing[name]
-        if not missing:
-            return
+    with contextlib.closing(read_archive(url, missing, most_bytes)) as files:
+        for name, content in files:
+            if sha256(content) != missing[name]:
+                wrong = f"; {name} is not the published recording"
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            with replaced_when_done(folder / name) as temporary:
+                temporary.write_bytes(content)
+            del missing[name]
+            if not missing:
+                return
     example = next(iter(missing))
     raise DataError(f"recordings that the archive lacks: {len(missing)}, such as {example}{wrong}")
 
 
-def read_archive(url: str) -> Iterator[tuple[str, bytes]]:
-    """Yield name, without its folders, and content of each file of an archive at an address.
+def read_archive(url: str, wanted, most_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """Yield name, without its folders, and content of each wanted file of an archive.
 
-    A tar archive, compressed or not, is read as it arrives. A zip archive has its list of files
-    at the end, so it is read once all of it has arrived. Raises a `DataError` if the archive
-    cannot be fetched or is damaged.
+    A tar archive, compressed by gzip or not, is read as it arrives. A zip archive has its list of
+    files at the end, so it is read once all of it has arrived. No more than `most_bytes` are
+    received, and no more are unpacked. Raises a `DataError` if the archive cannot be fetched, is
+    damaged or larger.
     """
-    import requests
     from tqdm import tqdm
 
+    with Response(url) as response:
+        progress = {"total": response.size_bytes, "desc": "downloading", "disable": None}
+        with tqdm.wrapattr(io.BufferedReader(response), "read", **progress) as file:
+            read = READERS.get(file.peek(2)[:2], read_tar)
+            with reading():
+                yield from read(Limited(file, most_bytes), wanted, most_bytes)
+
+
+@contextlib.contextmanager
+def reading():
+    """Turn all errors of an archive, which can raise anything, into a `DataError`."""
     try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        if getattr(error, "filename", None):  # of the disk
+            raise
+        raise describe_damage(error) from error
+
+
+def describe_damage(error) -> DataError:
+    """Return the error of an archive that cannot be read, in one line."""
+    return DataError(f"the archive cannot be read ({' '.join(str(error).split())})")
+
+
+class Response(io.RawIOBase):
+    """What a server sends for an address, as a file.
+
+    A thread fetches it, since a server that sends a byte now and then, even before the body,
+    would otherwise be waited for without end.
+    """
+
+    def __init__(self, url: str):
+        self.chunks, self.rest = queue.Queue(16), b""
+        threading.Thread(target=self.fetch, args=(url,), daemon=True).start()
+        self.size_bytes = self.take()
+
+    def fetch(self, url: str) -> None:
+        """Put the size of the body, its chunks and None, or an error, into the queue."""
+        import requests
+
         # A server that compressed the archive for the way would have to be undone.
-        plain = {"Accept-Encoding": "identity"}
-        with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=plain) as response:
-            response.raise_for_status()
-            # Reading on at the end is no error.
-            response.raw.auto_close = False
-            size = int(response.headers.get("Content-Length", 0)) or None
-            progress = {"total": size, "desc": "downloading", "disable": None}
-            with tqdm.wrapattr(io.BufferedReader(response.raw), "read", **progress) as stream:
-                read = read_zip if stream.peek(2)[:2] == b"PK" else read_tar
-                yield from read(stream)
-    except (requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema) as error:
-        raise DataError("give an address that begins with https://") from error
-    except requests.ConnectionError as error:
-        raise DataError("the server cannot be reached; check the connection") from error
-    except Exception as error:  # a damaged archive can raise anything
-        reason = " ".join(str(error).split())
-        raise DataError(f"the archive cannot be read ({reason})") from error
+        plain, limit = {"Accept-Encoding": "identity"}, 2 * LONGEST_WAIT_SECONDS
+        try:
+            with requests.get(url, stream=True, timeout=limit, headers=plain) as response:
+                response.raise_for_status()
+                self.chunks.put(int(response.headers.get("Content-Length", 0)) or None)
+                while not self.closed and (chunk := response.raw.read(CHUNK_BYTES)):
+                    self.chunks.put(chunk)
+            self.chunks.put(None)
+        except (requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
+            self.chunks.put(DataError("give an address that begins with https://"))
+        except requests.ConnectionError:
+            reason = "the server cannot be reached; check the connection"
+            self.chunks.put(DataError(reason))
+        except Exception as error:  # a server can send anything
+            self.chunks.put(describe_damage(error))
+
+    def take(self):
+        """Take the next thing out of the queue; raise it if it is an error."""
+        try:
+            taken = self.chunks.get(timeout=LONGEST_WAIT_SECONDS)
+        except queue.Empty:
+            self.close()
+            raise DataError("the server sends hardly anything; try again later") from None
+        if isinstance(taken, DataError):
+            raise taken
+        return taken
+
+    def readable(self) -> bool:
+        """Tell that this is a file to read."""
+        return True
+
+    def readinto(self, buffer) -> int:
+        """Read as much as fits and has arrived, or wait for more; return 0 at the end."""
+        if self.rest == b"":
+            self.rest = self.take()
+        if self.rest is None:
+            return 0
+        count = min(len(buffer), len(self.rest))
+        buffer[:count], self.rest = self.rest[:count], self.rest[count:]
+        return count
+
+    def close(self) -> None:
+        """Let the thread end."""
+        super().close()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.chunks.get_nowait()
 
 
-def read_zip(stream) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of each file of a zip archive."""
+class Limited:
+    """A file that can be read up to a number of bytes; one that has more raises a `DataError`."""
+
+    def __init__(self, file, most_bytes: int):
+        self.file, self.left = file, most_bytes
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes."""
+        content = self.file.read(size)
+        self.left -= len(content)
+        if self.left < 0:
+            raise DataError(TOO_LARGE)
+        return content
+
+
+class ShortReader(io.BufferedReader):
+    """A file of which little is read at once; `zipfile` would read a list of any length."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read up to `size` bytes."""
+        is_short = size is not None and 0 <= size <= MOST_BYTES
+        content = super().read(size if is_short else MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError("the list of its files is too long")
+        return content
+
+
+def read_zip(received, wanted, most_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each wanted file of a zip archive."""
     with tempfile.TemporaryFile() as file:
-        shutil.copyfileobj(stream, file)
-        with zipfile.ZipFile(file) as archive:
+        with naming_errors(tempfile.gettempdir()):
+            shutil.copyfileobj(received, file)
+            file.flush()
+        with zipfile.ZipFile(ShortReader(file)) as archive:
             for entry in archive.infolist():
-                if not entry.is_dir():
-                    yield PurePosixPath(entry.filename).name, archive.read(entry)
+                name = PurePosixPath(entry.filename).name
+                if name not in wanted or entry.is_dir():
+                    continue
+                check_size(name, entry.file_size)
+                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError(f"{name} is compressed in an unusual way")
+                most_bytes -= entry.file_size
+                if most_bytes < 0:
+                    raise DataError(TOO_LARGE)
+                yield name, archive.read(entry)
 
 
-def read_tar(stream) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of each file of a tar archive, which may be compressed."""
-    with tarfile.open(fileobj=stream, mode="r|*") as archive:
+def read_gzipped_tar(received, wanted, most_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each wanted file of a tar archive that gzip has compressed."""
+    yield from read_tar(Limited(gzip.GzipFile(fileobj=received), most_bytes), wanted, most_bytes)
+
+
+def read_tar(received, wanted, most_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each wanted file of a tar archive."""
+    with tarfile.open(fileobj=received, mode="r|", tarinfo=Entry) as archive:
         for entry in archive:
-            if entry.isfile():
-                yield PurePosixPath(entry.name).name, archive.extractfile(entry).read()
+            name = PurePosixPath(entry.name).name
+            if name in wanted and entry.isfile():
+                check_size(name, entry.size)
+                yield name, archive.extractfile(entry).read()
+
+
+# By the first two bytes; others are taken for a tar archive.
+READERS = {b"PK": read_zip, b"\x1f\x8b": read_gzipped_tar}
+
+
+class Entry(tarfile.TarInfo):
+    """The header of a file in a tar archive, unless it would fill the memory by itself."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        """Read a header; one that has no file is about the next file, and read as a whole."""
+        entry = super().frombuf(buf, encoding, errors)
+        if entry.type == tarfile.GNUTYPE_SPARSE:
+            raise ValueError("has a file with holes")
+        if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
+            check_size(quote(entry.name), entry.size)
+        return entry
+
+
+def check_size(name: str, size_bytes: int) -> None:
+    """Raise a `DataError` if a file of an archive is larger than a recording can be."""
+    if size_bytes > MOST_BYTES:
+        raise DataError(f"{name} is too large for a recording: {size_bytes / 1e6:.0f} MB")
 
 
 def sha256(content: bytes) -> str:
