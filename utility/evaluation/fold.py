@@ -1,6 +1,5 @@
 """A fold from beginning to end: choose hyperparameters, train, and test."""
 
-import multiprocessing
 import os
 from collections import Counter
 from dataclasses import asdict, replace
@@ -267,15 +266,9 @@ def draw_clips(corpus, utterance, clips, seed) -> np.ndarray:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow without the notes that it prints for its developers.
-
-    A worker process of a pool gets one core.
-    """
+    """Import TensorFlow without the notes that it prints for its developers."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with native_stderr_silenced():
         import tensorflow
     # TensorFlow warns that a function is traced often; every training traces its own.
     tensorflow.get_logger().setLevel("ERROR")
-    if multiprocessing.parent_process():
-        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-        tensorflow.config.threading.set_inter_op_parallelism_threads(1)

@@ -49,11 +49,13 @@ def receive(requests, received) -> None:
 
 
 def use_one_thread() -> None:
-    """Let matrix products use a single thread, since there is a process for each core."""
+    """Let matrix products and TensorFlow use one thread, since there is a process for each core."""
     import numpy  # noqa: F401, since threadpoolctl limits only loaded libraries
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 def load_function(setup):
