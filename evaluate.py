@@ -19,7 +19,7 @@ from utility.command_line import Parser, add_debug_option, display_path, print_m
 from utility.corpora.augmentation import CONDITIONS
 from utility.corpora.corpus import corpus_path
 from utility.errors import UsageError, WeightsError
-from utility.globalvars import WEIGHTS_PATH
+from utility.globalvars import ROOT, WEIGHTS_PATH
 
 tell = partial(print_message, "evaluate.py")
 # Utterances that a process predicts at a time.
@@ -197,9 +197,10 @@ def main(arguments) -> None:
         load_material,
         read_tested,
     )
-    from utility.functions import write_json
+    from utility.functions import check_room, write_json
     from utility.network.weights import read_weights
 
+    check_room(arguments.run or ROOT / "runs", runs.RUN_BYTES)  # not after minutes of work
     weights = read_weights(arguments.weights)
     sources = read_tested(arguments.data, weights.emotions, note=tell)
     check_features(sources, weights)
