@@ -12,6 +12,7 @@ import pytest
 
 from fuzz.moments import (
     PATIENCE_SECONDS,
+    Moment,
     is_worker,
     kill_worker,
     list_commands,
@@ -52,8 +53,8 @@ def test_a_killed_process_is_told_from_a_defect(folder, start_command, list_work
 @pytest.mark.parametrize("seconds", [0, 0.05, 0.3])
 def test_a_process_that_dies_while_it_starts_or_works_ends_the_command(seconds, tmp_path):
     words = list_commands(tmp_path, clips=20)["a table"]
-    assert kill_worker(words, tmp_path, seconds, choice=0) in ("told", "done")
-    assert kill_worker(words, tmp_path, seconds, choice=1) in ("told", "done")
+    assert kill_worker(words, tmp_path, Moment(seconds), choice=0) in ("told", "done")
+    assert kill_worker(words, tmp_path, Moment(seconds), choice=1) in ("told", "done")
 
 
 def test_a_process_that_cannot_start_ends_the_command():

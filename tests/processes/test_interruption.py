@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.moments import catches, interrupt, list_commands, list_temporary, started
+from fuzz.moments import Moment, catches, interrupt, list_commands, list_temporary, started
 from made import DEMO
 from utility.globalvars import ROOT
 
@@ -29,7 +29,7 @@ def test_a_signal_at_the_first_import_is_one_line_and_an_exit_code(number, tmp_p
 def test_a_signal_at_a_random_moment_is_one_line_and_leaves_nothing(kind, tmp_path):
     chosen, words = random.Random(kind), list_commands(tmp_path, clips=20)[kind]
     for number in (signal.SIGINT, signal.SIGTERM):
-        outcome = interrupt(words, tmp_path, number, chosen.uniform(0, 0.5))
+        outcome = interrupt(words, tmp_path, number, Moment(chosen.uniform(0, 0.5)))
         assert outcome in ("interrupted", "done")
 
 
