@@ -19,19 +19,5 @@ def test_silence_is_trimmed_at_the_ends_only():
         fading = np.concatenate([signal, 10 ** (level_db / 20) * signal])
         assert len(trim_silence(fading)) == kept
     # The rest of a click is long enough to be analysed; steps without sound are not an error.
-    for odd in (
-        np.eye(1, RATE, 5000)[0],
-        np.repeat([0.1, 0.3], 160),
-        np.ones(410),
-        np.eye(1, RATE, 8000)[0],
-    ):
-        assert len(trim_silence(odd)) >= min(len(odd), SILENCE)
-
-
-def test_digital_silence_that_was_added_leaves_nothing():
-    signal, added = make_voice(), np.zeros(RATE)
-    for before, after in ((added, added), (added, []), ([], added), (added[:8000], added[:8000])):
-        np.testing.assert_array_equal(trim_silence(np.concatenate([before, signal, after])), signal)
-    # What a recording may have of its own stays, up to 0.1 s.
-    own = np.concatenate([added[:4000], signal, added[:4000]])
-    assert len(trim_silence(own)) == RATE + 2 * SILENCE
+    for odd in (np.eye(1, RATE, 5000)[0], np.repeat([0.1, 0.3], 160), np.ones(410)):
+        assert len(trim_silence(odd)) >= min(len(odd), 2 * SILENCE)

@@ -15,8 +15,6 @@ SILENCE_PEAK = 1e-4
 # 40 dB below the loudest step, as a fraction of its power.
 TRIMMED_POWER_FRACTION = 1e-4
 KEPT_SILENCE_SECONDS = 0.1
-# Equal samples at an end for that long were added to a recording; none of them is kept.
-SHORTEST_PADDING_SECONDS = 0.5
 EMPTY = "is empty; use a recording that holds sound"
 SILENT = "is silent; use a recording that holds a voice"
 
@@ -85,24 +83,12 @@ def find_sound(signal) -> tuple[int, int]:
 
     EmoDB recordings have hardly more silence than that, and longer silence would shift the
     statistics that a clip is standardised by. 10 ms are silent if their power is more than
-    40 dB below that of the loudest 10 ms. The signal is at 16 kHz and not silent as a whole. Of
-    digital silence that was added to it nothing is left, except for less than 10 ms.
+    40 dB below that of the loudest 10 ms. The signal is at 16 kHz and not silent as a whole.
     """
     step, margin = FRAMES.hop_length, round(KEPT_SILENCE_SECONDS * FRAMES.sample_rate_hz)
-    first, last = count_padding(signal), len(signal) - count_padding(signal[::-1])
-    if last - first < 2 * margin:  # a click
-        first, last = 0, len(signal)
-    power = measure_step_power(signal[first:last], step)
+    power = measure_step_power(signal, step)
     (loud,) = np.nonzero(power >= TRIMMED_POWER_FRACTION * power.max())
-    start, end = loud[0] * step - margin, (loud[-1] + 1) * step + margin
-    return max(first + start, first), min(first + end, last)
-
-
-def count_padding(signal) -> int:
-    """Count the samples of digital silence that was added at the start, in whole steps of 10 ms."""
-    count = int((signal != signal[0]).argmax())
-    is_long = count >= SHORTEST_PADDING_SECONDS * FRAMES.sample_rate_hz
-    return count - count % FRAMES.hop_length if is_long else 0
+    return max(loud[0] * step - margin, 0), min((loud[-1] + 1) * step + margin, len(signal))
 
 
 def measure_step_power(signal, length) -> np.ndarray:

@@ -15,7 +15,7 @@ from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, WEIGHTS_PATH
 from utility.network.inference import predict_frames
 from utility.network.weights import read_weights
-from utility.prediction.clip import Prediction, predict_all, predict_timelines
+from utility.prediction.clip import Prediction, extract_frames, predict_all, predict_timelines
 from utility.prediction.cutting import Cut, cut_signal
 from utility.prediction.library import learn_voice, predict
 from utility.signals import trim_silence
@@ -79,15 +79,28 @@ def test_long_silence_at_both_ends_changes_nothing(offset, tmp_path):
     assert results[1] == pytest.approx(results[0], abs=1e-6)
 
 
+@pytest.mark.parametrize("seconds", [2, 8.5, 20])
+def test_digital_silence_at_both_ends_changes_nothing_at_all(seconds, weights):
+    signal = make_voice(seconds) + 1e-3 * noise(size=round(seconds * RATE))
+    alone, between = predict([signal, np.pad(signal, RATE)], weights, sample_rate=RATE)
+    assert between.seconds == pytest.approx(alone.seconds + 2)
+    assert between.windows == alone.windows
+    assert between.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+
+
+def test_digital_silence_that_was_resampled_changes_next_to_nothing(weights):
+    samples, rate = soundfile.read(DEMO)
+    alone, between = predict([samples, np.pad(samples, rate)], weights, sample_rate=rate)
+    assert between.probabilities == pytest.approx(alone.probabilities, abs=0.001)
+
+
 def test_a_long_recording_is_the_mean_of_its_windows_with_sound(tmp_path, weights):
     first, last = make_voice(2), make_voice(2, hertz=400) / 10
-    soundfile.write(
-        tmp_path / "all.wav", np.concatenate([first, np.zeros(8 * RATE), last]), RATE, "DOUBLE"
-    )
+    hiss = 1e-6 * noise(size=8 * RATE)
+    soundfile.write(tmp_path / "all.wav", np.concatenate([first, hiss, last]), RATE, "DOUBLE")
     whole = predict(tmp_path / "all.wav", weights, details=True)
     assert (whole.seconds, whole.windows) == (12, 2)
-    padding = np.zeros(SILENCE)
-    parts = [np.concatenate([first, padding]), np.concatenate([padding, last])]
+    parts = [np.concatenate([first, hiss[:SILENCE]]), np.concatenate([hiss[-SILENCE:], last])]
     results = predict(parts, weights, sample_rate=RATE, details=True)
     embeddings = [result.embedding for result in results]
     np.testing.assert_allclose(whole.embedding, np.mean(embeddings, axis=0), atol=1e-4)
@@ -245,10 +258,13 @@ def test_windows_of_a_timeline_are_predicted_like_clips(joined, weights):
     assert len(voiced) == 2
     with open_recording(joined) as recording:
         windows = list(cut_signal(recording.read_signal(), Cut(3, 3)))
-    for (start, end, ranking), window in zip(voiced, windows, strict=True):
-        assert window.start / 100 <= start < end <= window.end_seconds
-        expected = predict(window.signal, weights, sample_rate=RATE)
-        assert dict(ranking) == pytest.approx(expected.probabilities, abs=1e-6)
+    clips = [(window, extract_frames(window.signal, weights)) for window in windows]
+    clips = [(window, frames) for window, frames in clips if frames is not None]
+    for (start, end, ranking), (window, frames) in zip(voiced, clips, strict=True):
+        assert window.start / 100 <= start < end < window.end_seconds + 0.01
+        # Digital silence beside it is that of a pause.
+        (expected,), _ = predict_frames(weights, [frames])
+        assert [*dict(ranking).values()] == pytest.approx(sorted(expected, reverse=True), abs=1e-6)
 
 
 def test_a_timeline_on_the_command_line(joined, tmp_path, call_command):

@@ -36,6 +36,46 @@ def cut_at_once(signal, cut):
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=str)
+@pytest.mark.parametrize("seconds", [0.5, 9, 20])
+@pytest.mark.parametrize("block_length", [1000, RATE])
+def test_digital_silence_around_a_recording_has_windows_of_its_own(cut, seconds, block_length):
+    signal = noise(size=round(seconds * RATE))
+    signal[RATE // 4 : RATE // 4 + 800] = 0
+    padded = np.concatenate([np.zeros(RATE), signal, np.zeros(2 * RATE)])
+    blocks = np.split(padded, range(block_length, len(padded), block_length))
+    windows = [*cut_signal(blocks, cut)]
+    heard = [window for window in windows if window.signal.any()]
+    for window, alone in zip(heard, cut_at_once(signal, cut), strict=True):
+        assert window.start == 100 + alone.start
+        np.testing.assert_array_equal(window.signal, alone.signal)
+    silent = [window for window in windows if not window.signal.any()]
+    assert sum(len(window.signal) for window in silent) == 3 * RATE
+    assert windows[0].start == 0
+    assert windows[-1].end_seconds == seconds + 3
+
+
+def test_of_digital_silence_whole_steps_are_left_out():
+    signal = np.concatenate([np.zeros(100), noise(size=RATE), np.zeros(259)])
+    first, last = cut_at_once(signal, WHOLE)
+    np.testing.assert_array_equal(first.signal, signal[:-160])
+    assert not last.signal.any()
+    assert last.end_seconds == len(signal) / RATE
+
+
+@pytest.mark.parametrize("place", [0, 5, RATE, 2 * RATE - 1])
+def test_a_click_keeps_the_digital_silence_around_it(place):
+    click = np.eye(1, 2 * RATE, place)[0]
+    for blocks in ([click], np.split(click, 20)):
+        (window,) = cut_signal(blocks, WHOLE)
+        np.testing.assert_array_equal(window.signal, click)
+
+
+def test_digital_silence_alone_is_all_there():
+    windows = cut_at_once(np.full(47 * RATE, 0.1), WHOLE)
+    assert sum(len(window.signal) for window in windows) == 47 * RATE
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
 @pytest.mark.parametrize("seconds", [0.05, 2, 9, 9.01, 47.123])
 def test_windows_hold_all_of_a_recording(cut, seconds):
     signal = noise(size=round(seconds * RATE)) * np.linspace(0, 1, round(seconds * RATE))

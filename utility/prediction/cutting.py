@@ -34,6 +34,10 @@ MARGIN_SECONDS = 0.1
 # loud parts.
 ABOVE_FLOOR_DB = 6
 BELOW_LOUD_DB = 25, 40
+# Less sound than that between digital silence is a click.
+SHORTEST_SOUND_SECONDS = 0.2
+# Resampling leaves ripples in digital silence; with full scale from -1 to 1, they are smaller.
+LARGEST_RIPPLE = 1e-7
 
 
 class Cut(NamedTuple):
@@ -94,7 +98,8 @@ def cut_signal(blocks: Iterable[np.ndarray], cut: Cut) -> Iterator[Window]:
     """Cut a recording into windows while it arrives.
 
     Each window begins where the last one ends, or overlaps it if the hop is shorter. Only the
-    samples that the next windows need are kept.
+    samples that the next windows need are kept. Digital silence at the start and end of the
+    recording has windows of its own, so that it changes nothing whether it was added.
 
     Parameters
     ----------
@@ -102,7 +107,79 @@ def cut_signal(blocks: Iterable[np.ndarray], cut: Cut) -> Iterator[Window]:
         The signal at 16 kHz, in blocks of any length.
     cut : Cut
     """
-    blocks, start, uncut = iter(blocks), 0, cut.uncut_seconds * FRAMES.sample_rate_hz
+    sound, end, count = Sound(blocks), 0, 0
+    for window in cut_sound(iter(sound), cut):
+        if not end:
+            yield from make_silence(0, sound.before)
+        window = window._replace(start=window.start + sound.before)
+        _, end = window.span
+        count = STEP_SAMPLES * window.start + len(window.signal)
+        yield window
+    yield from make_silence(end, (count - STEP_SAMPLES * end) / STEP_SAMPLES + sound.after)
+
+
+def make_silence(start, steps) -> Iterator[Window]:
+    """Make windows of digital silence, which begin at a step and last so many."""
+    longest = round(WINDOW_SECONDS / STEP_SECONDS)
+    end = start + steps
+    while start < end:
+        signal = np.zeros(round(STEP_SAMPLES * min(longest, end - start)))
+        yield Window(start, measure_step_power(signal, STEP_SAMPLES), signal)
+        start += longest
+
+
+class Sound:
+    """A signal without the digital silence around it, in blocks.
+
+    Of the equal samples at its start and its end, whole steps are left out.
+
+    Attributes
+    ----------
+    before, after : int
+        How many steps were left out; known with the first block, and after the last one.
+    """
+
+    def __init__(self, blocks: Iterable[np.ndarray]):
+        self.blocks, self.before, self.after = iter(blocks), 0, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the blocks. Equal samples wait until others follow them."""
+        least = round(SHORTEST_SOUND_SECONDS * FRAMES.sample_rate_hz)
+        level, waiting, total, begun = 0.0, 0, 0, False
+        for block in self.blocks:
+            level = level if waiting else block[0]
+            equal = count_equal(block, level)
+            waiting += equal
+            if equal == len(block):
+                continue
+            block = block[equal:] if begun else read_more(block[equal:], self.blocks, least)
+            last = count_equal(block[::-1], block[-1])
+            if not begun and len(block) - last >= least:
+                self.before, waiting = divmod(waiting, STEP_SAMPLES)
+            yield from repeat_sample(level, waiting)
+            yield block[: len(block) - last]
+            level, waiting, begun = block[-1], last, True
+            total += len(block) - last
+        if total >= least:
+            self.after, waiting = divmod(waiting, STEP_SAMPLES)
+        yield from repeat_sample(level, waiting)
+
+
+def count_equal(samples, level) -> int:
+    """Count the samples at the start that have a level, except for ripples."""
+    differing = np.abs(samples - level) > LARGEST_RIPPLE
+    return int(differing.argmax()) if differing.any() else len(samples)
+
+
+def repeat_sample(level, count) -> Iterator[np.ndarray]:
+    """Yield so many samples of a level, in blocks."""
+    for start in range(0, count, FRAMES.sample_rate_hz):
+        yield np.full(min(FRAMES.sample_rate_hz, count - start), level)
+
+
+def cut_sound(blocks: Iterator[np.ndarray], cut: Cut) -> Iterator[Window]:
+    """Cut a signal into windows; see `cut_signal`."""
+    start, uncut = 0, cut.uncut_seconds * FRAMES.sample_rate_hz
     window, hop = (find_limits(seconds) for seconds in (cut.window_seconds, cut.hop_seconds))
     needed = STEP_SAMPLES * (window.shortest + window.longest)
     last = STEP_SAMPLES * max(window.usual, hop.longest if hop != window else 0)
