@@ -281,8 +281,8 @@ def launch(words, folder, project=ROOT, steps=""):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=os.environ | variables,
-        # Whoever starts the tests in the background has them ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # Whoever starts the tests in the background, or with nohup, has them ignore signals.
+        preexec_fn=hear_signals,
         text=True,
     )
 
@@ -299,6 +299,12 @@ def started(words, folder, project=ROOT, steps=""):
         command.kill()
         command.wait()
         command.stderr.close()
+
+
+def hear_signals() -> None:
+    """Let the signals that end a command do so again."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def catches(process, number) -> bool:

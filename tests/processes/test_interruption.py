@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.moments import Moment, catches, interrupt, list_commands, list_temporary, started
+from fuzz.moments import (
+    Moment,
+    catches,
+    hear_signals,
+    interrupt,
+    list_commands,
+    list_temporary,
+    started,
+)
 from made import DEMO
 from utility.globalvars import ROOT
 
@@ -58,10 +66,13 @@ def test_a_pipe_that_is_named_and_nobody_writes_to_is_waited_for_until_ctrl_c(tm
 
 
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
+    def ignore_ctrl_c():
+        hear_signals()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
     command = subprocess.Popen(
         [sys.executable, "predict.py", "-"], cwd=ROOT, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=ignore_ctrl_c,
     )  # fmt: skip
     while not catches(command.pid, signal.SIGHUP):
         assert command.poll() is None
