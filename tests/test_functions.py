@@ -156,6 +156,7 @@ def test_a_signal_while_files_are_replaced_waits_until_all_are(tmp_path, run_com
     code = (
         "import os, signal\nfrom pathlib import Path\n"
         "from utility import functions\nfrom utility.processes.interruption import listen\n"
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
         "listen('test.py')\nrename = os.rename\n"
         "def interrupted(*paths):\n    rename(*paths)\n    os.kill(os.getpid(), signal.SIGINT)\n"
         f"os.rename, folder = interrupted, Path({str(tmp_path)!r})\n"

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 
 # What is done to temporary files, by the names that Python gives to these events.
 STEPS = {"open", "os.chmod", "os.mkdir", "os.remove", "os.rename"}
@@ -49,8 +50,7 @@ def is_step(event, arguments) -> bool:
     )
 
 
-what, *details = os.environ["SPEECH_EMOTION_STEPS"].split(";")
-if what == "count":
-    sys.addaudithook(lambda event, arguments: count_steps(details[0], event, arguments))
-else:
-    sys.addaudithook(End(*details))
+if steps := os.environ.get("SPEECH_EMOTION_STEPS"):
+    what, *details = steps.split(";")
+    hook = partial(count_steps, *details) if what == "count" else End(*details)
+    sys.addaudithook(hook)
