@@ -1,16 +1,44 @@
-"""Tables of frames on disk: one pickle for each feature set, checked when it is read."""
+"""Tables of frames on disk, as pickles or to be read one by one, checked when they are read."""
+
+import json
+import pickle
 
 import numpy as np
 import pytest
 
-from made import random_clips
-from utility.corpora.frames import FORMAT_VERSION, frame_paths, read_frames, write_frames
+from made import disk_full, random_clips
+from utility.corpora.frames import (
+    ABOUT_NAME,
+    FORMAT_VERSION,
+    TABLES_NAME,
+    choose_tables,
+    frame_paths,
+    join_tables,
+    list_frame_pickles,
+    measure_lengths,
+    open_tables,
+    read_frames,
+    tables_stored_when_done,
+)
 from utility.errors import DataError
-from utility.files.pickles import read_pickle, write_pickle
+from utility.files.pickles import read_pickle, write_pickle, write_pickles
 from utility.furtherFeatures import FEATURE_SETS
 
 FILES = np.array(["a.wav", "b.wav", "c.wav"])
 PRECISIONS = {"original": np.float32, "further": np.float16}
+
+
+def write_frames(path, files, tables, precisions):
+    """Write the pickles of frames, of all feature sets."""
+    write_pickles(list_frame_pickles(path, files, tables, precisions))
+
+
+def store(folder, tables, files=FILES, **options):
+    """Store tables so that they can be read one by one, and open them."""
+    with tables_stored_when_done(folder, files, "<f4", **options) as write:
+        for row, table in reversed([*enumerate(tables)]):  # in any order
+            write(row, table)
+    return open_tables(folder, files, "extract again", **options)
 
 
 @pytest.fixture
@@ -54,3 +82,94 @@ def test_a_set_with_another_feature_is_refused_without_the_other_set(name, table
     write_pickle(path, content)
     with pytest.raises(DataError, match=rf"{path.name}: made by another version of the features"):
         read_frames(tmp_path / "x", FILES, "")
+
+
+# Tables that are read one by one
+
+
+def assert_equal(tables, expected):
+    assert len(tables) == len(expected)
+    for table, other in zip(tables, expected, strict=True):
+        np.testing.assert_array_equal(table, other)
+
+
+def test_stored_tables_are_read_one_by_one_also_in_another_process(tables, tmp_path):
+    stored = store(tmp_path / "kept", tables)
+    assert_equal(stored, tables)
+    np.testing.assert_array_equal(stored[1], tables[1])
+    assert stored.lengths.tolist() == [3, 10, 7]
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    # Processes are sent where the tables are, not the tables.
+    sent = pickle.dumps(stored)
+    assert len(sent) < 1000
+    assert_equal(pickle.loads(sent), tables)
+
+
+def test_tables_are_chosen_and_joined_alike_from_memory_and_from_a_file(tables, tmp_path):
+    more = random_clips([4, 6], seed=1)
+    first, second = store(tmp_path / "a", tables), store(tmp_path / "b", more, FILES[:2])
+    columns, rows = [5, 0, 40], np.array([3, 0, 4])
+    expected = [more[0], tables[0], more[1]]
+    for parts in ([tables, more], [first, second], [first, more]):
+        joined = join_tables(parts)
+        assert_equal(joined, tables + more)
+        assert measure_lengths(joined).tolist() == [3, 10, 7, 4, 6]
+        chosen = choose_tables(joined, rows)
+        assert_equal(chosen, expected)
+        assert measure_lengths(chosen).tolist() == [4, 3, 6]
+        some = choose_tables(chosen, range(1, 3), columns)
+        assert_equal(some, [table[:, columns] for table in expected[1:]])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda about: about.update(frame_counts=[3, 10]),
+        lambda about: about.update(frame_counts=[3, 10, 8]),
+        lambda about: about.update(frame_counts=[13, 0, 7]),
+        lambda about: about.update(frame_counts="many"),
+        lambda about: about.update(starts=[0, 3, 12]),
+        lambda about: about.update(starts=[0, 0, 0]),
+        lambda about: about.update(starts=[17, -3, 0]),
+        lambda about: about.update(kind="|O"),
+        lambda about: about.update(kind="<f2"),
+        lambda about: about.update(kind=[]),
+        lambda about: about.update(file=["a.wav", "b.wav", "d.wav"]),
+        lambda about: about.update(format_version=1),
+        lambda about: about.update(identity="another"),
+        lambda about: about["features"].pop(),
+        lambda about: about.clear(),
+    ],
+)
+def test_tables_of_something_else_and_damaged_ones_are_not_opened(damage, tables, tmp_path):
+    store(tmp_path / "kept", tables)
+    path = tmp_path / "kept" / ABOUT_NAME
+    about = json.loads(path.read_text())
+    damage(about)
+    path.write_text(json.dumps(about))
+    with pytest.raises(DataError, match=r"kept: .*; extract again"):
+        open_tables(tmp_path / "kept", FILES, "extract again")
+
+
+def test_tables_that_change_while_they_are_used_are_an_error(tables, tmp_path):
+    stored = store(tmp_path / "kept", tables)
+    store(tmp_path / "kept", tables)
+    with pytest.raises(DataError, match="tables: has changed while it was used; start again"):
+        stored[0]
+
+
+def test_tables_that_are_not_finite_are_an_error(tables, tmp_path):
+    tables[1][2, 3] = np.nan
+    stored = store(tmp_path / "kept", tables)
+    np.testing.assert_array_equal(stored[0], tables[0])
+    with pytest.raises(DataError, match=r"tables: damaged; remove .*kept and start again"):
+        stored[1]
+
+
+def test_old_tables_stay_where_there_is_no_room_for_new_ones(tables, tmp_path):
+    stored = store(tmp_path / "kept", tables)
+    with pytest.raises(OSError, match="kept"), disk_full():
+        store(tmp_path / "kept", tables)
+    assert_equal(stored, tables)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {TABLES_NAME, ABOUT_NAME}

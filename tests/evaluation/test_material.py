@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from made import write_emodb
+from utility.corpora import corpus as definition
 from utility.corpora import published
 from utility.corpora.corpus import read_corpus, write_corpus
 from utility.corpora.extraction import extract_emodb
+from utility.corpora.frames import ABOUT_NAME, StoredTables
 from utility.corpora.protocols import loso
 from utility.errors import DataError
 from utility.evaluation.material import (
@@ -18,6 +20,7 @@ from utility.evaluation.material import (
     read_sources,
     read_tested,
 )
+from utility.functions import read_json
 
 
 def load(folder, kinds=("speed",), **options):
@@ -36,7 +39,7 @@ def recorded(tmp_path):
 def test_copies_are_of_the_named_kinds_only(recorded):
     copies = load(recorded, audio=recorded / "audio").copies
     assert len(copies) == 4
-    kept = {path.name.split("_")[0] for path in (recorded / "variants" / "berlin").iterdir()}
+    kept = {path.name for path in (recorded / "variants" / "berlin").iterdir()}
     assert kept == {f"speed {factor}" for factor in (0.86, 0.93, 1.07, 1.15)}
 
 
@@ -65,6 +68,24 @@ def test_a_corpus_of_a_single_emotion_is_refused_for_training(corpus, tmp_path):
     write_corpus(tmp_path / "angry", corpus.take(rows))
     with pytest.raises(DataError, match="angry: every utterance has the emotion anger; training"):
         load(tmp_path / "angry", kinds=())
+
+
+def test_the_frames_of_a_large_corpus_stay_on_disk_and_are_the_same(recorded, monkeypatch):
+    (small,) = read_sources([str(recorded)], [], print)
+    monkeypatch.setattr(definition, "LARGEST_IN_MEMORY_BYTES", 1000)
+    stored = recorded / "variants" / "berlin" / "recordings"
+    for _ in range(2):
+        (large,) = read_sources([str(recorded)], [], print)
+        assert isinstance(large.corpus.frames, StoredTables)
+        assert large.corpus.file.tolist() == small.corpus.file.tolist()
+        for table, expected in zip(large.corpus.frames, small.corpus.frames, strict=True):
+            np.testing.assert_array_equal(table, expected)
+            assert table.dtype == expected.dtype
+    before = read_json(stored / ABOUT_NAME)["identity"]
+    # Frames that were written again are stored again.
+    write_corpus(recorded / "berlin", small.corpus)
+    read_sources([str(recorded)], [], print)
+    assert read_json(stored / ABOUT_NAME)["identity"] != before
 
 
 @pytest.fixture

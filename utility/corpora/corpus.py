@@ -14,9 +14,13 @@ import numpy as np
 from utility.audioFeatureExtraction import FEATURE_NAMES
 from utility.corpora.frames import (
     FORMAT_VERSION,
+    choose_tables,
     frame_paths,
+    join_tables,
     list_frame_pickles,
+    open_tables,
     read_frames,
+    tables_stored_when_done,
 )
 from utility.corpora.naming import CORPORA, find_segment
 from utility.corpora.published import NO_RECORDINGS, find_recordings_folder
@@ -34,6 +38,10 @@ from utility.globalvars import BERLIN, EMOTION_LABELS, ROOT
 # Half precision costs a thousandth of a feature's deviation, and halves the file.
 PRECISIONS = {"original": np.float32, "further": np.float16}
 OWN_PRECISION = np.float32
+# Frames of a corpus whose pickles are larger are not held in memory: some 4,000 clips like those of
+# EmoDB. Each process of a run has its own copy, which should be less than it takes anyway.
+LARGEST_IN_MEMORY_BYTES = 2**28
+LARGE_KIND = "<f4"
 
 
 @dataclass(frozen=True)
@@ -50,8 +58,9 @@ class Corpus:
     seconds, recognition, naturalness : np.ndarray, shape (utterances,)
         The duration, and the fractions of 20 listeners who named the intended emotion and who
         found it natural; NaN where there are no judgements.
-    frames : list of np.ndarray, shape (frames, features), float32
-        Columns in the order of the feature sets.
+    frames : sequence of np.ndarray, shape (frames, features), float32
+        Columns in the order of the feature sets. Those of a large corpus may be on disk, see
+        `open_corpus`.
     audio : str
         Folder of the recordings; empty for EmoDB.
     feature_sets : dict of str to FeatureSet
@@ -70,7 +79,7 @@ class Corpus:
     seconds: np.ndarray
     recognition: np.ndarray
     naturalness: np.ndarray
-    frames: list
+    frames: Sequence
     audio: str = ""
     feature_sets: dict = field(default_factory=lambda: FEATURE_SETS)
     joined: bool = False
@@ -116,7 +125,7 @@ class Corpus:
     def take(self, rows: Sequence[int]) -> "Corpus":
         """Return some of the utterances."""
         columns = {name: getattr(self, name)[rows] for name in COLUMNS}
-        return replace(self, **columns, frames=[self.frames[row] for row in rows])
+        return replace(self, **columns, frames=choose_tables(self.frames, rows))
 
 
 COLUMNS = tuple(item.name for item in fields(Corpus) if item.type is np.ndarray)
@@ -134,7 +143,7 @@ def join_corpora(corpora: dict[str, Corpus]) -> Corpus:
         if column in ("file", "speaker", "text"):
             parts = {name: [f"{name}/{value}" for value in part] for name, part in parts.items()}
         columns[column] = np.concatenate(list(parts.values()))
-    frames = [table for corpus in corpora.values() for table in corpus.frames]
+    frames = join_tables([corpus.frames for corpus in corpora.values()])
     feature_sets = next(iter(corpora.values())).feature_sets
     return Corpus(**columns, frames=frames, feature_sets=feature_sets, joined=True)
 
@@ -245,6 +254,31 @@ def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
         finish_writing(frame_paths(path, feature_sets).values(), database["identity"])
     remedy = find_remedy(path)
     frames = read_frames(path, database["file"], remedy, feature_sets, identities)
+    columns = {name: database[name] for name in COLUMNS}
+    return Corpus(**columns, frames=frames, audio=database["audio"], feature_sets=feature_sets)
+
+
+def open_corpus(name: str | os.PathLike, folder: Path) -> Corpus:
+    """Read a corpus like `read_corpus`, but leave the frames of a large one on disk.
+
+    The first time, they are stored in `folder`, as tables that can be read one by one.
+    """
+    path = corpus_path(name)
+    database, feature_sets = read_database(path)
+    paths = [each for each in frame_paths(path, feature_sets).values() if each.exists()]
+    if sum(each.stat().st_size for each in paths) <= LARGEST_IN_MEMORY_BYTES:
+        return read_corpus(name)
+    facts = {"feature_sets": feature_sets, "identity": database["identity"]}
+    remedy = f"remove {folder}"
+    try:
+        frames = open_tables(folder, database["file"], remedy, **facts)
+    except DataError:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tables = read_corpus(name).frames
+        with tables_stored_when_done(folder, database["file"], LARGE_KIND, **facts) as write:
+            for row, table in enumerate(tables):
+                write(row, table)
+        frames = open_tables(folder, database["file"], remedy, **facts)
     columns = {name: database[name] for name in COLUMNS}
     return Corpus(**columns, frames=frames, audio=database["audio"], feature_sets=feature_sets)
 

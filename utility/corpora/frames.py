@@ -1,22 +1,43 @@
 """Tables of frames on disk: the features of every utterance of a corpus or a variant.
 
-A table has one pickle for each feature set, so that a change of one set does not make the
-files of the other stale. Each pickle names its features, their version and its utterances.
-Those that were written together share an identity.
+The frames of a corpus are in one pickle for each feature set, so that a change of one set does not
+make the files of the other stale. Each pickle names its features, their version and its utterances.
+Those that were written together share an identity. They are read as a whole.
+
+Those of a variant, and of a corpus that is too large for memory, are in one file, one table after
+the other, and each is read when it is asked for. So the memory that they take does not depend on
+their number, and the processes of a run share the system's cache of the file.
 """
 
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from utility.errors import DataError, quote
-from utility.files.pickles import read_pickle, write_pickles
+from utility.files.pickles import read_pickle
+from utility.functions import (
+    check_regular,
+    naming_errors,
+    read_json,
+    remove,
+    temporary_path,
+    write_text,
+)
 from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names
 
 # Up to format 1, arrays were pickled as objects of NumPy, which is not safe to read.
 FORMAT_VERSION = 2
 ENDINGS = {"original": "_features.p", "further": "_further_features.p"}
 OWN_ENDING = "_frames.p"
+# Of a folder of tables: all values, and what tells their shapes and their meaning.
+TABLES_NAME, ABOUT_NAME = "tables", "about.json"
+TABLE_KINDS = ("<f2", "<f4")
 
 
 def frame_paths(path, feature_sets=FEATURE_SETS) -> dict:
@@ -25,11 +46,6 @@ def frame_paths(path, feature_sets=FEATURE_SETS) -> dict:
     return {
         name: path.with_name(path.name + ENDINGS.get(name, OWN_ENDING)) for name in feature_sets
     }
-
-
-def write_frames(path, files, tables, precisions) -> None:
-    """Write the frames of utterances, all feature sets; see `list_frame_pickles`."""
-    write_pickles(list_frame_pickles(path, files, tables, precisions))
 
 
 def list_frame_pickles(path, files, tables, precisions, feature_sets=FEATURE_SETS):
@@ -102,3 +118,162 @@ def read_frame_set(path, feature_set, files, remedy) -> tuple[np.ndarray, list[i
     if sum(counts) != len(frames) or min(counts) < 1 or not np.isfinite(frames).all():
         raise DataError(f"{path}: has frames that are missing or not finite; {remedy}")
     return frames, counts, identity
+
+
+@dataclass(frozen=True)
+class StoredTables(Sequence):
+    """The tables of a file, each (frames, features), which are read when they are asked for.
+
+    Raises a `DataError` then if the file has changed, or a table is not finite.
+    """
+
+    path: Path
+    kind: str  # of the values, one of `TABLE_KINDS`
+    width: int  # number of features
+    lengths: np.ndarray  # of int, shape (tables,): number of frames
+    starts: np.ndarray  # the same: number of frames before it in the file
+    stamp: tuple  # tells the file from another that takes its place
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, row) -> np.ndarray:
+        kind = np.dtype(self.kind)
+        start, count = (int(each[row]) * self.width for each in (self.starts, self.lengths))
+        with self.path.open("rb", buffering=0) as file:
+            content = os.pread(file.fileno(), count * kind.itemsize, start * kind.itemsize)
+            same = make_stamp(file.fileno()) == self.stamp
+        if not same or len(content) != count * kind.itemsize:
+            raise DataError(f"{self.path}: has changed while it was used; start again")
+        table = np.frombuffer(content, kind).reshape(-1, self.width)
+        if not np.isfinite(table).all():
+            raise DataError(f"{self.path}: damaged; remove {self.path.parent} and start again")
+        return table
+
+
+@dataclass(frozen=True)
+class ChosenTables(Sequence):
+    """Tables of several sequences, and of some or all of their columns, when they are asked for.
+
+    `places` has, for each table, the number of the sequence and its row there.
+    """
+
+    parts: tuple
+    places: np.ndarray  # of int, shape (tables, 2)
+    columns: tuple | None = None
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, row) -> np.ndarray:
+        part, place = self.places[row]
+        table = self.parts[part][place]
+        return table if self.columns is None else table.take(self.columns, axis=1)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The number of frames of each table, shape (tables,)."""
+        lengths = np.empty(len(self), int)
+        for number, part in enumerate(self.parts):
+            here = self.places[:, 0] == number
+            lengths[here] = measure_lengths(part)[self.places[here, 1]]
+        return lengths
+
+
+def make_stamp(file) -> tuple:
+    """Return what changes when a file is replaced or written to, given by its path or number."""
+    status = os.stat(file)  # noqa: PTH116, may be a number
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def measure_lengths(tables) -> np.ndarray:
+    """Return the number of frames of each table, (tables,), without reading stored ones."""
+    return np.array([*map(len, tables)], int) if isinstance(tables, list) else tables.lengths
+
+
+def choose_tables(tables, rows, columns=None):
+    """Return some tables, and of these some columns: a list of a list, others unread."""
+    if isinstance(tables, list):
+        some = [tables[row] for row in rows]
+        return some if columns is None else [table.take(columns, axis=1) for table in some]
+    if isinstance(tables, ChosenTables) and columns is None:
+        return replace(tables, places=tables.places[rows])
+    places = np.stack([np.zeros(len(rows), int), np.asarray(rows, int)], axis=1)
+    return ChosenTables((tables,), places, columns if columns is None else tuple(columns))
+
+
+def join_tables(parts):
+    """Join sequences of tables: a list of lists, others unread."""
+    if all(isinstance(part, list) for part in parts):
+        return [*chain.from_iterable(parts)]
+    places = [(number, row) for number, part in enumerate(parts) for row in range(len(part))]
+    return ChosenTables(tuple(parts), np.array(places))
+
+
+@contextlib.contextmanager
+def tables_stored_when_done(folder, files, kind, feature_sets=FEATURE_SETS, identity=""):
+    """Yield a function that writes a table of frames, given with its row, to a folder of tables.
+
+    There must be one for each of `files`, in any order. The folder takes the place of an older one
+    at the end, or never. `identity` is that of the pickles that the frames come from, if they do.
+    """
+    lengths, starts = np.zeros((2, len(files)), int)
+    width = len(feature_names(feature_sets, feature_sets))
+    row_bytes = width * np.dtype(kind).itemsize
+    with naming_errors(folder), temporary_path(folder.parent) as temporary:
+        temporary.mkdir()
+        with (temporary / TABLES_NAME).open("wb") as file:
+
+            def write(row, table):
+                starts[row], lengths[row] = file.tell() // row_bytes, len(table)
+                file.write(np.ascontiguousarray(table, kind).tobytes())
+
+            yield write
+        about = {
+            **describe_tables(files, feature_sets, identity),
+            "kind": kind,
+            "width": width,
+            "frame_counts": lengths.tolist(),
+            "starts": starts.tolist(),
+        }
+        write_text(temporary / ABOUT_NAME, json.dumps(about))
+        remove(folder)
+        temporary.rename(folder)
+
+
+def describe_tables(files, feature_sets, identity) -> dict:
+    """Return what must be equal for tables to be of these utterances and features."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "identity": identity,
+        "features": [[it.version, *it.names] for it in feature_sets.values()],
+        "file": files.tolist(),
+    }
+
+
+def open_tables(folder, files, remedy, feature_sets=FEATURE_SETS, identity="") -> StoredTables:
+    """Check a folder of tables, and return its tables unread.
+
+    Raises a `DataError`, which ends with the remedy, if it is missing, damaged, or of other
+    utterances or features, or was made from other pickles.
+    """
+    path = folder / TABLES_NAME
+    try:
+        about, size = read_json(folder / ABOUT_NAME), check_regular(path)
+        expected = describe_tables(files, feature_sets, identity)
+        width = sum(len(feature_set.names) for feature_set in feature_sets.values())
+        lengths, starts = np.array([about["frame_counts"], about["starts"]])
+        order = np.argsort(starts)
+        sound = (
+            about["kind"] in TABLE_KINDS
+            and about["width"] == width
+            and (lengths.dtype, lengths.shape) == (np.int64, files.shape)
+            and lengths.min() >= 1
+            and lengths.sum() * width * np.dtype(about["kind"]).itemsize == size
+            and (starts[order] == np.cumsum(lengths[order]) - lengths[order]).all()
+        )
+    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{folder}: missing or damaged ({quote(error)}); {remedy}") from error
+    if not sound or any(about[name] != value for name, value in expected.items()):
+        raise DataError(f"{folder}: damaged, or of other utterances or features; {remedy}")
+    return StoredTables(path.resolve(), about["kind"], width, lengths, starts, make_stamp(path))

@@ -11,12 +11,12 @@ import numpy as np
 
 from utility.corpora.augmentation import make_variant
 from utility.corpora.extraction import compute_of_utterances, group_utterances
-from utility.corpora.frames import read_frames, write_frames
+from utility.corpora.frames import StoredTables, open_tables, tables_stored_when_done
 from utility.errors import DataError, SignalError
-from utility.furtherFeatures import FEATURE_SETS, compute_all_features
+from utility.furtherFeatures import compute_all_features
 from utility.parallel import in_processes
 
-PRECISIONS = dict.fromkeys(FEATURE_SETS, np.float16)
+HALF_PRECISION = "<f2"
 
 
 class MissingAudioError(DataError):
@@ -25,18 +25,19 @@ class MissingAudioError(DataError):
 
 def load_variants(
     corpus, names, folder, audio, missing_audio="", processes=None, quiet=False
-) -> list[list]:
-    """Read the frames of some variants of all utterances, making those that are missing.
+) -> list[StoredTables]:
+    """Open the frames of some variants of all utterances, making those that are missing.
 
-    Returns a list for each variant, with an array (frames, features), float16, for each
-    utterance. The names are those that `utility.corpora.augmentation.make_variant` takes, and
-    `folder` is where variants are kept. If one is missing and `audio`, the folder of the
-    recordings, is None, a `MissingAudioError` with the message `missing_audio` is raised.
+    Returns for each variant a sequence of arrays (frames, features), float16, one for each
+    utterance, which are read when they are asked for. The names are those that
+    `utility.corpora.augmentation.make_variant` takes, and `folder` is where variants are kept. If
+    one is missing and `audio`, the folder of the recordings, is None, a `MissingAudioError` with
+    the message `missing_audio` is raised.
     """
     folder, variants = Path(folder), {}
 
     def read(name):
-        return read_frames(folder / name, corpus.file, f"remove {folder}")
+        return open_tables(folder / name, corpus.file, f"remove {folder}")
 
     for name in names:
         # A variant that is missing, damaged, or of other utterances or features, is made again.
@@ -55,18 +56,21 @@ def make_variants(corpus, names, audio, folder, processes, quiet) -> None:
     from tqdm import tqdm
 
     folder.mkdir(parents=True, exist_ok=True)
-    groups, found = group_utterances(corpus.file), {}
+    groups = group_utterances(corpus.file)
     progress = {"total": len(groups), "unit": "recording", "disable": True if quiet else None}
     numbers = {str(name): number for number, name in enumerate(corpus.file)}
     extract = partial(extract_variants, audio, numbers, names)
-    with in_processes(extract, groups, processes) as results:
+    with contextlib.ExitStack() as stack, in_processes(extract, groups, processes) as results:
+        stored = [
+            tables_stored_when_done(folder / name, corpus.file, HALF_PRECISION) for name in names
+        ]
+        writers = [*map(stack.enter_context, stored)]
         for group in tqdm(results, "augmenting", **progress):
-            found |= group
-    rows = [found[name] for name in numbers]
-    if problems := [row for row in rows if isinstance(row, SignalError)]:
-        raise DataError(str(problems[0]))
-    for name, tables in zip(names, zip(*rows, strict=True), strict=True):
-        write_frames(folder / name, corpus.file, tables, PRECISIONS)
+            for utterance, tables in group.items():
+                if isinstance(tables, SignalError):
+                    raise DataError(str(tables))
+                for write, table in zip(writers, tables, strict=True):
+                    write(numbers[utterance], table)
 
 
 def extract_variants(audio, numbers, names, utterances) -> dict[str, list | SignalError]:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,15 +14,19 @@ from utility.corpora.corpus import (
     explain_missing_audio,
     find_audio,
     join_corpora,
-    read_corpus,
+    open_corpus,
     read_database,
 )
+from utility.corpora.frames import choose_tables, join_tables
 from utility.corpora.variants import MissingAudioError, load_variants
 from utility.errors import DataError, UsageError
 from utility.furtherFeatures import FEATURE_SETS
 from utility.globalvars import VARIANTS_NAME
 from utility.network.hyperparameters import Hyperparameters
 from utility.network.weights import find_feature_sets
+
+# Beside the variants of a large corpus, the frames of its recordings.
+RECORDINGS_NAME = "recordings"
 
 
 def choose_features(hyperparameters, data, test_data=()) -> Hyperparameters:
@@ -67,7 +71,7 @@ class Source(NamedTuple):
 
 
 class Material(NamedTuple):
-    """Utterances, and the frames of their variants.
+    """Utterances, and the frames of their variants, which may be read when they are asked for.
 
     `copies` are trained on in addition to the corpus: for each augmented copy, for each utterance.
     `conditions` are tested on: by condition, for each utterance.
@@ -88,7 +92,7 @@ def read_sources(data, test_data, note) -> list[Source]:
     DataError
         If a corpus cannot be read, or one to train on has a single emotion.
     """
-    trained = {name: read_corpus(name) for name in data}
+    trained = {name: open_corpus(name, find_variants(name) / RECORDINGS_NAME) for name in data}
     for name, corpus in trained.items():
         if len(corpus.emotions) < 2:
             raise DataError(
@@ -102,6 +106,12 @@ def read_sources(data, test_data, note) -> list[Source]:
     ]
 
 
+def find_variants(name) -> Path:
+    """Return the folder where variants of a corpus are kept, and its own frames if it is large."""
+    path = corpus_path(name)
+    return path.parent / VARIANTS_NAME / path.name
+
+
 def read_tested(names, emotions, note) -> list[Source]:
     """Read corpora to test networks on that know some emotions; all others are left out.
 
@@ -112,7 +122,7 @@ def read_tested(names, emotions, note) -> list[Source]:
     """
     sources = []
     for name in names:
-        corpus = read_corpus(name)
+        corpus = open_corpus(name, find_variants(name) / RECORDINGS_NAME)
         known = np.isin(corpus.emotion, sorted(emotions))
         if not known.all():
             note(describe_left_out(name, corpus.emotion[~known]))
@@ -161,7 +171,7 @@ def join_sources(sources) -> Corpus:
 def load_material(
     sources, *, kinds=(), conditions=(), audio=None, processes=None, quiet, note
 ) -> Material:
-    """Read the variants of corpora that a run needs, or make them.
+    """Open the variants of corpora that a run needs, or make them.
 
     `kinds` are those of data augmentation. Where recordings to train on are missing there are no
     copies, which a note says; conditions are an error then.
@@ -189,32 +199,28 @@ def load_material(
             copies[source.name] = [source.corpus.frames] * count
     return Material(
         join_sources(sources),
-        [join_tables(sources, [copies[it.name][n] for it in sources]) for n in range(count)],
+        [join_used(sources, [copies[it.name][n] for it in sources]) for n in range(count)],
         {
-            name: join_tables(sources, [variants[n] for variants in tested])
+            name: join_used(sources, [variants[n] for variants in tested])
             for n, name in enumerate(conditions)
         },
     )
 
 
-def load_variants_of(source, names, **options) -> list[list]:
-    """Read some variants of all utterances of a corpus, or make them; see `load_variants`."""
-    corpus, path = source.corpus, corpus_path(source.name)
+def load_variants_of(source, names, **options) -> list:
+    """Open some variants of all utterances of a corpus, or make them; see `load_variants`."""
+    corpus = source.corpus
     audio = None if corpus.has_own_features else find_audio(corpus, options["audio"])
     return load_variants(
         corpus,
         names,
-        folder=path.parent / VARIANTS_NAME / path.name,
+        folder=find_variants(source.name),
         missing_audio=explain_missing_audio(source.name, corpus),
         **options | {"audio": audio},
     )
 
 
-def join_tables(sources, parts) -> list:
+def join_used(sources, parts):
     """Join one variant of several corpora: the frames of the utterances to use."""
-    return [
-        *chain.from_iterable(
-            [tables[row] for row in source.rows]
-            for source, tables in zip(sources, parts, strict=True)
-        )
-    ]
+    each = zip(sources, parts, strict=True)
+    return join_tables([choose_tables(tables, source.rows) for source, tables in each])
