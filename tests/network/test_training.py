@@ -1,53 +1,20 @@
-"""Training: batches, epochs, and steps that are made beforehand."""
+"""Training: batches, epochs and losses."""
 
-import dataclasses
-import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from made import NETWORKS, TINY, random_clips, random_training_set, random_weights
-from utility.furtherFeatures import columns_of, feature_names
-from utility.globalvars import EMOTION_LABELS
+from made import TINY, random_training_set
 from utility.network.hyperparameters import PRESETS
-from utility.network.model import cut_at_steps, load_members
 from utility.network.training import (
     cross_entropy,
     draw_epoch,
     fit,
     make_batches,
-    make_steps,
     pad,
     predict_with_keras,
 )
-from utility.network.training_set import TrainingSet
-from utility.voices.baseline import adapt
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_steps_made_beforehand_give_the_same_as_frames(name):
-    weights = random_weights(NETWORKS[name])
-    hyperparameters = dataclasses.replace(weights.hyperparameters, adapted_share=0.5)
-    model = load_members(weights)[0]
-    columns = columns_of(feature_names(hyperparameters.features))
-    variants = [random_clips([31, 90, 47, 12], seed) for seed in (1, 2)]
-    speakers = np.array(["03", "03", "08", "08"])
-    training_set = TrainingSet(variants, np.zeros(4, int), speakers, EMOTION_LABELS)
-    step_maker, network = cut_at_steps(model)
-    steps = make_steps(step_maker, training_set, columns, hyperparameters)
-    assert set(steps) == set(itertools.product(range(4), range(2), (False, True)))
-    reference = training_set.measure_statistics()
-    voices = training_set.measure_baselines(reference)
-    for (number, variant, adapted), rows in steps.items():
-        frames = variants[variant][number]
-        if adapted:
-            frames = adapt(frames, voices[variant][speakers[number]], reference)
-        np.testing.assert_allclose(
-            network.predict_on_batch(rows[np.newaxis].astype(np.float32)),
-            model.predict_on_batch(frames[np.newaxis, :, columns]),
-            atol=0.01,
-        )
 
 
 def test_pad_puts_zeros_behind_and_keeps_the_end():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from utility.corpora.frames import choose_tables
 from utility.errors import DataError
 from utility.furtherFeatures import feature_names
 from utility.network.adaptation import hear, measure_voice
@@ -139,7 +140,7 @@ def make_experiment(material, rows, hyperparameters, seed, quiet=False) -> Exper
     if len(set(part.speaker)) > 1:
         splitter = GroupShuffleSplit(n_splits=1, test_size=VALIDATION_SHARE, random_state=seed)
         _, validation_rows = next(splitter.split(rows, groups=part.speaker))
-    variants = [part.frames, *([tables[row] for row in rows] for tables in material.copies)]
+    variants = [part.frames, *(choose_tables(tables, rows) for tables in material.copies)]
     training_set = TrainingSet(
         variants,
         part.labels,
@@ -177,7 +178,7 @@ def make_weights(training_set, hyperparameters, members) -> Weights:
             training_set.functionals, labels, voices.values(), len(emotions)
         )
     names = feature_names(hyperparameters.features, sets)
-    clips = [table[:, columns] for table in training_set.variants[0]]
+    clips = choose_tables(training_set.variants[0], range(len(labels)), columns)
     familiarity = None
     if has_spectra(names):
         described = np.array([describe_spectra(clip, names) for clip in clips])
@@ -210,8 +211,8 @@ def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
     model, history = experiment.fit(training_set, progress, seed=seed, epochs=epochs)
     statistics = training_set.measure_statistics().take(experiment.columns)
     weights = Weights(hyperparameters, [], statistics, emotions=training_set.emotions)
-    some = training_set.variants[0][:COMPARED_CLIPS]
-    clips = [table.take(experiment.columns, axis=1) for table in some]
+    some = range(min(COMPARED_CLIPS, len(training_set)))
+    clips = [*choose_tables(training_set.variants[0], some, experiment.columns)]
     check_definitions_agree(model, weights, clips)
     return model_arrays(model), history
 
@@ -232,14 +233,14 @@ def predict_left_out(experiment, epochs, rows) -> tuple[np.ndarray, np.ndarray]:
     left_out = left_out.take(np.flatnonzero(known))
     model, _ = experiment.fit(training_set, "temperature", seed=experiment.seed, epochs=epochs)
     weights = make_weights(training_set, hyperparameters, [model_arrays(model)])
-    clips = [table.take(experiment.columns, axis=1) for table in left_out.variants[0]]
-    probabilities, labels = [predict_frames(weights, clips)[0]], left_out.labels
-    if hyperparameters.adapted_share:
-        heard, voices = hear(weights, clips), [None] * len(clips)
-        for same in left_out.list_voices().values():
-            voice = measure_voice(weights, [heard[row] for row in same])
-            for row in same:
-                voices[row] = voice
-        probabilities.append(predict_frames(weights, clips, voices)[0])
-        labels = np.tile(labels, 2)
-    return labels, np.concatenate(probabilities)
+    labels, probabilities = [], []
+    # Voice by voice, since the clips of all of them may not fit into memory.
+    for rows in left_out.list_voices().values():
+        clips = [*choose_tables(left_out.variants[0], rows, experiment.columns)]
+        voices = [None]
+        if hyperparameters.adapted_share:
+            voices.append(measure_voice(weights, hear(weights, clips)))
+        for voice in voices:
+            probabilities.append(predict_frames(weights, clips, [voice] * len(clips))[0])
+            labels.append(left_out.labels[rows])
+    return np.concatenate(labels), np.concatenate(probabilities)

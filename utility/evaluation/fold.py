@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from utility.command_line import native_stderr_silenced
+from utility.corpora.frames import choose_tables
 from utility.corpora.naming import expect_emotions
 from utility.errors import UsageError
 from utility.evaluation.experiment import (
@@ -240,10 +241,10 @@ def make_tests(material, rows, adaptations, weights, seed) -> dict:
     def learn(clips):
         return measure_voice(weights, [*map(hear_utterance, clips)])
 
-    clean = [corpus.frames[row].take(columns, axis=1) for row in rows]
+    clean = choose_tables(corpus.frames, rows, columns)
     tests = {CLEAN: (clean, None)}
     for name, variant in material.conditions.items():
-        tests[name] = [variant[row].take(columns, axis=1) for row in rows], None
+        tests[name] = choose_tables(variant, rows, columns), None
     for clips in adaptations:
         voices = [learn((*draw_clips(corpus, row, clips, seed),)) for row in rows]
         tests[adapted_test_name(clips)] = clean, voices

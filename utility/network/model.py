@@ -40,13 +40,12 @@ def build_model(
     return keras.Model(frames, probabilities, name=hyperparameters.network)
 
 
-def cut_at_steps(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Cut a model in two that share its layers: frames to steps, and steps to probabilities.
+def cut_at_steps(model: keras.Model) -> keras.Model:
+    """Return the part of a model after its steps, which shares its layers and learns.
 
-    The first part learns nothing, so training runs it only once.
+    The steps before it do not change, so training reads them as prediction makes them.
     """
-    steps = model.get_layer("steps").output
-    return keras.Model(model.input, steps), keras.Model(steps, model.output)
+    return keras.Model(model.get_layer("steps").output, model.output)
 
 
 def set_statistics(model: keras.Model, statistics: Statistics) -> None:

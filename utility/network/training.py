@@ -1,8 +1,5 @@
 """Fitting a network: draw the items of an epoch, batch clips of similar length, update."""
 
-from functools import partial
-from typing import NamedTuple
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -10,18 +7,9 @@ from tqdm import tqdm
 
 from utility.network.hyperparameters import Hyperparameters
 from utility.network.model import build_model, cut_at_steps, set_statistics
-from utility.network.training_set import TrainingSet
-from utility.voices.baseline import adapt
+from utility.network.training_set import Item, Steps, TrainingSet
 
 WARM_UP_SHARE = 0.2
-
-
-class Item(NamedTuple):
-    """One thing that an epoch trains on: an utterance, which variant of it, whether adapted."""
-
-    utterance: int
-    variant: int
-    adapted: bool
 
 
 def pad(tables, length=None) -> np.ndarray:
@@ -45,51 +33,24 @@ def make_batches(lengths, batch_size, random) -> list[np.ndarray]:
     return batches
 
 
-def run_model(model, lengths, read, hyperparameters):
-    """Run a network, or the part of one that makes steps, over the frames of clips.
+def run_model(model, lengths, read, hyperparameters) -> np.ndarray:
+    """Return the probabilities, (clips, emotions), by a network or the part of it after the steps.
 
-    Clips of similar length go together; `read` returns the frames of a clip by its number. Yields,
-    in any order, the number of a clip and the model's output for it, padding included.
+    `lengths` are those of the clips, similar ones of which go together, and `read` returns a clip
+    by its number.
     """
-    order = np.argsort(lengths, kind="stable")
+    order, rows = np.argsort(lengths, kind="stable"), [None] * len(lengths)
     for start in range(0, len(order), hyperparameters.batch_size):
         numbers = order[start : start + hyperparameters.batch_size]
-        padded = pad([read(i) for i in numbers], hyperparameters.padded_frames)
-        yield from zip(numbers, model.predict_on_batch(padded), strict=True)
+        padded = pad([read(number) for number in numbers], hyperparameters.padded_frames)
+        for number, row in zip(numbers, model.predict_on_batch(padded), strict=True):
+            rows[number] = row
+    return np.array(rows)
 
 
 def predict_with_keras(model, tables, hyperparameters) -> np.ndarray:
     """Return the probabilities, (clips, emotions), for frames of the columns the network reads."""
-    lengths = [len(table) for table in tables]
-    rows = dict(run_model(model, lengths, tables.__getitem__, hyperparameters))
-    return np.array([rows[number] for number in range(len(tables))])
-
-
-def make_steps(model, training_set, columns, hyperparameters) -> dict:
-    """Compute the steps of each `Item`, once for all epochs: (steps, values), float16.
-
-    The model is the first part of `cut_at_steps`, and reads the given columns of the frames.
-    Adapted items are included if they can be drawn.
-    """
-    reference = training_set.measure_statistics()
-    baselines = training_set.measure_baselines(reference)
-
-    def read(number, variant, adapted):
-        table = training_set.variants[variant][number]
-        if adapted:
-            table = adapt(table, baselines[variant][training_set.speakers[number]], reference)
-        return table.take(columns, axis=1)
-
-    steps = {}
-    for variant, tables in enumerate(training_set.variants):
-        lengths = [len(table) for table in tables]
-        for adapted in (False, True) if hyperparameters.adapted_share else (False,):
-            read_clip = partial(read, variant=variant, adapted=adapted)
-            for number, rows in run_model(model, lengths, read_clip, hyperparameters):
-                count = -(-lengths[number] // hyperparameters.frames_per_step)
-                # Half precision, since this takes several hundred megabytes.
-                steps[Item(number, variant, adapted)] = rows[:count].astype(np.float16)
-    return steps
+    return run_model(model, [*map(len, tables)], tables.__getitem__, hyperparameters)
 
 
 def cross_entropy(labels, probabilities) -> float:
@@ -192,9 +153,12 @@ def fit(
     random = np.random.default_rng(seed)
     columns = training_set.find_columns(hyperparameters.features)
     model = build_model(hyperparameters, len(columns), len(training_set.emotions))
-    set_statistics(model, training_set.measure_statistics().take(columns))
-    step_maker, network = cut_at_steps(model)
-    steps = make_steps(step_maker, training_set, columns, hyperparameters)
+    statistics = training_set.measure_statistics()
+    set_statistics(model, statistics.take(columns))
+    network = cut_at_steps(model)
+    steps = Steps(training_set, hyperparameters, statistics)
+    if validation is not None:
+        validation_steps = Steps(validation, hyperparameters, statistics)
 
     count = len(training_set) * (1 + hyperparameters.augmented_copies)
     batch_count = -(-count // hyperparameters.batch_size)
@@ -213,7 +177,8 @@ def fit(
     with tqdm(epoch_numbers, progress, unit="epoch", leave=False, disable=disable) as bar:
         for epoch in bar:
             items = draw_epoch(training_set, hyperparameters, random)
-            lengths = [hyperparameters.padded_frames or len(steps[item]) for item in items]
+            fixed = hyperparameters.padded_frames
+            lengths = [fixed or steps.counts[item.variant][item.utterance] for item in items]
             loss_sum = right_count = 0
             for numbers in make_batches(np.array(lengths), hyperparameters.batch_size, random):
                 utterances = [items[number].utterance for number in numbers]
@@ -225,7 +190,7 @@ def fit(
                 right_count += np.sum(labels == training_set.labels[utterances])
             row = {"epoch": epoch, "loss": loss_sum / count, "accuracy": float(right_count / count)}
             if validation is not None:
-                row |= measure_validation(model, validation, columns, hyperparameters)
+                row |= measure_validation(network, validation_steps, hyperparameters)
             history.append(row)
             bar.set_postfix_str(f"loss {row.get('validation_loss', row['loss']):.2f}")
             stoppable = hyperparameters.patience and validation is not None
@@ -234,12 +199,16 @@ def fit(
     return model, history
 
 
-def measure_validation(model, validation, columns, hyperparameters) -> dict:
+def measure_validation(network, steps, hyperparameters) -> dict:
     """Predict the recordings of a training set, and return their measures for the history."""
-    tables = [table.take(columns, axis=1) for table in validation.variants[0]]
-    probabilities = predict_with_keras(model, tables, hyperparameters)
-    loss = cross_entropy(validation.labels, probabilities)
-    accuracy = np.mean(probabilities.argmax(axis=1) == validation.labels)
+    labels = steps.training_set.labels
+
+    def read(number):
+        return steps[Item(number, 0, False)]
+
+    probabilities = run_model(network, steps.counts[0], read, hyperparameters)
+    accuracy = np.mean(probabilities.argmax(axis=1) == labels)
+    loss = cross_entropy(labels, probabilities)
     return {"validation_loss": loss, "validation_accuracy": float(accuracy)}
 
 

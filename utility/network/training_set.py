@@ -1,25 +1,44 @@
-"""The utterances that a network is trained on."""
+"""The utterances that a network is trained on, and the steps that it reads of them."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from utility.corpora.frames import choose_tables, measure_lengths
 from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names
+from utility.network.inference import find_network
+from utility.network.weights import Weights
 from utility.voices.baseline import (
     Statistics,
+    adapt,
     measure_baseline,
     measure_statistics,
     sum_frames,
 )
-from utility.voices.functionals import compute_functionals
+from utility.voices.functionals import FUNCTIONALS_PER_FEATURE, compute_functionals
+
+# The memory for steps that are kept. Those of EmoDB take twice as much with 20 copies each; to make
+# the others again takes less time than the network takes to learn from them.
+KEPT_BYTES = 2**28
+
+
+class Item(NamedTuple):
+    """One thing that an epoch trains on: an utterance, which variant of it, whether adapted."""
+
+    utterance: int
+    variant: int
+    adapted: bool
 
 
 @dataclass(frozen=True)
 class TrainingSet:
     """Utterances to train on, in all their variants.
 
-    `variants` holds, for each variant and each utterance, its frames: (frames, features). The
-    first variant is the recordings themselves, the others are augmented copies.
+    `variants` holds, for each variant and each utterance, its frames: (frames, features). They
+    may be read when they are asked for, see `utility.corpora.frames`. The first variant is the
+    recordings themselves, the others are augmented copies.
     """
 
     variants: list
@@ -36,7 +55,7 @@ class TrainingSet:
 
     def take(self, rows) -> "TrainingSet":
         """Return some of the utterances."""
-        variants = [[tables[row] for row in rows] for tables in self.variants]
+        variants = [choose_tables(tables, rows) for tables in self.variants]
         functionals = None if self.functionals is None else self.functionals[:, rows]
         return replace(
             self,
@@ -56,11 +75,12 @@ class TrainingSet:
         """Compute the functionals of some feature sets, given by name, of all variants."""
         columns = self.find_columns(features)
         names = feature_names(features, self.feature_sets)
-        functionals = [
-            [compute_functionals(table[:, columns], names) for table in tables]
-            for tables in self.variants
-        ]
-        return replace(self, functionals=np.array(functionals))
+        shape = len(self.variants), len(self), FUNCTIONALS_PER_FEATURE * len(columns)
+        functionals = np.empty(shape, np.float32)
+        for variant, tables in enumerate(self.variants):
+            for row, table in enumerate(tables):
+                functionals[variant, row] = compute_functionals(table.take(columns, axis=1), names)
+        return replace(self, functionals=functionals)
 
     def without_copies(self) -> "TrainingSet":
         """Return the recordings alone."""
@@ -86,3 +106,53 @@ class TrainingSet:
             }
             for clips in sums
         ]
+
+
+class Steps:
+    """The steps of items, made as for prediction when they are asked for: (steps, values), float16.
+
+    They are kept for further epochs as long as there is room. Since items are drawn at random, it
+    does not matter which ones are kept.
+    """
+
+    def __init__(self, training_set, hyperparameters, statistics, room_bytes=KEPT_BYTES):
+        self.training_set, self.statistics = training_set, statistics
+        self.columns = training_set.find_columns(hyperparameters.features)
+        # What the functions of prediction read.
+        self.weights = Weights(
+            hyperparameters, [], statistics.take(self.columns), emotions=training_set.emotions
+        )
+        self.kept, self.room_bytes = {}, room_bytes
+        self.counts = [self.count(tables) for tables in training_set.variants]
+
+    @cached_property
+    def baselines(self) -> list[dict]:
+        """The baseline of each speaker in each variant."""
+        return self.training_set.measure_baselines(self.statistics)
+
+    def count(self, tables) -> np.ndarray:
+        """Return the number of steps of each clip of a variant."""
+        hyperparameters = self.weights.hyperparameters
+        lengths = measure_lengths(tables)
+        lengths = np.minimum(lengths, hyperparameters.padded_frames or lengths)
+        return -(-lengths // hyperparameters.frames_per_step)
+
+    def __getitem__(self, item) -> np.ndarray:
+        if item in self.kept:
+            return self.kept[item]
+        rows = self.make(item)
+        if rows.nbytes <= self.room_bytes:
+            self.kept[item] = rows
+            self.room_bytes -= rows.nbytes
+        return rows
+
+    def make(self, item) -> np.ndarray:
+        """Make the steps of an item."""
+        frames = self.training_set.variants[item.variant][item.utterance]
+        frames = frames.take(self.columns, axis=1)
+        if item.adapted:
+            speaker = self.training_set.speakers[item.utterance]
+            baseline = self.baselines[item.variant][speaker].take(self.columns)
+            frames = adapt(frames, baseline, self.weights.statistics)
+        make_steps, *_ = find_network(self.weights)
+        return make_steps(frames, self.weights).astype(np.float16)

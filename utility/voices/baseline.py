@@ -16,8 +16,6 @@ from utility.globalvars import LARGEST_DEVIATION
 # A feature that hardly varies in a voice, as above the band of a telephone, is scaled by at
 # most the inverse of this.
 SMALLEST_DEVIATION_RATIO = 0.1
-# Features that are measured at once, which limits the memory of wide frames.
-MEASURED_FEATURES = 128
 # A baseline is that of its own frames and this many of the training frames, taken together.
 PRIOR_FRAMES = 300
 
@@ -45,14 +43,14 @@ class Voice(NamedTuple):
 
 
 def measure_statistics(tables) -> Statistics:
-    """Measure all frames of some clips, each (frames, features)."""
-    means, deviations = [], []
-    for start in range(0, tables[0].shape[1], MEASURED_FEATURES):
-        some = [table[:, start : start + MEASURED_FEATURES] for table in tables]
-        frames = np.concatenate(some).astype(np.float64)
-        means.append(frames.mean(axis=0))
-        deviations.append(np.maximum(frames.std(axis=0), 1e-7))
-    return Statistics(np.concatenate(means), np.concatenate(deviations))
+    """Measure all frames of some clips, each (frames, features), which are read twice."""
+    count = total = squares = 0
+    for table in tables:
+        count, total = count + len(table), total + table.sum(axis=0, dtype=np.float64)
+    mean = total / count
+    for table in tables:
+        squares = squares + np.square(table - mean).sum(axis=0)
+    return Statistics(mean, np.maximum(np.sqrt(squares / count), 1e-7))
 
 
 class FrameSums(NamedTuple):
