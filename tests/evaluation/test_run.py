@@ -4,20 +4,23 @@ import json
 import re
 from argparse import Namespace
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from made import DEMO, make_joined_predictions, read_json
 from utility.corpora.corpus import join_corpora, read_corpus
+from utility.corpora.frames import ChosenTables
 from utility.corpora.protocols import holdout, loso
-from utility.errors import DataError
+from utility.errors import DataError, SpeechEmotionError
 from utility.evaluation import run
 from utility.evaluation.fold import Plan, Task
 from utility.evaluation.material import Material
 from utility.globalvars import ROOT
 from utility.network.hyperparameters import ADDED_LATER, PRESETS
 from utility.network.weights import read_weights
+from utility.parallel import KILLED
 from utility.prediction.library import predict
 from utility.reports.measures import CLEAN, summarise_run
 
@@ -187,6 +190,28 @@ def test_copies_and_shorter_steps_take_more_memory(plan):
     assert run.estimate_memory(augmented) > needed
     single = replace(DEFAULT, frames_per_step=1)
     assert run.estimate_memory(plan._replace(hyperparameters=single)) > needed
+
+
+def test_ten_thousand_clips_on_disk_with_20_copies_fit_into_2_gigabytes(plan):
+    corpus = plan.material.corpus
+    everything = ChosenTables((corpus.frames,), np.array([(0, row % 56) for row in range(10_000)]))
+    many = SimpleNamespace(frames=everything, feature_names=corpus.feature_names)
+    large = plan._replace(material=Material(many, [everything] * 20, {}))
+    assert run.estimate_memory(large) < 2e9
+
+
+@pytest.mark.parametrize("error", [MemoryError(), SpeechEmotionError(KILLED)])
+def test_where_memory_runs_out_a_line_tells_how_to_go_on(error, plan):
+    pattern = r"memory ran out: training takes about \d\.\d GB a network; finished folds are kept, "
+    pattern += r"continue with: python train\.py --resume \S+ "
+    for processes, remedy in ((8, "--processes 4$"), (1, "when other programs are closed$")):
+        with (
+            pytest.raises(SpeechEmotionError, match=pattern + remedy),
+            run.memory_explained(plan, processes),
+        ):
+            raise error
+    with pytest.raises(DataError, match="another"), run.memory_explained(plan, 8):
+        raise DataError("another")
 
 
 def test_as_many_networks_are_trained_at_a_time_as_fit_into_memory(plan, monkeypatch):

@@ -1,5 +1,6 @@
 """A run: its folder, from the settings it was started with to its report and its weights."""
 
+import contextlib
 import json
 import platform
 import time
@@ -14,17 +15,19 @@ import numpy as np
 from utility.command_line import display_path, print_message
 from utility.corpora.augmentation import CONDITIONS
 from utility.corpora.corpus import corpus_path
+from utility.corpora.frames import measure_lengths
 from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.corpora.published import describe_licences
-from utility.errors import DataError, WeightsError
+from utility.errors import DataError, SpeechEmotionError, WeightsError
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
 from utility.functions import check_room, read_json, write_csv, write_json, write_text
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_stored_hyperparameters, write_names
+from utility.network.training_set import KEPT_BYTES
 from utility.network.weights import read_weights, write_weights
-from utility.parallel import available_memory, core_count, in_processes
+from utility.parallel import KILLED, available_memory, core_count, in_processes
 from utility.reports import measures, report
 from utility.reports.measures import CLEAN, UAR, WA
 from utility.reports.report import (
@@ -34,14 +37,17 @@ from utility.reports.report import (
     list_parts,
     name_run,
 )
+from utility.voices.functionals import FUNCTIONALS_PER_FEATURE
 
 tell = partial(print_message, "train.py")
 # Measured on one core: the seconds of a training item in an epoch, and the start of a network.
 SECONDS_PER_ITEM = {"attention": 1.0e-3, "seed2018": 2.0e-2}
 STARTING_SECONDS = 8
 TENSORFLOW_BYTES = 0.8e9
-# Measured: arrays as large as a batch of frames that make its steps.
-BATCH_ARRAYS = 10
+# Measured: the values that an update holds of each step, for each value of it or unit of a layer.
+DENSE_VALUES, LSTM_VALUES = 4, 27
+# Three copies of the functionals, while the discriminant is fitted, for each value of a step.
+FUNCTIONAL_BYTES = 3 * 4 * FUNCTIONALS_PER_FEATURE / 6
 # More than the files of a run and its weights need.
 RUN_BYTES = 2**24
 # The arguments that the figures of a run depend on, with their types. A resumed run keeps them.
@@ -175,15 +181,44 @@ def describe_config(config) -> dict:
 
 
 def estimate_memory(plan) -> float:
-    """Estimate the memory of a process that trains a network, in bytes."""
+    """Estimate the memory of a process that trains a network, in bytes.
+
+    Frames that are read when they are asked for do not count.
+    """
     material, hyperparameters = plan.material, plan.hyperparameters
-    frame_bytes = sum(table.nbytes for table in material.corpus.frames)
-    copy_bytes = sum(table.nbytes for tables in material.copies for table in tables)
-    # Steps in half precision hold six values per feature, raw and adapted.
-    step_bytes = (frame_bytes / 2 + copy_bytes) * 12 / hyperparameters.frames_per_step
-    longest = max(table.nbytes for table in material.corpus.frames)
-    batch_bytes = BATCH_ARRAYS * hyperparameters.batch_size * longest
-    return TENSORFLOW_BYTES + 1.2 * (frame_bytes + copy_bytes + step_bytes) + batch_bytes
+    tables = [material.corpus.frames, *material.copies]
+    in_memory = sum(table.nbytes for part in tables if isinstance(part, list) for table in part)
+    lengths = measure_lengths(material.corpus.frames)
+    # A step holds six values of each feature, in half precision, raw and adapted.
+    width = 6 * len(material.corpus.feature_names)
+    step_count = lengths.sum() * len(tables) / hyperparameters.frames_per_step
+    kept = min(KEPT_BYTES, 4 * width * step_count)
+    functionals = 0
+    if hyperparameters.has_discriminant:
+        functionals = len(tables) * len(lengths) * width * FUNCTIONAL_BYTES
+    longest = (hyperparameters.padded_frames or lengths.max()) / hyperparameters.frames_per_step
+    values = DENSE_VALUES * (width + hyperparameters.dense_units)
+    values += LSTM_VALUES * hyperparameters.lstm_units
+    batch = 4 * hyperparameters.batch_size * longest * values
+    return TENSORFLOW_BYTES + 1.2 * (in_memory + kept) + functionals + batch
+
+
+@contextlib.contextmanager
+def memory_explained(plan, processes):
+    """Where memory runs out, say how much training takes and how to go on."""
+    try:
+        yield
+    except (MemoryError, SpeechEmotionError) as error:
+        if not isinstance(error, MemoryError) and str(error) != KILLED:
+            raise
+        remedy = "when other programs are closed"
+        if processes > 1:
+            remedy = f"--processes {processes // 2}"
+        raise SpeechEmotionError(
+            "a process was killed, most likely since memory ran out: training takes about "
+            f"{estimate_memory(plan) / 1e9:.1f} GB a network; finished folds are kept, continue "
+            f"with: python train.py --resume {display_path(plan.folder.parent)} {remedy}"
+        ) from error
 
 
 def choose_processes(given, plan) -> int:
@@ -268,6 +303,7 @@ def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
     done = len(tasks) - len(missing)
     disable = True if quiet or not several else None
     with (
+        memory_explained(plan, processes),
         in_processes(work, missing, processes) as results,
         tqdm(None, "folds", len(tasks), unit="fold", initial=done, disable=disable) as bar,
     ):
@@ -391,7 +427,8 @@ def train_final_weights(results, plan, metrics, arguments, processes):
     experiment = make_experiment(
         material, everything, hyperparameters, arguments.seed, arguments.quiet
     )
-    weights, _ = train_weights(experiment, epochs, processes)
+    with memory_explained(plan, processes):
+        weights, _ = train_weights(experiment, epochs, processes)
     scores = [summarise_for_weights(metrics)]
     if [corpus_path(name).resolve() for name in arguments.data] == [BERLIN]:
         scores += read_recipe_scores(hyperparameters, len(material.copies))
