@@ -19,7 +19,7 @@ from utility.errors import UsageError
 from utility.parallel import core_count
 
 RESULTS_PATH = Path(__file__).parent / "results.json"
-NAMES = ("features", "clip", "folder", "training", "growth", "extraction")
+NAMES = ("features", "clip", "folder", "training", "growth", "extraction", "training growth")
 PACKAGES = (
     *("numpy", "scipy", "h5py", "soundfile", "soxr", "tensorflow", "keras", "librosa"),
     *("pyAudioAnalysis", "opensmile"),

@@ -23,6 +23,9 @@ FLOOR = (
 )
 LENGTHS_SECONDS = (1, 10, 60, 600, 3600, 10_800)
 CLIP_COUNTS = (1, 10, 100, 1000, 10_000)
+# The training part of a holdout.
+HOLDOUT_SHARE = 0.7
+TRAINED_COUNTS = (535, 2000, 10_000)
 
 
 class Row(NamedTuple):
@@ -251,6 +254,33 @@ def measure_extraction(audio) -> list[Row]:
     ]
 
 
+def measure_training_growth(audio) -> list[Row]:
+    """Train on increasing numbers of clips with 20 copies each: EmoDB, repeated and jittered."""
+    from benchmarks.many_clips import write_many
+
+    rows = []
+    for count in TRAINED_COUNTS:
+        with tempfile.TemporaryDirectory() as scratch:
+            write_many(Path(scratch) / "many", count, audio)
+
+            def train(epochs, scratch=scratch):
+                output = ("--output", f"{scratch}/{epochs}.h5", "--run", f"{scratch}/run{epochs}")
+                short = ("--set", "members=1", "temperature_scaling=false", f"epochs={epochs}")
+                data = ("--data", f"{scratch}/many", "--max-evals", 0)
+                return measure_cost("train.py", *data, *short, *output, "--processes", 1)
+
+            once, again = train(1), train(2)
+        # A network is trained on the training part of a holdout, another one on everything.
+        seconds = (again.wall_seconds - once.wall_seconds) / (1 + HOLDOUT_SHARE)
+        case = f"train.py, one process, {count} clips with 20 copies each"
+        rows += [
+            Row(case, "s, an epoch", seconds),
+            Row(case, "s, everything but epochs", 2 * once.wall_seconds - again.wall_seconds),
+            Row(case, "MB at peak", max(once.peak_megabytes, again.peak_megabytes)),
+        ]
+    return rows
+
+
 CASES = {
     "features": measure_features,
     "clip": measure_clip,
@@ -258,4 +288,5 @@ CASES = {
     "training": measure_training,
     "growth": measure_growth,
     "extraction": measure_extraction,
+    "training growth": measure_training_growth,
 }
