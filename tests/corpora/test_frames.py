@@ -138,6 +138,7 @@ def test_tables_are_chosen_and_joined_alike_from_memory_and_from_a_file(tables, 
         lambda about: about.update(format_version=1),
         lambda about: about.update(identity="another"),
         lambda about: about["features"].pop(),
+        lambda about: about.pop("features"),
         lambda about: about.clear(),
     ],
 )

@@ -259,6 +259,7 @@ def open_tables(folder, files, remedy, feature_sets=FEATURE_SETS, identity="") -
     """
     path = folder / TABLES_NAME
     try:
+        check_regular(folder / ABOUT_NAME)
         about, size = read_json(folder / ABOUT_NAME), check_regular(path)
         expected = describe_tables(files, feature_sets, identity)
         width = sum(len(feature_set.names) for feature_set in feature_sets.values())
@@ -272,8 +273,9 @@ def open_tables(folder, files, remedy, feature_sets=FEATURE_SETS, identity="") -
             and lengths.sum() * width * np.dtype(about["kind"]).itemsize == size
             and (starts[order] == np.cumsum(lengths[order]) - lengths[order]).all()
         )
-    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
+        same = all(about[name] == value for name, value in expected.items())
+    except Exception as error:  # damaged JSON can raise anything
         raise DataError(f"{folder}: missing or damaged ({quote(error)}); {remedy}") from error
-    if not sound or any(about[name] != value for name, value in expected.items()):
+    if not (sound and same):
         raise DataError(f"{folder}: damaged, or of other utterances or features; {remedy}")
     return StoredTables(path.resolve(), about["kind"], width, lengths, starts, make_stamp(path))
