@@ -41,7 +41,7 @@ def test_variants_are_made_once_and_read_again_without_the_recordings(corpus, tm
         samples = load_audio(audio / file)
         for name, tables in zip(NAMES, (slow, noisy), strict=True):
             expected = extract_all_features(make_variant(samples, name, number), RATE)
-            assert tables[number].dtype == np.float16
+            assert tables[number].dtype == np.float32
             np.testing.assert_allclose(tables[number], expected, rtol=1e-3, atol=1e-6)
         assert len(slow[number]) > len(noisy[number])
     (audio / corpus.file[1]).unlink()

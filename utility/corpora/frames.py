@@ -122,13 +122,13 @@ def read_frame_set(path, feature_set, files, remedy) -> tuple[np.ndarray, list[i
 
 @dataclass(frozen=True)
 class StoredTables(Sequence):
-    """The tables of a file, each (frames, features), which are read when they are asked for.
+    """The tables of a file, each (frames, features), float32, read when they are asked for.
 
     Raises a `DataError` then if the file has changed, or a table is not finite.
     """
 
     path: Path
-    kind: str  # of the values, one of `TABLE_KINDS`
+    kind: str  # of the values in the file, one of `TABLE_KINDS`
     width: int  # number of features
     lengths: np.ndarray  # of int, shape (tables,): number of frames
     starts: np.ndarray  # the same: number of frames before it in the file
@@ -145,7 +145,8 @@ class StoredTables(Sequence):
             same = make_stamp(file.fileno()) == self.stamp
         if not same or len(content) != count * kind.itemsize:
             raise DataError(f"{self.path}: has changed while it was used; start again")
-        table = np.frombuffer(content, kind).reshape(-1, self.width)
+        # Numbers in half precision are slow to compute with.
+        table = np.frombuffer(content, kind).astype(np.float32).reshape(-1, self.width)
         if not np.isfinite(table).all():
             raise DataError(f"{self.path}: damaged; remove {self.path.parent} and start again")
         return table

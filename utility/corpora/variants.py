@@ -28,7 +28,7 @@ def load_variants(
 ) -> list[StoredTables]:
     """Open the frames of some variants of all utterances, making those that are missing.
 
-    Returns for each variant a sequence of arrays (frames, features), float16, one for each
+    Returns for each variant a sequence of arrays (frames, features), float32, one for each
     utterance, which are read when they are asked for. The names are those that
     `utility.corpora.augmentation.make_variant` takes, and `folder` is where variants are kept. If
     one is missing and `audio`, the folder of the recordings, is None, a `MissingAudioError` with
