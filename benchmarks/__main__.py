@@ -57,7 +57,8 @@ def read_processor() -> str:
 def build_parser() -> Parser:
     """Describe the command line."""
     description = (
-        "Measure speed and memory compared with other programs; all takes a quarter of an hour."
+        "Measure speed and memory compared with other programs; all takes hours, and 9 GB of disk "
+        "to train with 10,000 clips."
     )
     parser = make_parser("benchmarks", description, RESULTS_PATH)
     parser.add_argument(
