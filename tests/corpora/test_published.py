@@ -259,25 +259,34 @@ DOUBLE = "the archive is more than twice as large as it should be"
 LARGE = "is too large for a recording: 4 MB"
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (send_without_end, DOUBLE),
-        (send_drop_by_drop, SLOW),
-        (send_headers_drop_by_drop, SLOW),
-        (send_nothing, SLOW),
-        (redirect_to_a_file, "give an address that begins with https://"),
-        (send_compressed, "cannot be read (invalid header)"),
-        (zip_entries((NAME, HUGE)), f"{NAME} {LARGE}"),
-        (zip_entries(*[(NAME, bytes(90_000))] * 4), DOUBLE),
-        (zip_with_a_long_list(), "cannot be read (the list of its files is too long)"),
-        (tar_entries((NAME, tarfile.REGTYPE, HUGE)), f"{NAME} {LARGE}"),
-        (tar_entries(("other.wav", tarfile.REGTYPE, bytes(400_000))), DOUBLE),
-        (tar_entries(("x", tarfile.XHDTYPE, HUGE)), f"x {LARGE}"),
-        (tar_entries(("x", tarfile.GNUTYPE_LONGNAME, HUGE)), f"x {LARGE}"),
-        (tar_entries((NAME, tarfile.GNUTYPE_SPARSE, b"")), "(has a file with holes)"),
-    ],
-)  # fmt: skip
+ENDLESS = {
+    "a body without an end": (send_without_end, DOUBLE),
+    "a body drop by drop": (send_drop_by_drop, SLOW),
+    "headers drop by drop": (send_headers_drop_by_drop, SLOW),
+    "nothing": (send_nothing, SLOW),
+    "the way to a file": (redirect_to_a_file, "give an address that begins with https://"),
+    "a compressed body": (send_compressed, "cannot be read (invalid header)"),
+    "zip, a large file": (zip_entries((NAME, HUGE)), f"{NAME} {LARGE}"),
+    "zip, a file four times": (zip_entries(*[(NAME, bytes(90_000))] * 4), DOUBLE),
+    "zip, a long list": (
+        zip_with_a_long_list(),
+        "cannot be read (the list of its files is too long)",
+    ),
+    "tar, a large file": (tar_entries((NAME, tarfile.REGTYPE, HUGE)), f"{NAME} {LARGE}"),
+    "tar, too much else": (
+        tar_entries(("other.wav", tarfile.REGTYPE, bytes(400_000))),
+        DOUBLE,
+    ),
+    "tar, a large header": (tar_entries(("x", tarfile.XHDTYPE, HUGE)), f"x {LARGE}"),
+    "tar, a long name": (tar_entries(("x", tarfile.GNUTYPE_LONGNAME, HUGE)), f"x {LARGE}"),
+    "tar, a file with holes": (
+        tar_entries((NAME, tarfile.GNUTYPE_SPARSE, b"")),
+        "(has a file with holes)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), ENDLESS.values(), ids=ENDLESS)
 def test_servers_and_archives_without_bounds_are_given_up(
     content, reason, server, corpus, monkeypatch
 ):
