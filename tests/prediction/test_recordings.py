@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,16 @@ def test_no_two_recordings_share_the_name_of_a_file():
         *("x/a.json", "x/b.wav.json", "x/b.MP3.json", "x/C.wav.json", "x/c.wav (2).json"),
         *("x/d 1.5.json", "x/e/b.json", "x/C.wav (2) (2).json"),
     ]
+
+
+def test_ten_thousand_files_are_searched_and_named_in_no_time(tmp_path):
+    for number in range(10_000):
+        (tmp_path / f"{number}.txt").touch()
+    start_seconds = time.process_time()
+    assert len(find_recordings([tmp_path]).others) == 10_000
+    same = [NamedRecording(f"{number}/a.wav", Path("a.wav")) for number in range(10_000)]
+    assert name_files(same, Path("x"), ".json")[-1] == Path("x/a.wav (10000).json")
+    assert time.process_time() - start_seconds < 10
 
 
 def make_deep(folder, levels, name="d") -> None:

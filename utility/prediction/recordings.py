@@ -40,10 +40,10 @@ class NamedRecording(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What was found: recordings, other files, and the errors of unreadable folders."""
+    """What was found: recordings, other files once each, and the errors of unreadable folders."""
 
     recordings: list[NamedRecording]
-    others: list[Path]
+    others: dict[Path, None]
     errors: list[OSError]
 
 
@@ -52,7 +52,7 @@ def find_recordings(paths, frames=False) -> Search:
 
     A readable folder without any is listed itself, so that it is reported like a bad recording.
     """
-    search = Search([], [], [])
+    search = Search([], {}, [])
     for path in paths:
         name = "stdin" if path == STANDARD_INPUT else Path(path).name or "recording"
         itself = NamedRecording(path, Path(name))
@@ -63,8 +63,8 @@ def find_recordings(paths, frames=False) -> Search:
         for file in list_files(path, errors.append):
             if file.suffix == FRAMES_ENDING if frames else is_recording(file):
                 found.append(NamedRecording(file, file.relative_to(path)))
-            elif file not in search.others:
-                search.others.append(file)
+            else:
+                search.others[file] = None
         search.errors.extend(errors)
         search.recordings.extend(found or ([] if errors else [itself]))
     return search
@@ -75,13 +75,12 @@ def report_search(search) -> None:
     for error in search.errors:
         reason = f"cannot be searched ({error.strerror}); check its permissions, or leave it out"
         print_message(PROGRAM, f"{error.filename}: {reason}")
-    if len(search.others) == 1:
-        print_message(
-            PROGRAM, f"note: passed over {search.others[0].name}, which is not a recording"
-        )
-    elif search.others:
-        files = f"{len(search.others)} files that are not recordings, such as"
-        print_message(PROGRAM, f"note: passed over {files} {search.others[0].name}")
+    if search.others:
+        first, count = next(iter(search.others)).name, len(search.others)
+        which = f"{count} files that are not recordings, such as {first}"
+        if count == 1:
+            which = f"{first}, which is not a recording"
+        print_message(PROGRAM, f"note: passed over {which}")
 
 
 def is_recording(path) -> bool:
@@ -103,14 +102,15 @@ def name_files(recordings, folder, ending) -> list[Path]:
     """
     stems = [remove_ending(recording.place) for recording in recordings]
     counts = Counter(map(fold, stems))
-    files, taken = [], set()
+    files, taken, numbers = [], set(), {}
     for recording, stem in zip(recordings, stems, strict=True):
         first = stem if counts[fold(stem)] == 1 else recording.place
-        name, number = add_ending(first, ending), 1
+        name, number = add_ending(first, ending), numbers.get(first, 1)
         while fold(name) in taken:
             number += 1
             name = add_ending(first, f" ({number}){ending}")
         taken.add(fold(name))
+        numbers[first] = number
         files.append(folder / name)
     return files
 
