@@ -9,7 +9,7 @@ import soundfile
 
 from audio.test_decoding import encode
 from made import DEMO, RATE
-from utility.audio.live import looks_like_samples, open_stream
+from utility.audio.live import LiveFile, find_wav_format, looks_like_samples, open_stream
 from utility.audio.recording import Recording, load_audio
 from utility.errors import SignalError
 
@@ -63,6 +63,19 @@ def test_a_wav_of_unknown_size_is_heard(size):
 def test_what_follows_the_samples_of_a_wav_is_not_heard():
     content = as_wav("PCM_16") + b"LIST" + bytes([80, 0, 0, 0]) + b"\x7f" * 80
     np.testing.assert_allclose(hear(content), load_audio(DEMO), atol=1e-4)
+
+
+def test_a_file_that_is_sent_as_a_stream_is_not_read_at_once():
+    recording = Recording(open_stream(io.BytesIO(as_wav("PCM_16", channels=40))))
+    lengths = [len(block) for block in recording.read_signal()]
+    assert max(lengths) < RATE / 4
+    assert sum(lengths) == len(load_audio(DEMO))
+
+
+def test_a_stream_whose_header_does_not_end_is_not_kept():
+    file = io.BytesIO(b"RIFF\xff\xff\xff\xffWAVE" + 2**18 * b"JUNK\0\0\0\0")
+    assert find_wav_format(LiveFile(file)) is None
+    assert file.tell() < 2**17
 
 
 STREAMS = [("mp3", "libmp3lame"), ("ogg", "libopus"), ("webm", "libopus"), ("flac", "flac")]

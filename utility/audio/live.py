@@ -88,7 +88,7 @@ class SampleSource:
     def read_blocks(self) -> Iterator[tuple[np.ndarray, int]]:
         """Yield samples as they come, shape (samples, channels), and their rate in Hz."""
         left, rest = self.form.byte_count, b""
-        while content := self.file.read(READ_BYTES if left >= UNKNOWN_SIZE else left):
+        while content := self.file.read(min(READ_BYTES, left)):
             left -= len(content) if left < UNKNOWN_SIZE else 0
             content = rest + content
             whole = len(content) - len(content) % self.form.frame_bytes
@@ -154,7 +154,7 @@ def find_wav_format(live) -> SampleFormat | None:
                 live.start = b""
                 return form._replace(byte_count=size) if 0 < size < UNKNOWN_SIZE else form
             return None
-        if size > READ_BYTES:
+        if place + size > READ_BYTES:
             return None
         chunk = live.look_at_start(place + size)[place:]
         if name == b"fmt " and len(chunk) >= 16:
