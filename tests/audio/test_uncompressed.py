@@ -52,6 +52,19 @@ def test_every_container_and_sample_format_is_heard_whole(container, subtype, tm
     assert not ends_early
 
 
+def test_the_headers_between_the_blocks_of_a_voc_file_are_no_sound(tmp_path):
+    path, (first, *others) = tmp_path / "clip.voc", np.array_split(make_voice(), 9)
+    soundfile.write(path, first, RATE, "PCM_16")
+    content = path.read_bytes()[:-1]  # without the mark of the end
+    for samples in others:
+        block = np.round(samples * 2**15).astype("<i2").tobytes()
+        content += b"\2" + len(block).to_bytes(3, "little") + block
+    path.write_bytes(content + b"\0")
+    signal, ends_early = read(path)
+    np.testing.assert_allclose(signal, make_voice(), atol=1e-3)
+    assert not ends_early
+
+
 @pytest.mark.parametrize("size", [0, 2**31 - 1, 2**31, 2**32 - 1, 2**31 - 37])
 def test_a_wav_of_unknown_size_is_heard_whole(size, tmp_path):
     path = tmp_path / "clip.wav"

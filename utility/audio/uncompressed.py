@@ -11,7 +11,7 @@ from utility.errors import SignalError
 # How the files begin: those that are uncompressed as a rule, and those that only libsndfile reads.
 # Of a file that begins in another way it would look for a second one, called "._".
 BEGINNINGS = re.compile(
-    rb"(RIFF|RIFX|RF64)....WAVE|FORM....(AIF[FC]|8SVX|16SV)|[.]snd|dns[.]|riff|caff....desc|Creative",
+    rb"(RIFF|RIFX|RF64)....WAVE|FORM....(AIF[FC]|8SVX|16SV)|[.]snd|dns[.]|riff|caff....desc",
     re.DOTALL,
 )
 RARE_BEGINNINGS = re.compile(rb" paf|fap |2BIT|NIST|PVF1|ALawSoundFil|Extended Ins|MATLAB 5")
