@@ -52,6 +52,28 @@ def test_every_container_and_sample_format_is_heard_whole(container, subtype, tm
     assert not ends_early
 
 
+@pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF"])
+def test_what_follows_the_samples_is_not_heard(container, tmp_path):
+    path = tmp_path / "clip"
+    soundfile.write(path, make_voice(), RATE, "PCM_16", format=container)
+    path.write_bytes(path.read_bytes() + make_following_chunk(container))
+    signal, ends_early = read(path)
+    np.testing.assert_allclose(signal, make_voice(), atol=1e-3)
+    assert not ends_early
+
+
+def make_following_chunk(container):
+    """Return a chunk that a program may write behind the samples, of bytes as loud as can be."""
+    content = bytes([0x7F]) * 4000
+    if container == "W64":
+        name = bytes.fromhex("6c65766cf3acd3118cd100c04f8edb8a")
+        return name + struct.pack("<Q", 24 + len(content)) + content
+    if container == "CAF":
+        return b"free" + struct.pack(">Q", len(content)) + content
+    form = ">4sI" if container in ("AIFF", "AU") else "<4sI"
+    return struct.pack(form, b"ANNO", len(content)) + content
+
+
 def test_the_headers_between_the_blocks_of_a_voc_file_are_no_sound(tmp_path):
     path, (first, *others) = tmp_path / "clip.voc", np.array_split(make_voice(), 9)
     soundfile.write(path, first, RATE, "PCM_16")

@@ -58,22 +58,38 @@ class UncompressedSource:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the file is uncompressed, and its header knows how much it holds."""
-        return self.recording.subtype in PLAIN and 0 < self.recording.frames < 2**40
+        """Whether the file is uncompressed, and libsndfile knows how much it holds."""
+        is_uncompressed = self.recording.subtype in PLAIN and 0 < self.recording.frames < 2**40
+        return is_uncompressed and not self.hears_what_follows
 
-    def lacks_samples(self) -> bool:
-        """Tell whether the header promises more than the file holds, by libsndfile's log."""
-        log, subtype = self.recording.extra_info, self.recording.subtype
-        if "should be" not in log:  # what it says of a size that does not fit
-            return False
-        sizes = re.findall(r"(?im)^\W*(?:data|ssnd|data size)\s*:\s*(\d+)\b", log)
-        promised = max(map(int, sizes), default=0)
-        if promised >= UNKNOWN_SIZE:
-            return False
+    @property
+    def hears_what_follows(self) -> bool:
+        """Whether libsndfile takes for samples what follows them, which it does in W64."""
+        held = self.recording.frames * self.frame_bytes
+        return self.recording.format == "W64" and held > self.promised_bytes > 0
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of every channel."""
+        subtype = self.recording.subtype
         bits = re.search(r"\d+$", subtype)
         width = int(bits[0]) // 8 if bits else {"FLOAT": 4, "DOUBLE": 8}.get(subtype, 1)
-        frame_bytes = width * self.channel_count
-        lost = promised / frame_bytes - self.recording.frames
+        return width * self.channel_count
+
+    @property
+    def promised_bytes(self) -> int:
+        """How many bytes of samples the header promises, by libsndfile's log; 0 if it does not."""
+        log = self.recording.extra_info
+        sizes = re.findall(r"(?im)^\W*(?:data|ssnd|data size)\s*:\s*(\d+)\b", log)
+        return max(map(int, sizes), default=0)
+
+    def lacks_samples(self) -> bool:
+        """Tell whether the header promises more than the file holds."""
+        if "should be" not in self.recording.extra_info:  # said of a size that does not fit
+            return False
+        if self.promised_bytes >= UNKNOWN_SIZE:
+            return False
+        lost = self.promised_bytes / self.frame_bytes - self.recording.frames
         return lost > LARGEST_DIFFERENCE_SECONDS * self.recording.samplerate
 
     def read_blocks(self) -> Iterator[tuple[np.ndarray, int]]:
