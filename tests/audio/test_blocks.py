@@ -4,6 +4,7 @@ import io
 import json
 import warnings
 
+import av
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from utility.audio.blocks import BLOCK_VALUES
 from utility.audio.live import open_stream
 from utility.audio.recording import Channel, Recording, load_audio, open_recording
 from utility.errors import SignalError
+from utility.signals import resample
 
 MOST_KILOBYTES = 500_000
 
@@ -92,10 +94,20 @@ def test_a_planar_recording_of_eight_channels_is_heard():
         assert len(signal) == pytest.approx(RATE, abs=0.2 * RATE)
 
 
+def test_twenty_four_channels_at_192_khz_are_heard():
+    content, voice = io.BytesIO(), make_voice(1, 192_000)
+    with av.open(content, "w", format="matroska") as file:
+        stream = file.add_stream("pcm_s24le", rate=192_000, layout="22.2")
+        for part in np.split(np.repeat(voice.astype("f4"), 24)[np.newaxis], 10, axis=1):
+            frame = av.AudioFrame.from_ndarray(part, "flt", "22.2")
+            frame.sample_rate = 192_000
+            for packet in stream.encode(frame):
+                file.mux(packet)
+    np.testing.assert_allclose(load_audio(content), resample(voice, 192_000), atol=1e-3)
+
+
 def encode_channels(channels, rate):
     """Return a voice in so many channels as AAC."""
-    import av
-
     content, layout = io.BytesIO(), {7: "6.1", 8: "7.1"}[channels]
     with av.open(content, "w", format="matroska") as file:
         stream = file.add_stream("aac", rate=rate, layout=layout)

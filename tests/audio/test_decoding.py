@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from hostile_recordings import make_mp4
-from made import DEMO, RATE
+from made import DEMO, RATE, make_voice
 from opened import watched
 from utility.audio.live import open_stream
 from utility.audio.recording import Recording, load_audio, open_recording
@@ -131,6 +131,22 @@ def test_a_cut_file_is_heard_up_to_there(container, codec):
     seconds, ends_early = listen(content[: len(content) * 7 // 10])
     assert 4 < seconds < 9
     assert ends_early
+
+
+@pytest.mark.parametrize("container", ["matroska", "avi", "nut", "mov"])
+def test_a_video_whose_sound_is_shorter_does_not_end_early(container):
+    content = io.BytesIO()
+    with av.open(content, "w", format=container) as file:
+        pictures = file.add_stream("mpeg4", rate=25, width=64, height=64, pix_fmt="yuv420p")
+        sound = file.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(make_voice(2)[np.newaxis].astype("f4"), "flt", "mono")
+        frame.sample_rate = RATE
+        packets = [*sound.encode(frame), *sound.encode(None)]
+        for _ in range(100):
+            packets += pictures.encode(av.VideoFrame(64, 64, "yuv420p"))
+        for packet in [*packets, *pictures.encode(None)]:
+            file.mux(packet)
+    assert listen(content.getvalue()) == (pytest.approx(2, abs=0.1), False)
 
 
 def test_an_mp4_cut_before_its_index_says_so():

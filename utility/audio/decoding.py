@@ -107,7 +107,7 @@ class DecodedSource:
                 raise SignalError("holds no sound; give a recording")
             raise SignalError(f"holds sound that cannot be decoded ({name}); convert it to WAV")
         self.channel_count = context.channels
-        context.options = {"max_samples": str(MOST_FRAME_VALUES // max(self.channel_count, 1))}
+        context.options = {"max_samples": str(MOST_FRAME_VALUES)}
         self.ends_early = self.is_damaged = False
 
     def explain_failure(self) -> str:
@@ -197,7 +197,7 @@ class DecodedSource:
             return None
         if self.stream.duration:
             promised = float(self.stream.duration * self.stream.time_base)
-        elif self.container.duration:
+        elif self.container.duration and not self.container.streams.video:  # may last longer
             promised = self.container.duration / 1e6
         else:
             return None
