@@ -16,8 +16,9 @@ FACTS = {"protocol": "holdout", "data": ["own"], "test_data": []}
 
 
 @pytest.fixture
-def shown(monkeypatch):
-    """Return the axes of the picture that is drawn, which is not saved."""
+def shown(monkeypatch, tmp_path):
+    """Return the axes of the picture that is drawn, which stays empty, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
     shown = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: shown.extend(figure.axes))
     return shown
