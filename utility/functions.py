@@ -21,6 +21,8 @@ LONGEST_NAME = 100
 # Spreadsheets run cells that begin so. The last is our own guard, so that it can be told apart.
 FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 TEMPORARY_PREFIX = ".speech_emotion."
+# Names of files may hold bytes that are not UTF-8; they are kept as they are.
+ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
 # A temporary file of another computer is left over if nobody has written to it for so long.
 OLD_SECONDS = 24 * 3600
 
@@ -102,7 +104,7 @@ def check_room(folder, size_bytes) -> None:
     Of a folder that does not exist yet, the one around it is checked.
     """
     folder = Path(folder).resolve()
-    folder = next(each for each in [folder, *folder.parents] if each.is_dir())
+    folder = next(each for each in [folder, *folder.parents] if each.exists())
     with (
         naming_errors(folder),
         temporary_path(folder) as temporary,
@@ -218,7 +220,7 @@ def write_csv(path, rows: list[dict]) -> None:
     """Write dictionaries with the same keys as a table with a header, in one atomic step."""
     with (
         replaced_when_done(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", **ENCODING) as file,
     ):
         names = [*rows[0]]
         file.writelines(map(format_row, [names, *([row[name] for name in names] for row in rows)]))
@@ -234,7 +236,8 @@ def format_row(cells) -> str:
 
 def read_csv(path) -> tuple[list[str], list[dict]]:
     """Read a table that `write_csv` wrote: the names of its columns, and its rows."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
+    check_regular(path)
+    with Path(path).open(newline="", **ENCODING) as file:
         names, *rows = ([unguard_cell(cell) for cell in row] for row in csv.reader(file))
     return names, [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -258,12 +261,13 @@ def write_json(path, content) -> None:
 def write_text(path, text) -> None:
     """Write a text in UTF-8, in one atomic step."""
     with replaced_when_done(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, **ENCODING)
 
 
 def read_json(path):
     """Read JSON in UTF-8."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    check_regular(path)
+    return json.loads(Path(path).read_text(**ENCODING))
 
 
 def list_files(folder, on_error) -> list[Path]:
