@@ -13,7 +13,6 @@ if __name__ == "__main__":
     listen("train.py")
 
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -250,11 +249,9 @@ def main(arguments) -> None:
         check_output(arguments)
     fill_in(arguments)
     check(arguments)
-    started = time.strftime("%Y-%m-%d_%H-%M-%S")
-    folder = arguments.resume or arguments.run or ROOT / "runs" / started
     if arguments.resume:
-        advise_to_resume(folder)
-    train(arguments, folder)
+        advise_to_resume(arguments.resume)
+    train(arguments)
 
 
 def advise_to_resume(folder) -> None:
@@ -262,7 +259,7 @@ def advise_to_resume(folder) -> None:
     advise(f"continue with: python train.py --resume {display_path(folder)}")
 
 
-def train(arguments, folder) -> None:
+def train(arguments) -> None:
     """Evaluate all folds, write the report, and without --evaluate train the weights to save."""
     from utility.evaluation import run as runs
     from utility.evaluation.experiment import check_training_part
@@ -276,7 +273,7 @@ def train(arguments, folder) -> None:
     )
     from utility.functions import write_json
 
-    runs.check_end(folder, arguments)
+    runs.check_end(arguments.resume or arguments.run or ROOT / "runs", arguments)
     hyperparameters = override(PRESETS[arguments.preset], arguments.set)
     hyperparameters = choose_features(hyperparameters, arguments.data, arguments.test_data)
     if arguments.conditions and hyperparameters.reads_own_features:
@@ -313,10 +310,10 @@ def train(arguments, folder) -> None:
         runs.tell("note: the column split is ignored; --evaluate split tests on its test rows")
     material = load_material(sources, kinds=kinds, **options)
     if arguments.resume:
-        runs.check_resumed(folder, hyperparameters, len(material.copies))
+        runs.check_resumed(arguments.resume, hyperparameters, len(material.copies))
     config = runs.make_config(arguments, hyperparameters, len(material.copies))
+    folder = arguments.resume or runs.make_folder(arguments.run)
     plan = Plan(material, hyperparameters, arguments.max_evals, arguments.adapt, folder / "folds")
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
     advise_to_resume(folder)
 

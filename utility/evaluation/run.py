@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +23,7 @@ from utility.errors import DataError, SpeechEmotionError, WeightsError
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
+from utility.evaluation.results import check_files, read_result
 from utility.functions import check_room, read_json, write_csv, write_json, write_text
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_stored_hyperparameters, write_names
@@ -66,13 +68,15 @@ def make_folder(given=None) -> Path:
     if given:
         given.mkdir(parents=True)
         return given
-    started, number = ROOT / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S"), 1
-    folder = started
-    while folder.exists():
-        number += 1
-        folder = started.with_name(f"{started.name}_{number}")
-    folder.mkdir(parents=True)
-    return folder
+    folder = started = ROOT / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S")
+    started.parent.mkdir(exist_ok=True)
+    numbers = count(2)
+    while True:
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:  # of another run that began in the same second
+            folder = started.with_name(f"{started.name}_{next(numbers)}")
 
 
 def check_end(folder, arguments) -> None:
@@ -122,6 +126,8 @@ def read_config(folder) -> dict:
             if unknown := {*arguments["conditions"]} - {*CONDITIONS}:
                 raise ValueError(f"of other conditions: {', '.join(sorted(unknown))}")
             config["hyperparameters"] = read_stored_hyperparameters(config["hyperparameters"])
+        if not arguments["data"]:
+            raise ValueError("of no data")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
@@ -141,6 +147,7 @@ def check_types(values, types) -> None:
 
 def read_training_config(folder) -> dict:
     """Read the settings of a run that can be resumed, or raise a `DataError`."""
+    check_files(folder)
     config = read_config(folder)
     if config["protocol"] == WEIGHTS_PROTOCOL:
         raise DataError(f"{folder}: trains nothing; run evaluate.py again instead")
@@ -290,13 +297,22 @@ def result_path(task, plan) -> Path:
 def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
     """Evaluate folds side by side, and keep the result of each in the run's folder.
 
-    Results that are there already are not computed again. The training of a network keeps a
-    single core busy, so a fold that is the only one trains its networks side by side instead.
+    Results that are there already are checked, but not computed again. The training of a network
+    keeps a single core busy, so a fold that is the only one trains its networks side by side
+    instead.
     """
     from tqdm import tqdm
 
     plan.folder.mkdir(exist_ok=True)
+    tests = [CLEAN, *plan.material.conditions, *map(measures.adapted_test_name, plan.adapt)]
+
+    def read(task):
+        return read_result(result_path(task, plan), tests)
+
     missing, several = find_missing(tasks, plan), len(tasks) > 1
+    for task in tasks:
+        if task not in missing:
+            read(task)
     work = partial(
         evaluate_fold, plan=plan, quiet=quiet or several, processes=1 if several else processes
     )
@@ -310,7 +326,7 @@ def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
         for task, result in zip(missing, results, strict=True):
             write_text(result_path(task, plan), json.dumps(result))
             bar.update()
-    return [read_json(result_path(task, plan)) for task in tasks]
+    return [read(task) for task in tasks]
 
 
 def write_results(folder, results, corpus) -> dict:
@@ -359,7 +375,11 @@ def write_report(folder, corpus) -> dict:
 
 
 def check_finished(folder) -> None:
-    """Raise `DataError` if a run was interrupted before it had predicted everything."""
+    """Raise `DataError` if a run was interrupted before it had predicted everything.
+
+    Or if its folder has something else than files.
+    """
+    check_files(folder)
     begun, predicted = (Path(folder) / n for n in ("config.json", measures.predictions_name(CLEAN)))
     if begun.exists() and not predicted.exists():
         read_config(folder)

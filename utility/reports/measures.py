@@ -6,15 +6,17 @@ over its utterances, the tally of a bootstrap sample the sum over its speakers.
 """
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from utility.corpora.naming import find_segment
-from utility.errors import DataError
+from utility.errors import DataError, quote
 from utility.functions import read_csv
 from utility.globalvars import EMOTION_LABELS
+from utility.network.layout import MOST_EMOTIONS
 
 WA, UAR = "weighted_accuracy", "unweighted_average_recall"
 MEASURES = {
@@ -25,6 +27,7 @@ MEASURES = {
     "expected_calibration_error": "ECE, the mean gap between confidence and accuracy (15 bins)",
 }
 CALIBRATION_BINS = 15
+SEED = re.compile(r"[0-9]{1,10}")
 CALIBRATION_DRAWS = 1000
 BOOTSTRAP_SAMPLES = 1000
 # The test on the unaltered recordings.
@@ -102,15 +105,32 @@ def read_predictions(path) -> Predictions:
         probabilities = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
         columns = [np.array([row[name] for row in rows]) for name in KEY_COLUMNS]
         predictions = Predictions(*columns, probabilities, emotions)
-        if not len(predictions.labels):
-            raise ValueError("no rows")
-        if not np.isfinite(probabilities).all():
-            raise ValueError("probabilities that are not finite")
+        check_predictions(predictions)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise DataError(f"{path}: not a table of predictions ({error})") from error
+        raise DataError(f"{path}: not a table of predictions ({quote(error)})") from error
     return predictions
+
+
+def check_predictions(predictions) -> None:
+    """Raise a `ValueError` unless these are predictions, in each seed of the same utterances."""
+    emotions, probabilities = predictions.emotions, predictions.probabilities
+    if not 1 <= len(emotions) <= MOST_EMOTIONS:
+        raise ValueError(f"probabilities of {len(emotions)} emotions")
+    if not len(predictions.labels):
+        raise ValueError("no rows")
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise ValueError("probabilities that are not from 0 to 1")
+    seeds = {*predictions.seed.tolist()}
+    if not all(SEED.fullmatch(seed) for seed in seeds):
+        raise ValueError("seeds that are not whole numbers")
+    columns = [getattr(predictions, name).tolist() for name in KEY_COLUMNS]
+    utterances = {*zip(*columns[:4], strict=True)}
+    tested = {*zip(columns[0], columns[5], strict=True)}
+    files = len(set(columns[0]))
+    if not len(utterances) == files == len(tested) / len(seeds) == len(columns[0]) / len(seeds):
+        raise ValueError("seeds of other utterances, or some that are there twice")
 
 
 def predictions_name(test) -> str:
@@ -129,12 +149,18 @@ def adapted_test_clips(test) -> str | None:
 
 
 def read_tests(folder) -> dict[str, Predictions]:
-    """Read the predictions of all tests in the folder of a run, the clean test first."""
+    """Read the predictions of all tests in the folder of a run, the clean test first.
+
+    Raises a `DataError` if a table is damaged, or they are of different corpora.
+    """
     prefix = "predictions_"
     others = sorted(path.stem[len(prefix) :] for path in Path(folder).glob(f"{prefix}*.csv"))
-    return {
-        test: read_predictions(Path(folder) / predictions_name(test)) for test in [CLEAN, *others]
-    }
+    paths = {test: Path(folder) / predictions_name(test) for test in [CLEAN, *others]}
+    tests = {test: read_predictions(path) for test, path in paths.items()}
+    for test, predictions in tests.items():
+        if {*predictions.corpus.tolist()} != {*tests[CLEAN].corpus.tolist()}:
+            raise DataError(f"{paths[test]}: of other corpora than {paths[CLEAN].name}")
+    return tests
 
 
 def tally(labels, probabilities) -> dict:

@@ -1,5 +1,6 @@
 """The report of a run, in Markdown, for a person who does not know the code."""
 
+import csv
 import textwrap
 from functools import partial
 from itertools import groupby
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from utility.corpora.augmentation import CONDITIONS
+from utility.errors import DataError, quote
 from utility.functions import read_csv
 from utility.network.hyperparameters import PRESETS
 from utility.reports.measures import CLEAN, MEASURES, UAR, WA, adapted_test_clips
@@ -320,7 +322,7 @@ def describe_test(test) -> str:
     """Describe a test in a few words."""
     if clips := adapted_test_clips(test):
         words = {"speaker": "all clips", "emotion": "clips of one emotion"}
-        number = words.get(clips) or count_noun(int(clips), "clip")
+        number = count_noun(int(clips), "clip") if clips.isdecimal() else words.get(clips, clips)
         return f"adapted to the speaker with {number}"
     if test in CONDITIONS:
         return CONDITIONS[test].text
@@ -335,18 +337,26 @@ def read_chosen(folder) -> list[dict]:
     list of dict of str
         fold, seed, trial, validation_loss, and the hyperparameters that differ between trials.
         Empty if the run searched nothing.
+
+    Raises
+    ------
+    DataError
+        If the table is damaged.
     """
     path = Path(folder) / "trials.csv"
     if not path.exists():
         return []
-    _, trials = read_csv(path)
-    folds = [list(rows) for _, rows in groupby(trials, itemgetter("seed", "fold"))]
-    if len(folds) == len(trials):
-        return []
-    names = [name for name in trials[0] if name not in (*TRIAL_COLUMNS, *HIDDEN_COLUMNS)]
-    searched = [name for name in names if len({row[name] for row in trials}) > 1]
-    chosen = [min(rows, key=lambda row: float(row["validation_loss"])) for rows in folds]
-    return [{name: row[name] for name in (*TRIAL_COLUMNS, *searched)} for row in chosen]
+    try:
+        _, trials = read_csv(path)
+        folds = [list(rows) for _, rows in groupby(trials, itemgetter("seed", "fold"))]
+        if len(folds) == len(trials):
+            return []
+        names = [name for name in trials[0] if name not in (*TRIAL_COLUMNS, *HIDDEN_COLUMNS)]
+        searched = [name for name in names if len({row[name] for row in trials}) > 1]
+        chosen = [min(rows, key=lambda row: float(row["validation_loss"])) for rows in folds]
+        return [{name: row[name] for name in (*TRIAL_COLUMNS, *searched)} for row in chosen]
+    except (KeyError, ValueError, csv.Error) as error:
+        raise DataError(f"{path}: not a table of trials ({quote(error)}); remove it") from error
 
 
 def describe_chosen(chosen) -> str:
