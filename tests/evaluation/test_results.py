@@ -125,7 +125,7 @@ def test_predictions_that_cannot_be_measured_are_named(change, message, predicte
 
 
 def test_tests_of_other_corpora_are_named(predicted, tmp_path):
-    write_csv(tmp_path / "predictions_noise.csv", [{"corpus": "a"} | row for row in predicted])
+    write_csv(tmp_path / "predictions_noise.csv", [row | {"corpus": "a"} for row in predicted])
     with pytest.raises(DataError, match=r"predictions_noise\.csv: of other corpora"):
         read_tests(tmp_path)
 
