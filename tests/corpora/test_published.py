@@ -8,6 +8,7 @@ import signal
 import tarfile
 import tempfile
 import time
+import tracemalloc
 import warnings
 import zipfile
 from collections import Counter
@@ -413,3 +414,24 @@ def test_the_recordings_folder_is_that_of_the_environment_or_of_the_download(tmp
     monkeypatch.setenv(published.AUDIO_VARIABLE, str(tmp_path / "mine"))
     assert published.find_recordings_folder() == tmp_path / "mine"
     assert published.require_recordings_folder() == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("headers", [0, 200])
+def test_a_tar_archive_takes_no_memory_for_what_it_tells_of_other_files(headers):
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for number in range(headers):
+            names = {f"name {number} {each}": "x" for each in range(100)}
+            header = archive.tarinfo.create_pax_global_header(names)
+            archive.fileobj.write(header)
+            archive.offset += len(header)
+            archive.addfile(tarfile.TarInfo("other"))
+        for _ in range(3000 * (not headers)):
+            archive.addfile(tarfile.TarInfo("other"))
+    content.seek(0)
+    tracemalloc.start()
+    try:
+        assert [*published.read_tar(content, {"a.wav"}, 10**9)] == []
+        assert tracemalloc.get_traced_memory()[1] < 500_000
+    finally:
+        tracemalloc.stop()

@@ -33,6 +33,8 @@ LONGEST_WAIT_SECONDS = 30
 CHUNK_BYTES = 2**14
 # No recording, and no list of the files in a zip archive, is larger.
 MOST_BYTES = 2**22
+# Of what a tar archive tells of a file.
+LONGEST_HEADER = 2**16
 TOO_LARGE = "the archive is more than twice as large as it should be"
 
 
@@ -340,6 +342,9 @@ def read_tar(received, wanted, most_bytes: int) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each wanted file of a tar archive."""
     with tarfile.open(fileobj=received, mode="r|", tarinfo=Entry) as archive:
         for entry in archive:
+            # It would keep what it has read of all files, which may be millions.
+            archive.members = []
+            archive.pax_headers.clear()
             name = PurePosixPath(entry.name).name
             if name in wanted and entry.isfile():
                 check_size(name, entry.size)
@@ -360,13 +365,13 @@ class Entry(tarfile.TarInfo):
         if entry.type == tarfile.GNUTYPE_SPARSE:
             raise ValueError("has a file with holes")
         if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
-            check_size(quote(entry.name), entry.size)
+            check_size(quote(entry.name), entry.size, LONGEST_HEADER)
         return entry
 
 
-def check_size(name: str, size_bytes: int) -> None:
+def check_size(name: str, size_bytes: int, most_bytes: int = MOST_BYTES) -> None:
     """Raise a `DataError` if a file of an archive is larger than a recording can be."""
-    if size_bytes > MOST_BYTES:
+    if size_bytes > most_bytes:
         raise DataError(f"{name} is too large for a recording: {size_bytes / 1e6:.0f} MB")
 
 
