@@ -6,6 +6,7 @@ from unittest import mock
 
 import pytest
 
+from utility.corpora import naming
 from utility.corpora.naming import (
     CORPORA,
     find_segment,
@@ -123,6 +124,8 @@ def test_every_wrong_row_is_named_with_its_line(read_rows, tmp_path):
         "c.wav,anger,test,,0:02": "end is '0:02'; give seconds",
         "c.wav,anger,test,-1,": "start is '-1'; give seconds",
         "c.wav,anger,test,nan,": "start is 'nan'; give seconds",
+        "c.wav,anger,test,1e300,": "start is '1e300'; give seconds",
+        f"c.wav,{'x' * 1001},test,,": "emotion has more than 1000 characters; shorten it",
         "c.wav,anger,test,2,2": "end is 2; give a time after start",
         "c.wav,anger,test,,0": "end is 0; give a time after start",
         r"C:\Users\me\c.wav,anger,test,,": "a path of another computer; give the path below",
@@ -150,11 +153,20 @@ def test_every_wrong_row_is_named_with_its_line(read_rows, tmp_path):
         ("file\na.wav\n", "has the columns file, but needs file and emotion"),
         ("file,emotion,Emotion\na.wav,sad,happy\n", "has the column emotion twice; remove one"),
         (b"file,emotion\n\xff,anger\n", "not a table in CSV"),
+        # Each row would take as much memory as the columns.
+        (f"file,emotion{',x' * 100_000}\n" + 10_000 * "a.wav,sad\n", "has 100002 columns"),
     ],
 )
 def test_invalid_manifests_are_refused_with_a_reason(content, message, read_rows):
     with pytest.raises(DataError, match=message):
         read_rows(content)
+
+
+def test_a_table_of_too_many_rows_is_refused(read_rows, monkeypatch):
+    monkeypatch.setattr(naming, "MOST_ROWS", 2)
+    assert len(read_rows("file,emotion\na.wav,sad\na.wav,happy\n")) == 2
+    with pytest.raises(DataError, match="has more than 2 rows; divide it"):
+        read_rows("file,emotion\na.wav,sad\na.wav,happy\na.wav,anger\n")
 
 
 def test_a_folder_that_has_none_of_the_files_is_named_once(read_rows, tmp_path):

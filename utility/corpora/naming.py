@@ -11,17 +11,21 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 import numpy as np
 
-from utility.errors import DataError
+from utility.errors import DataError, quote
 from utility.functions import list_files
 from utility.globalvars import EMOTION_LABELS, EMOTIONS, RECORDING_ENDINGS
 
-# Far more than a manifest needs, which may come from a pipe or device without an end.
+# Far more than a manifest needs, which may come from a pipe or device without an end. Each row
+# takes as much memory as the longest cells.
 MOST_CHARACTERS = 2**26
+MOST_COLUMNS, MOST_ROWS, LONGEST_CELL = 1000, 1_000_000, 1000
+LATEST_SECONDS = 1e7
 MANIFEST_COLUMNS = ("file", "start", "end", "emotion", "speaker", "text", "split")
 # The name of a segment: that of its recording, and its start and end in seconds.
 SEGMENT_NAME = re.compile(r"(.+)@(\d+\.\d{3})-(\d+\.\d{3}|end)", re.DOTALL)
@@ -192,7 +196,7 @@ def read_manifest_rows(
     """
     names, rows = read_table(path)
     if ignored := [name for name in names if name and name not in MANIFEST_COLUMNS]:
-        note(f"{path}: columns that are not used: {', '.join(ignored)}")
+        note(f"{path}: columns that are not used: {quote(', '.join(ignored))}")
     option = "--frames" if suffix else "--audio"
     files = [file for _, row in rows if (file := (row["file"] or "").strip())]
     if len(files) > 1 and not any(find_recording(audio, file, suffix) for file in files):
@@ -243,8 +247,16 @@ def read_table(path) -> tuple[list[str], list[tuple[int, dict]]]:
         lines.seek(0)
         table = csv.DictReader(lines, delimiter=delimiter, strict=True)
         names = [name.strip().lower() for name in table.fieldnames or []]
+        if len(names) > MOST_COLUMNS:
+            raise DataError(f"{path}: has {len(names)} columns; keep those that are needed")
         table.fieldnames = names
-        rows = [(table.line_num, row) for row in table]
+        rows = [
+            (table.line_num, {name: row[name] for name in row if name in (*MANIFEST_COLUMNS, None)})
+            for row in islice(table, MOST_ROWS + 1)
+            if any(map(str.strip, list_cells(row)))
+        ]
+        if len(rows) > MOST_ROWS:
+            raise DataError(f"{path}: has more than {MOST_ROWS} rows; divide it")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -254,12 +266,11 @@ def read_table(path) -> tuple[list[str], list[tuple[int, dict]]]:
     if not any(names):
         raise DataError(f"{path}: is empty; write the columns file and emotion and their rows")
     if not {"file", "emotion"} <= {*names}:
-        found = ", ".join(filter(None, names))
+        found = quote(", ".join(filter(None, names)))
         raise DataError(
             f"{path}: has the columns {found}, but needs file and emotion; rename them in the "
             "first line"
         )
-    rows = [(line, row) for line, row in rows if any(map(str.strip, list_cells(row)))]
     if not rows:
         raise DataError(f"{path}: has no rows; list recordings below the first line")
     return names, rows
@@ -285,6 +296,8 @@ def read_row(row, audio: Path, classes, suffix: str | None) -> dict:
         raise DataError(f"end is {cells['end']}; give a time after start")
     if not cells["emotion"]:
         raise DataError("no emotion")
+    if long := [name for name in cells if len(cells[name]) > LONGEST_CELL and name != "file"]:
+        raise DataError(f"{long[0]} has more than {LONGEST_CELL} characters; shorten it")
     emotion = read_emotion(cells["emotion"])
     if meant := suggest_emotion(emotion, classes):
         raise DataError(f"emotion is {cells['emotion']!r}; did you mean {meant}?")
@@ -332,8 +345,10 @@ def read_seconds(name: str, text: str) -> float | None:
         seconds = float(text.replace(",", "."))
     except ValueError:
         seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise DataError(f"{name} is {text!r}; give seconds from the beginning, such as 1.25")
+    if not 0 <= seconds <= LATEST_SECONDS:
+        raise DataError(
+            f"{name} is {quote(repr(text))}; give seconds from the beginning, such as 1.25"
+        )
     return round(seconds, 3)
 
 
