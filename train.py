@@ -21,6 +21,7 @@ from utility.corpora.augmentation import CONDITIONS, name_copies
 from utility.corpora.corpus import corpus_path
 from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.errors import UsageError
+from utility.functions import find_target
 from utility.globalvars import BERLIN, ROOT, WEIGHTS_PATH
 from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, override
 
@@ -157,7 +158,7 @@ def go_on(arguments) -> None:
 
 def check_writable(path) -> None:
     """Raise `UsageError` if a weights file cannot be written there."""
-    folder = path.parent
+    folder = find_target(path).parent
     if not os.access(folder, os.W_OK) or not folder.is_dir() or path.is_dir():
         raise UsageError(f"--output {path}: give a file in a folder to write to")
 

@@ -146,6 +146,24 @@ def test_a_folder_that_may_not_be_written_to_keeps_its_files(tmp_path, run_comma
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="Not a regular file") as raised:
+        write_json(tmp_path / "pipe", [])
+    assert raised.value.filename == str(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_stays_and_one_that_leads_to_itself_is_replaced(tmp_path):
+    file, link, circle = (tmp_path / name for name in ("file", "link", "circle"))
+    link.symlink_to(file)
+    circle.symlink_to(circle)
+    for path in (link, circle):
+        write_json(path, [1])
+    assert link.is_symlink()
+    assert file.read_text() == circle.read_text() == "[\n  1\n]\n"
+
+
 def test_an_error_of_another_file_names_that_one(tmp_path):
     with pytest.raises(FileNotFoundError) as raised, replaced_when_done(tmp_path / "x"):
         (tmp_path / "missing").read_bytes()

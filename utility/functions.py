@@ -46,8 +46,13 @@ def replaced_when_done(path):
 
 @contextlib.contextmanager
 def temporary_beside(path):
-    """Yield the path of an empty temporary file in the folder of the file at `path`."""
-    path = Path(path).resolve()
+    """Yield the path of an empty temporary file in the folder of the file at `path`.
+
+    Raises an `OSError` if there is a folder, device or pipe, which no file may replace.
+    """
+    path = find_target(path)
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
     with naming_errors(path), temporary_path(path.parent) as temporary:
         temporary.touch(mode=0o600, exist_ok=False)
         yield temporary
@@ -58,7 +63,7 @@ def replace_all(temporaries: dict) -> None:
 
     That is done in no time, and no signal comes in between.
     """
-    moves = [(temporary, Path(path).resolve()) for path, temporary in temporaries.items()]
+    moves = [(temporary, find_target(path)) for path, temporary in temporaries.items()]
     # Up to here they are for the owner alone; give new files the mode of open().
     umask = os.umask(0)
     os.umask(umask)
@@ -68,6 +73,11 @@ def replace_all(temporaries: dict) -> None:
         for temporary, path in moves:
             with naming_errors(path):
                 os.rename(temporary, path)  # noqa: PTH104, Path.rename takes longer
+
+
+def find_target(path) -> Path:
+    """Return the path that symbolic links lead to; of links that lead in a circle, one of them."""
+    return Path(os.path.realpath(path))
 
 
 @contextlib.contextmanager

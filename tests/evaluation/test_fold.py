@@ -8,7 +8,7 @@ import pytest
 
 from made import SMALL, SMALL_2018, TINY, random_weights
 from utility.corpora.corpus import read_corpus
-from utility.corpora.protocols import loso
+from utility.corpora.protocols import Fold, loso
 from utility.errors import UsageError
 from utility.evaluation.fold import (
     Plan,
@@ -175,3 +175,10 @@ def test_every_test_has_the_frames_of_its_name(corpus, sets):
             frames, voices = tests[f"calibrated_{clips}"]
             np.testing.assert_array_equal(frames[place], clean)
             np.testing.assert_array_equal(voices[place].frames, expected.frames)
+
+
+def test_results_of_long_names_have_short_file_names_of_their_own():
+    names = {Task(0, Fold(f"text {'ä' * 300} {number}", (), ())).name for number in range(2)}
+    assert len(names) == 2
+    assert max(map(len, names)) < 200
+    assert Task(3, Fold("speaker a/b", (), ())).name == "seed 3, speaker a%2Fb"

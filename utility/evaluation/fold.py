@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from dataclasses import asdict, replace
 from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from utility.evaluation.experiment import (
     validate,
 )
 from utility.evaluation.material import Material
+from utility.functions import LONGEST_NAME
 from utility.network.adaptation import hear, measure_voice
 from utility.network.hyperparameters import Hyperparameters, write_names
 from utility.network.inference import apply_priors, apply_temperature, predict_frames
@@ -43,8 +45,11 @@ class Task(NamedTuple):
 
     @property
     def name(self) -> str:
-        """A file name, whatever characters a speaker's name has."""
-        return f"seed {self.seed}, {quote(self.fold.name, safe=' ')}"
+        """A file name, however long and of whatever characters a speaker's name is."""
+        name = quote(self.fold.name, safe=" ")
+        if len(name) > LONGEST_NAME:
+            name = f"{name[:LONGEST_NAME]} {sha256(name.encode()).hexdigest()[:16]}"
+        return f"seed {self.seed}, {name}"
 
 
 class Plan(NamedTuple):

@@ -24,7 +24,7 @@ from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
 from utility.evaluation.results import check_files, read_result
-from utility.functions import check_room, read_json, write_csv, write_json, write_text
+from utility.functions import check_room, find_target, read_json, write_csv, write_json, write_text
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_stored_hyperparameters, write_names
 from utility.network.training_set import KEPT_BYTES
@@ -82,9 +82,10 @@ def make_folder(given=None) -> Path:
 def check_end(folder, arguments) -> None:
     """Raise what would otherwise be raised at the end of the run, after an hour or more."""
     import h5py  # noqa: F401, writes the weights
-    import matplotlib  # noqa: F401, draws the pictures
 
-    for place in [folder, *([] if arguments.evaluate else [arguments.output.parent])]:
+    import utility.reports.plots  # noqa: F401, draws the pictures with matplotlib
+
+    for place in [folder, *([] if arguments.evaluate else [find_target(arguments.output).parent])]:
         check_room(place, RUN_BYTES)
 
 

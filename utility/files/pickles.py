@@ -42,6 +42,8 @@ INSTRUCTIONS = frozenset(
 MOST_INSTRUCTIONS = 10_000
 # Floats, whole numbers and text, with the lowest byte first.
 ARRAY_TYPES = re.compile(r"<(f2|f4|f8|i8|U[1-9][0-9]{0,5})")
+# The end of the name of a pickle that waits.
+IDENTITY = re.compile(r"\.[0-9a-f]{32}")
 LARGEST_CHARACTER = 0x10FFFF
 
 
@@ -51,11 +53,11 @@ def write_pickles(contents) -> None:
     They share a random "identity", which tells them from those of another extraction. All of them
     are written before any takes the place of an old one. Then the others wait beside their places
     until the first has taken its own: a process that is killed leaves the old set, or a new one
-    that `finish_writing` makes whole.
+    that `finish_writing` makes whole. A symbolic link stays one.
     """
     identity, temporaries = uuid4().hex, {}
     with contextlib.ExitStack() as stack:
-        for path, content in contents:
+        for path, content in ((path.resolve(), content) for path, content in contents):
             temporaries[path] = stack.enter_context(temporary_beside(path))
             write_plain(temporaries[path], content | {"identity": identity})
         first, *others = temporaries
@@ -75,7 +77,7 @@ def name_waiting(path, identity) -> str:
 
 def finish_writing(paths, identity) -> None:
     """Let those pickles take their places that wait for them and have this identity."""
-    for path in paths:
+    for path in map(Path.resolve, paths):
         for waiting in find_waiting(path):
             if waiting.name == name_waiting(path, identity):
                 waiting.replace(path)
@@ -89,7 +91,8 @@ def remove_waiting(paths) -> None:
 
 def find_waiting(path) -> list[Path]:
     """List the files that wait for the place of a pickle."""
-    return [*path.parent.glob(f".{glob.escape(path.name)}.*")]
+    found = path.parent.glob(f".{glob.escape(path.name)}.*")
+    return [waiting for waiting in found if IDENTITY.fullmatch(waiting.suffix)]
 
 
 def write_pickle(path, content: dict) -> None:
