@@ -158,6 +158,21 @@ def native_stderr_silenced():
         os.close(nowhere)
 
 
+@contextlib.contextmanager
+def in_folder_of_program():
+    """Work in the folder of the program while libraries are imported.
+
+    matplotlib reads settings in the current folder, which may be a stranger's.
+    """
+    before = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))  # may not have a path any more
+    os.chdir(ROOT)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        os.close(before)
+
+
 def run(parser, main) -> int:
     """Parse the command line, call `main`, and turn errors into one line and an exit code.
 
@@ -202,6 +217,8 @@ def describe_error(error) -> list[str]:
         return [f"{place}{error.strerror or error}; check the path and the disk"]
     if isinstance(error, ModuleNotFoundError):
         return [f"the package {error.name} is not installed; {name_installation(error.name)}"]
+    if isinstance(error, MemoryError):
+        return ["memory ran out; close other programs, or give less at a time"]
     text = f"{type(error).__name__}: {error}"
     return [f"defect: {text}; please report it with the output of --debug"]
 

@@ -87,8 +87,8 @@ def test_a_name_is_the_title_whatever_it_holds(tmp_path, call_command):
 
 
 def test_settings_of_libraries_in_the_current_folder_are_not_obeyed(tmp_path, run_command):
-    # These would start LaTeX, and load code from a folder.
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    # These would start LaTeX, end the import with an error, and load code from a folder.
+    (tmp_path / "matplotlibrc").write_bytes(b"text.usetex: True\nfont.family: \xff\n")
     (tmp_path / ".numba_config.yaml").write_text("cache_dir: ./cache\n")
     done = run_command(ROOT / "predict.py", "--plot", "a.png", DEMO, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

@@ -4,20 +4,22 @@ import contextlib
 import math
 import warnings
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from utility.audio.recording import load_audio
-from utility.command_line import make_printable
+from utility.command_line import in_folder_of_program, make_printable
 from utility.errors import SignalError, UsageError
 from utility.functions import replaced_when_done
 from utility.globalvars import FRAMES
 from utility.prediction.clip import Prediction
 from utility.prediction.output import NO_VOICE
 
-# A matplotlibrc in the current folder, which may be a stranger's, is not obeyed.
+with in_folder_of_program():
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+# Nor are settings of the user obeyed.
 matplotlib.rcdefaults()
 # Names of files and emotions are not formulas, even with two dollar signs.
 matplotlib.rcParams["text.parse_math"] = False

@@ -1,15 +1,18 @@
 """The pictures of a run: confusion matrix and learning curves."""
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from utility.command_line import in_folder_of_program
 from utility.functions import replaced_when_done
 from utility.reports.measures import UAR, WA
 from utility.reports.report import format_percent, name_run
 
-# A matplotlibrc in the current folder, which may be a stranger's, is not obeyed.
+with in_folder_of_program():
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+# Nor are settings of the user obeyed.
 matplotlib.rcdefaults()
 # Names of corpora and emotions are not formulas, even with two dollar signs.
 matplotlib.rcParams["text.parse_math"] = False
