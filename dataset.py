@@ -12,7 +12,7 @@ from utility.processes.interruption import finish, listen
 if __name__ == "__main__":
     listen("dataset.py")
 
-import re
+import os
 from functools import partial
 from pathlib import Path
 
@@ -26,8 +26,11 @@ from utility.corpora.published import (
     require_recordings_folder,
 )
 from utility.errors import UsageError
+from utility.functions import LONGEST_NAME, check_room
 from utility.globalvars import BERLIN, FRAMES_ENDING, ROOT
 
+# For the pickles of the smallest corpora.
+LEAST_ROOM_BYTES = 2**16
 tell = partial(print_message, "dataset.py")
 
 
@@ -164,6 +167,7 @@ def extract(arguments, note):
     if processes is not None and processes < 1:
         raise UsageError(f"--processes {processes}: give 1 or more")
     check_frames(arguments)
+    check_room(folder, LEAST_ROOM_BYTES)  # not after an hour
     if arguments.corpus == BERLIN.name and not (manifest or arguments.name or arguments.frames):
         if arguments.classes:
             raise UsageError("--classes: EmoDB has only the seven; omit it")
@@ -177,8 +181,9 @@ def extract(arguments, note):
         audio = require_recordings_folder() if is_emodb else require_download(arguments.corpus)
     audio = (audio or manifest.parent).resolve()
     name = arguments.name or (manifest.stem if manifest else arguments.corpus)
-    if name == BERLIN.name or "/" in name:
-        raise UsageError(f"--name {name}: give a name without /, other than berlin (EmoDB)")
+    if name in (BERLIN.name, ".", "..") or "/" in name or len(os.fsencode(name)) > LONGEST_NAME:
+        text = f"give a name without /, of up to {LONGEST_NAME} letters, other than berlin (EmoDB)"
+        raise UsageError(f"--name {name}: {text}")
     path, suffix = folder / name, FRAMES_ENDING if arguments.frames else None
     rows = find_utterances(audio, arguments.corpus, note, manifest, arguments.classes, suffix)
     if arguments.frames:
@@ -190,7 +195,12 @@ def extract(arguments, note):
 
 def check_frames(arguments) -> None:
     """Raise `UsageError` if the options of features of the user's own are wrong."""
-    from utility.furtherFeatures import FEATURE_SETS, LONGEST_HOP_SECONDS
+    from utility.furtherFeatures import (
+        FEATURE_SETS,
+        LONGEST_HOP_SECONDS,
+        OWN_NAME,
+        SHORTEST_HOP_SECONDS,
+    )
 
     frames, features, hop = arguments.frames, arguments.features, arguments.hop
     if (frames, features, hop) == (None, None, None):
@@ -201,13 +211,14 @@ def check_frames(arguments) -> None:
         raise UsageError("--frames: omit --audio")
     if not frames.is_dir():
         raise UsageError(f"--frames {frames}: give a folder that exists")
-    if features in FEATURE_SETS or not re.fullmatch(r"[\w.-]{1,20}", features, re.ASCII):
+    if features in FEATURE_SETS or not OWN_NAME.fullmatch(features):
         raise UsageError(
             f"--features {features}: give up to 20 letters, digits, dots, hyphens or underscores; "
             f"not {' or '.join(FEATURE_SETS)}"
         )
-    if not 0 < hop <= LONGEST_HOP_SECONDS:
-        raise UsageError(f"--hop {hop}: give a time above 0, up to {LONGEST_HOP_SECONDS} s")
+    if not SHORTEST_HOP_SECONDS <= hop <= LONGEST_HOP_SECONDS:
+        least, most = SHORTEST_HOP_SECONDS, LONGEST_HOP_SECONDS
+        raise UsageError(f"--hop {hop}: give a time from {least} to {most} s")
 
 
 def main(arguments) -> None:

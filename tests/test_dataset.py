@@ -120,7 +120,19 @@ FRAMES = ["--frames", ".", "--features", "x", "--hop", "0.01"]
         (["--classes", "calm"], "--classes: EmoDB has only the seven; omit it"),
         (["--corpus", "unknown"], "invalid choice"),
         (["--corpus", "ravdess", "--manifest", "my.csv"], "not allowed with argument"),
-        (["--manifest", "my.csv", "--name", "a/b"], "--name a/b: give a name without /"),
+        (
+            ["--manifest", "my.csv", "--name", "a/b"],
+            "--name a/b: give a name without /",
+        ),
+        # It would be that of the folder, beside it.
+        (
+            ["--manifest", "my.csv", "--name", "."],
+            "--name .: give a name without /",
+        ),
+        (
+            ["--manifest", "my.csv", "--name", "x" * 101],
+            "give a name without /, of up to 100 letters",
+        ),
         (["--frames", "."], "--frames, --features and --hop: give all three or none"),
         (["--features", "x", "--hop", "1"], "--frames, --features and --hop: give all three"),
         ([*FRAMES, "--audio", "."], "--frames: omit --audio"),
@@ -129,9 +141,11 @@ FRAMES = ["--frames", ".", "--features", "x", "--hop", "0.01"]
         ([*FRAMES, "--features", "a,b"], "--features a,b: give up to 20 letters"),
         ([*FRAMES, "--features", "x" * 21], "give up to 20 letters"),
         ([*FRAMES, "--features", ""], "give up to 20 letters"),
-        ([*FRAMES, "--hop", "0"], "--hop 0.0: give a time above 0, up to 1 s"),
-        ([*FRAMES, "--hop", "20"], "--hop 20.0: give a time above 0, up to 1 s"),
-        ([*FRAMES, "--hop", "nan"], "--hop nan: give a time above 0, up to 1 s"),
+        # Weights that were trained on it could not be read.
+        ([*FRAMES, "--hop", "1e-7"], "--hop 1e-07: give a time from 1e-06 to 1 s"),
+        ([*FRAMES, "--hop", "0"], "--hop 0.0: give a time from 1e-06 to 1 s"),
+        ([*FRAMES, "--hop", "20"], "--hop 20.0: give a time from 1e-06 to 1 s"),
+        ([*FRAMES, "--hop", "nan"], "--hop nan: give a time from 1e-06 to 1 s"),
     ],
 )
 def test_wrong_usage_ends_with_2(options, message, call_command):

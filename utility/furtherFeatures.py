@@ -11,6 +11,7 @@ their own, see `make_own_feature_set`.
        the harmonics-to-noise ratio of a sampled sound", IFA Proceedings 17, 1993.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -36,7 +37,10 @@ WINDOW_LENGTH = 640
 FFT_LENGTH = 1024
 # A weights file has room for their names.
 MOST_OWN_VALUES = 2048
-LONGEST_HOP_SECONDS = 1
+SHORTEST_HOP_SECONDS, LONGEST_HOP_SECONDS = 1e-6, 1
+OWN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,20}")
+# Their squares, sums and means are finite in single precision, too.
+LARGEST_OWN_VALUE = 1e15
 # Too small to matter.
 NOT_PADDING = 1e-30
 # Windows that are computed at once.
@@ -130,7 +134,7 @@ def validate_frames(frames: ArrayLike, value_count: int | None = None) -> np.nda
         raise SignalError(f"has {frames.shape[1]} values per frame; give up to {MOST_OWN_VALUES}")
     with np.errstate(over="ignore", invalid="ignore"):  # what they give is refused
         frames = frames.astype(np.float32, order="C", copy=False)
-    if not np.isfinite(frames).all():
+    if not (np.abs(frames) <= LARGEST_OWN_VALUE).all():
         raise SignalError("has values that are NaN, infinite or too large; repair the frames")
     if not (filled := frames.any(axis=1)).all():
         # A training takes rows of zeros for padding.

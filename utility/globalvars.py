@@ -24,6 +24,8 @@ EMOTIONS = (
     Emotion("N", "neutral"),
 )
 EMOTION_LABELS = tuple(emotion.label for emotion in EMOTIONS)
+# Columns of tables beside those of the probabilities, which are named like the emotions.
+COLUMN_NAMES = frozenset(("file", "corpus", "speaker", "emotion", "fold", "seed"))
 
 
 class FrameSettings(NamedTuple):

@@ -93,6 +93,45 @@ def test_pickles_that_do_not_fit_are_refused(berlin, tmp_path, change, message):
         read_corpus(tmp_path)
 
 
+OWN = {"name": "mine", "value_count": 3, "hop_seconds": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"file": np.full(535, "a.wav")}, "there twice"),
+        ({"file": np.array([f"a\0{number}" for number in range(535)])}, "no name of a file"),
+        # Tables with a column for each emotion have others of these names.
+        ({"emotion": np.full(535, "seed")}, "named like a column"),
+        ({"speaker": np.full(535, "\ud800")}, "UnicodeEncodeError"),
+        ({"seconds": np.full(535, 1e308)}, "seconds are out of their range"),
+        # Weights that were trained on these could not be read.
+        ({"own_features": OWN | {"hop_seconds": 100.0}}, "own_features are out of their range"),
+        ({"own_features": OWN | {"name": "x" * 100}}, "own_features are out of their range"),
+    ],
+)
+def test_labels_that_would_end_a_command_later_are_refused(change, message, berlin, tmp_path):
+    write_pickle(tmp_path / "berlin_db.p", berlin[0] | change)
+    with pytest.raises(DataError, match=rf"berlin_db\.p: damaged \(.*{message}"):
+        read_corpus(tmp_path)
+
+
+def test_links_to_pickles_stay_and_hidden_files_of_others_too(corpus, tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    for name in ("berlin_db.p", "berlin_features.p", "berlin_further_features.p"):
+        (here / name).symlink_to(there / name)
+    backup = there / ".berlin_features.p.backup"
+    backup.write_text("precious")
+    for count in (5, 6):
+        write_corpus(here / "berlin", corpus.take(range(count)))
+        assert len(read_corpus(here)) == len(read_corpus(there)) == count
+    assert all(path.is_symlink() for path in here.iterdir())
+    assert len([*here.iterdir()]) == 3
+    assert backup.read_text() == "precious"
+
+
 def test_a_set_of_two_extractions_is_named_with_the_remedy(corpus, tmp_path):
     for folder in ("old", "new"):
         (tmp_path / folder).mkdir()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE, make_voice, speak, write_emodb, write_own_frames
+from made import DEMO, RATE, disk_full, make_voice, speak, write_emodb, write_own_frames
 from utility.audio.recording import load_audio
 from utility.corpora.augmentation import make_variant
 from utility.corpora.corpus import COLUMNS, read_corpus
@@ -494,3 +494,21 @@ def test_an_utterance_of_more_than_ten_minutes_is_named(
         f"{tmp_path / 'my.csv'}, line {line}: {tmp_path / name}: {what}" for line, name in places
     ]
     assert not list(tmp_path.glob("*.p"))
+
+
+def test_a_disk_without_room_is_told_before_anything_is_extracted(tmp_path, call_command):
+    (tmp_path / "03a01Fa.wav").write_text("is not even read")
+    options = ("--audio", tmp_path, "--output", tmp_path, "--processes", 1)
+    with disk_full():
+        done = call_command("dataset.py", "extract", *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{tmp_path}: File too large" in done.stderr
+
+
+def test_values_of_own_frames_can_be_squared(tmp_path, call_command):
+    np.save(tmp_path / "a.npy", np.full((50, 3), 1e30, np.float32))
+    (tmp_path / "own.csv").write_text("file,emotion\na.wav,anger\n")
+    options = ("--frames", tmp_path, "--features", "mine", "--hop", "0.02", "--output", tmp_path)
+    done = call_command("dataset.py", "extract", "--manifest", tmp_path / "own.csv", *options)
+    assert done.returncode == 1
+    assert "has values that are NaN, infinite or too large" in done.stderr

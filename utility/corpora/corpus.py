@@ -22,18 +22,21 @@ from utility.corpora.frames import (
     read_frames,
     tables_stored_when_done,
 )
-from utility.corpora.naming import CORPORA, find_segment
+from utility.corpora.naming import CORPORA, LATEST_SECONDS, find_segment
 from utility.corpora.published import NO_RECORDINGS, find_recordings_folder
 from utility.errors import DataError, quote
 from utility.files.pickles import finish_writing, read_pickle, write_pickles
-from utility.functions import is_name
+from utility.functions import ENCODING, is_name
 from utility.furtherFeatures import (
     FEATURE_SETS,
+    LONGEST_HOP_SECONDS,
     MOST_OWN_VALUES,
+    OWN_NAME,
+    SHORTEST_HOP_SECONDS,
     feature_names,
     make_own_feature_set,
 )
-from utility.globalvars import BERLIN, EMOTION_LABELS, ROOT
+from utility.globalvars import BERLIN, COLUMN_NAMES, EMOTION_LABELS, ROOT
 
 # Half precision costs a thousandth of a feature's deviation, and halves the file.
 PRECISIONS = {"original": np.float32, "further": np.float16}
@@ -200,7 +203,9 @@ def read_database(path: Path) -> tuple[dict, dict]:
         own = content["own_features"]
         count, hop_seconds = own["value_count"], own["hop_seconds"]
         if not (
-            is_name(own["name"]) and 1 <= count <= MOST_OWN_VALUES and 0 < hop_seconds < np.inf
+            OWN_NAME.fullmatch(own["name"])
+            and 1 <= count <= MOST_OWN_VALUES
+            and SHORTEST_HOP_SECONDS <= hop_seconds <= LONGEST_HOP_SECONDS
         ):
             raise ValueError("own_features are out of their range")
         return content, {own["name"]: make_own_feature_set(own["name"], count, hop_seconds)}
@@ -217,13 +222,20 @@ def check_database(content) -> None:
             raise ValueError(f"{name} is not {'numbers' if kind == 'f' else 'text'}")
         if content[name].shape != (len(content["file"]),):
             raise ValueError("columns of different length")
-    if not all(map(is_name, set(content["emotion"].tolist()))):
-        raise ValueError("emotions that cannot be shown")
+    emotions = set(content["emotion"].tolist())
+    if emotions & COLUMN_NAMES or not all(map(is_name, emotions)):
+        raise ValueError("emotions that cannot be shown, or are named like a column")
+    files = content["file"].tolist()
+    if len(set(files)) < len(files) or "\0" in "".join(files):
+        raise ValueError("utterances that are there twice, or have no name of a file")
+    for name in (name for name, kind in kinds.items() if kind == "U"):
+        # As tables and JSON are written; raises a `ValueError`.
+        "".join(content[name].tolist()).encode(**ENCODING)
     shares = np.concatenate([content["recognition"], content["naturalness"]])
     if not ((shares >= 0) & (shares <= 1) | np.isnan(shares)).all():
         raise ValueError("recognition and naturalness are not from 0 to 1")
-    if not ((content["seconds"] > 0) & (content["seconds"] < np.inf)).all():
-        raise ValueError("seconds are not above 0")
+    if not ((content["seconds"] > 0) & (content["seconds"] <= LATEST_SECONDS)).all():
+        raise ValueError("seconds are out of their range")
     if type(content["audio"]) is not str or type(content["identity"]) is not str:
         raise ValueError("audio and identity are not text")
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utility.audio.recording import open_recording
+from utility.command_line import make_printable
 from utility.corpora.corpus import (
     COLUMNS,
     Corpus,
@@ -34,13 +35,20 @@ from utility.corpora.naming import (
 )
 from utility.corpora.published import read_manifest
 from utility.errors import DataError, SignalError, quote
-from utility.functions import is_name, read_array
+from utility.functions import LONGEST_NAME, is_name, read_array
 from utility.furtherFeatures import (
     compute_all_features,
     make_own_feature_set,
     validate_frames,
 )
-from utility.globalvars import BERLIN, EMOTION_LABELS, FRAMES, FRAMES_ENDING, ROOT
+from utility.globalvars import (
+    BERLIN,
+    COLUMN_NAMES,
+    EMOTION_LABELS,
+    FRAMES,
+    FRAMES_ENDING,
+    ROOT,
+)
 from utility.parallel import in_processes
 from utility.signals import SILENT, is_silent
 
@@ -76,8 +84,10 @@ def find_utterances(audio: Path, name, note, manifest=None, classes=(), suffix=N
     With a suffix, the folder `audio` has files of the same names but for their ending.
     """
     classes = [read_emotion(emotion) for emotion in classes]
-    if unusable := [emotion for emotion in classes if not is_name(emotion)]:
-        raise DataError(f"--classes {quote(unusable[0])}: give names of printable characters")
+    if unusable := [each for each in classes if not is_name(each) or each in COLUMN_NAMES]:
+        taken = ", ".join(sorted(COLUMN_NAMES))
+        text = f"give up to {LONGEST_NAME} printable characters, but not a column's name ({taken})"
+        raise DataError(f"--classes {quote(unusable[0])}: {text}")
     foreign = []
     if manifest:
         rows = read_manifest_rows(manifest, audio, note, classes, suffix)
@@ -466,5 +476,6 @@ def describe_corpus(corpus) -> str:
 def count_values(title, values, order=None) -> list[str]:
     """List how many utterances have each value, under a title."""
     counts = Counter(map(str, values))
-    rows = (f"{value or 'not given':<14}  {counts[value]:10d}" for value in order or sorted(counts))
+    names = {value: make_printable(value) or "not given" for value in order or sorted(counts)}
+    rows = (f"{name:<14}  {counts[value]:10d}" for value, name in names.items())
     return ["", f"{title:<14}  utterances", *rows]

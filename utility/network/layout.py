@@ -7,6 +7,7 @@ from typing import NamedTuple
 from utility.errors import UsageError
 from utility.files.hdf5 import MOST_BYTES, read_text
 from utility.functions import is_name
+from utility.globalvars import COLUMN_NAMES
 from utility.voices.discriminant import Discriminant
 from utility.voices.familiarity import COEFFICIENTS, KEPT_DISTANCES, Familiarity, has_spectra
 from utility.voices.functionals import FUNCTIONALS_PER_FEATURE
@@ -108,8 +109,8 @@ def read_names(file, name, least, most) -> tuple[str, ...]:
     names = read_json_of(file, name, list)
     if not (least <= len(names) <= most and all(map(is_name, names))):
         raise ValueError(f"{name} are not from {least} to {most} printable names")
-    if len(set(names)) < len(names):
-        raise ValueError(f"{name} are not distinct")
+    if len(set(names)) < len(names) or COLUMN_NAMES & {*names}:
+        raise ValueError(f"{name} are not distinct, or named like a column")
     return tuple(names)
 
 
@@ -118,7 +119,7 @@ def read_scores(file) -> list[dict]:
     scores = read_json_of(file, "scores", list)
     for score in scores:
         data = score.get("data", []) if type(score) is dict else None
-        if type(data) is not list or not all(type(name) is str for name in data):
+        if type(data) is not list or not all(type(n) is str and n.isprintable() for n in data):
             raise ValueError("scores is of another type")
     return scores
 

@@ -20,6 +20,7 @@ from utility.furtherFeatures import (
     FEATURE_SETS,
     LONGEST_HOP_SECONDS,
     MOST_OWN_VALUES,
+    SHORTEST_HOP_SECONDS,
     columns_of,
     feature_names,
     make_own_feature_set,
@@ -214,7 +215,9 @@ def read_facts(file) -> Weights:
     ]
     hop_seconds = FRAMES.hop_seconds
     if "hop_seconds" in file.attributes:
-        hop_seconds = hdf5.read_number(file, "hop_seconds", 1e-6, LONGEST_HOP_SECONDS)
+        hop_seconds = hdf5.read_number(
+            file, "hop_seconds", SHORTEST_HOP_SECONDS, LONGEST_HOP_SECONDS
+        )
     unheard = None
     if "unheard_temperature" in file.attributes:
         temperature = hdf5.read_number(file, "unheard_temperature", *layout.TEMPERATURES)
