@@ -85,8 +85,8 @@ def find_utterances(audio: Path, name, note, manifest=None, classes=(), suffix=N
     """
     classes = [read_emotion(emotion) for emotion in classes]
     if unusable := [each for each in classes if not is_name(each) or each in COLUMN_NAMES]:
-        taken = ", ".join(sorted(COLUMN_NAMES))
-        text = f"give up to {LONGEST_NAME} printable characters, but not a column's name ({taken})"
+        taken = " or ".join(sorted(COLUMN_NAMES))
+        text = f"give names of printable characters, up to {LONGEST_NAME}, but not {taken}"
         raise DataError(f"--classes {quote(unusable[0])}: {text}")
     foreign = []
     if manifest:
