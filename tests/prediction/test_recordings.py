@@ -16,7 +16,7 @@ import pytest
 from made import DEMO, obey_permissions
 from utility.audio.recording import load_audio
 from utility.errors import SignalError
-from utility.globalvars import ROOT
+from utility.globalvars import ROOT, WEIGHTS_PATH
 from utility.prediction.recordings import NamedRecording, find_recordings, name_files
 
 
@@ -106,6 +106,19 @@ def test_results_in_the_folder_are_no_recordings(album, call_command):
     assert done.returncode == 2
     assert "voice.dat: is a recording" in done.stderr
     assert (album / "voice.dat").read_bytes() == DEMO.read_bytes()
+
+
+def test_recordings_to_adapt_with_and_weights_are_not_written_over(tmp_path, call_command):
+    voice, weights = tmp_path / "voice", tmp_path / "weights.h5"
+    shutil.copy(DEMO, voice)
+    shutil.copy(WEIGHTS_PATH, weights)
+    before = voice.read_bytes(), weights.read_bytes()
+    for path, kind in ((voice, "a recording"), (weights, "the weights file")):
+        options = "--adapt", tmp_path, "--weights", weights, "--output", path
+        done = call_command("predict.py", *options, DEMO)
+        assert done.returncode == 2
+        assert f"{path.name}: is {kind}; give another" in done.stderr
+    assert (voice.read_bytes(), weights.read_bytes()) == before
 
 
 def test_a_folder_of_frames_is_searched_for_them(album):

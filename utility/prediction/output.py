@@ -11,9 +11,9 @@ from pathlib import Path
 
 from utility.errors import UsageError
 from utility.functions import format_row, guard_cell
-from utility.globalvars import RECORDING_ENDINGS
+from utility.globalvars import RECORDING_ENDINGS, SHIPPED_WEIGHTS
 from utility.prediction.clip import TRAITS, Prediction
-from utility.prediction.recordings import name_files
+from utility.prediction.recordings import find_recordings, name_files
 
 # What the names of files end in that hold each form; "json" is an array, "jsonl" its lines.
 ENDINGS = {"text": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}
@@ -64,7 +64,7 @@ def check_files(arguments) -> None:
 def name_results(arguments, recordings) -> tuple[Path | list[Path] | None, list[Path]]:
     """Return the file or files to write the results to, if any, and the files of the pictures.
 
-    Raises `UsageError` if one of them is a recording.
+    Raises `UsageError` if one of them is a recording, also one to adapt with, or the weights file.
     """
     output, folder, plot = arguments.output, arguments.output_dir, arguments.plot
     pictures = [plot] if plot else []
@@ -72,10 +72,13 @@ def name_results(arguments, recordings) -> tuple[Path | list[Path] | None, list[
     if folder:
         pictures = name_files(recordings, folder, f".{plot}") if plot else []
         written = output = name_files(recordings, folder, ENDINGS[arguments.form])
-    existing = {os.path.realpath(recording.name) for recording in recordings}
+    clips = find_recordings(arguments.adapt or (), frames=arguments.frames).recordings
+    kinds = {os.path.realpath(one.name): "a recording" for one in [*recordings, *clips]}
+    weights = SHIPPED_WEIGHTS.get(str(arguments.weights), arguments.weights)
+    kinds[os.path.realpath(weights)] = "the weights file"
     for path in [*written, *pictures]:
-        if os.path.realpath(path) in existing:
-            raise UsageError(f"{path}: is a recording; give another file to write to")
+        if kind := kinds.get(os.path.realpath(path)):
+            raise UsageError(f"{path}: is {kind}; give another file to write to")
     return output, pictures
 
 
