@@ -62,9 +62,7 @@ def check_table(rows, columns, numbers=()) -> None:
     names = rows[0].keys()
     if not names >= {*columns} or any(row.keys() != names for row in rows):
         raise ValueError("a table of other columns")
-    if any(
-        type(cell) not in (str, int, float, bool, type(None)) for r in rows for cell in r.values()
-    ):
+    if any(type(cell) not in CELLS for row in rows for cell in row.values()):
         raise ValueError("a table of other values")
     if any(type(row[name]) not in (int, float) for row in rows for name in numbers):
         raise ValueError("a table with text for numbers")

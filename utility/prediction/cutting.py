@@ -99,7 +99,8 @@ def cut_signal(blocks: Iterable[np.ndarray], cut: Cut) -> Iterator[Window]:
 
     Each window begins where the last one ends, or overlaps it if the hop is shorter. Only the
     samples that the next windows need are kept. Digital silence at the start and end of the
-    recording has windows of its own, so that it changes nothing whether it was added.
+    recording has windows of its own, so that added silence changes nothing, but for what
+    resampling has left at its edge.
 
     Parameters
     ----------
