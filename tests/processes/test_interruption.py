@@ -41,6 +41,23 @@ def test_a_signal_at_a_random_moment_is_one_line_and_leaves_nothing(kind, tmp_pa
         assert outcome in ("interrupted", "done")
 
 
+def test_a_signal_that_interrupts_no_blocking_call_is_heard():
+    code = (
+        "import os, signal, threading, time\n"
+        "from utility.processes.interruption import listen\n"
+        "listen('test.py')\n"
+        "def send():\n"
+        "    time.sleep(0.5)\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)\n"
+        "threading.Thread(target=send).start()\n"
+        "os.read(os.pipe()[0], 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (143, b"test.py: interrupted\n")
+
+
 def test_a_signal_while_a_pipe_is_copied_leaves_no_copy(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -5,13 +5,17 @@ destructors and callbacks would swallow it. What a command writes is whole at ev
 worker processes end with it, so there is nothing else to clean up.
 """
 
+import _thread
 import os
 import select
 import signal
 import sys
+import time
 
 # Ctrl-C, what `kill` sends, and the end of the terminal.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# A signal that comes just before a blocking call, such as a read of a pipe, does not interrupt it.
+REPEATED_AFTER_SECONDS = 0.02
 # For a line that a stopped terminal or a full pipe does not take.
 LONGEST_WAIT_MILLISECONDS = 500
 
@@ -65,6 +69,26 @@ def listen(program) -> None:
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
+    repeat_signals()
+
+
+def repeat_signals() -> None:
+    """Send each signal that the process gets to its main thread again, until it is heard there."""
+    main = _thread.get_ident()
+    received, written = os.pipe()
+    os.set_blocking(written, False)
+
+    def repeat():
+        number = os.read(received, 1)[0]
+        while True:
+            time.sleep(REPEATED_AFTER_SECONDS)
+            signal.pthread_kill(main, number)
+
+    signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    # Where the signals are blocked, so that the main thread gets them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    _thread.start_new_thread(repeat, ())
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def advise(advice) -> None:
