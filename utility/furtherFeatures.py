@@ -26,6 +26,7 @@ from utility.audioFeatureExtraction import (
     compute_features,
     frame,
     normalise,
+    power_and_correlation,
 )
 from utility.errors import SignalError
 from utility.globalvars import FRAMES
@@ -44,7 +45,7 @@ LARGEST_OWN_VALUE = 1e15
 # Too small to matter.
 NOT_PADDING = 1e-30
 # Windows that are computed at once.
-BLOCK_FRAMES = 256
+BLOCK_FRAMES = 512
 MEL_RANGE_HZ = (80, 7600)
 PITCH_RANGE_HZ = (70, 550)
 # 70 dB below full scale. It drowns the noise of the room between words.
@@ -198,13 +199,12 @@ def compute_further_features(signal: np.ndarray) -> np.ndarray:
 
 def analyse(windows: np.ndarray) -> Analysis:
     """Compute the `Analysis` of a block of windows, shape (windows, samples)."""
-    shape = hann_window()
-    spectrum = np.fft.rfft(windows * shape, FFT_LENGTH)
-    power = (spectrum.real**2 + spectrum.imag**2) / shape.sum() ** 2
+    high, low = (FRAMES.sample_rate_hz // pitch for pitch in PITCH_RANGE_HZ)
+    shape = hann_window() / hann_window().sum()
     # Hum below any voice would be taken for a very long period.
-    lowest = round(PITCH_RANGE_HZ[0] * FFT_LENGTH / FRAMES.sample_rate_hz)
-    without_hum = np.hstack([0 * power[:, :lowest], power[:, lowest:]])
-    return Analysis(power, *strongest_period(without_hum))
+    lowest_bin = round(PITCH_RANGE_HZ[0] * FFT_LENGTH / FRAMES.sample_rate_hz)
+    power, correlation = power_and_correlation(windows, FFT_LENGTH, high + 2, shape, lowest_bin)
+    return Analysis(power, *strongest_period(correlation, low))
 
 
 @lru_cache
@@ -233,23 +233,23 @@ def mel_filter_bank() -> np.ndarray:
     return np.minimum(rising, falling).clip(min=0)
 
 
-def strongest_period(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the highest peak of the autocorrelation of windows, given their power spectrum.
+def strongest_period(correlation: np.ndarray, shortest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the highest peak of the autocorrelation of windows, shape (windows, lags).
+
+    A period is at least `shortest`, and followed by another lag.
 
     Returns the period in samples, the longest of a voice where there is no peak, and the
     correlation at that period, limited to the range from 0.01 to 0.999; both (windows,).
     """
-    high, low = (FRAMES.sample_rate_hz // pitch for pitch in PITCH_RANGE_HZ)
-    lags = np.arange(low, high + 1)
-    correlation = np.fft.irfft(power)[:, : high + 2]
     # The floor lowers the correlation of a quiet window, which is noise.
     correlation = correlation / (correlation[:, :1] + POWER_FLOOR / FFT_LENGTH)
     # The window function lowers it at long lags; dividing undoes that, as Boersma showed.
-    correlation /= window_autocorrelation()[: high + 2]
-    here = correlation[:, lags]
-    peaks = (here >= correlation[:, lags - 1]) & (here > correlation[:, lags + 1])
+    correlation /= window_autocorrelation()[: correlation.shape[1]]
+    before, here, after = (correlation[:, shortest + i : i - 1 or None] for i in (-1, 0, 1))
+    peaks = (here >= before) & (here > after)
     # Every multiple of the period is also a peak; the cost per octave favours the shortest.
-    scores = np.where(peaks, here - OCTAVE_COST * np.log2(lags / low), -1)
+    lags = shortest + np.arange(here.shape[1])
+    scores = np.where(peaks, here - OCTAVE_COST * np.log2(lags / shortest), -1)
     best = np.where(peaks.any(axis=1), scores.argmax(axis=1), len(lags) - 1)
     at_best = np.where(peaks.any(axis=1), here[np.arange(len(here)), best], 0)
     return lags[best], at_best.clip(0.01, 0.999)
