@@ -7,7 +7,7 @@ compares them.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -140,7 +140,7 @@ def run_batch(weights, clips, voices) -> list[Output]:
             for x, voice in zip(clips, voices, strict=True)
         ]
         steps = [make_steps(x, weights) for x in adapted]
-        outputs = [run_member(arrays, steps, *layers) for arrays in weights.members]
+        outputs = run_members(weights.members, steps, *layers)
         members, attentions, embeddings = zip(*outputs, strict=True)
         # A logarithmic opinion pool, here and in pool_discriminant: it follows the source that
         # is surer, and where all are unsure stays so.
@@ -194,17 +194,27 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     return normalise(probabilities ** (1 / temperature))
 
 
-def run_member(arrays, clips, dense_names, gate, pool) -> tuple[np.ndarray, tuple, np.ndarray]:
-    """Run one member on clips of steps.
+def run_members(
+    members, clips, dense_names, gate, pool
+) -> Iterator[tuple[np.ndarray, tuple, np.ndarray]]:
+    """Run the members on clips of steps.
 
-    Returns the logarithms of its probabilities, its attention, and the pooled steps.
+    Yields the logarithms of the probabilities of each member, its attention, and its pooled steps.
     """
-    for name in dense_names:
-        clips = [np.maximum(dense(x, arrays, name), 0) for x in clips]
-    outputs = bidirectional_lstm(clips, arrays, gate)
-    pooled, attention = zip(*(pool(x, arrays) for x in outputs), strict=True)
-    pooled = np.array(pooled)
-    return log_softmax(dense(pooled, arrays, "emotion"), axis=1), attention, pooled
+    lengths = np.array([*map(len, clips)])
+    inputs = []
+    for arrays in members:
+        x = np.concatenate(clips)
+        for name in dense_names:
+            x = np.maximum(dense(x, arrays, name), 0)
+        inputs.append(x)
+    ends = np.cumsum(lengths)[:-1]
+    outputs = bidirectional_lstms(inputs, lengths, members, gate)
+    for arrays, output in zip(members, outputs, strict=True):
+        pairs = [pool(x, arrays) for x in np.split(output, ends)]
+        pooled, attention = zip(*pairs, strict=True)
+        pooled = np.array(pooled)
+        yield log_softmax(dense(pooled, arrays, "emotion"), axis=1), attention, pooled
 
 
 def spread_over_frames(shares, frame_count, hyperparameters) -> np.ndarray:
@@ -321,39 +331,38 @@ def find_network(weights) -> tuple:
     return make_steps, dense_names, gate, pool
 
 
-def bidirectional_lstm(clips, arrays, gate) -> list[np.ndarray]:
-    """Run an LSTM over each clip in both directions: (steps, inputs) to (steps, 2 units).
+def bidirectional_lstms(inputs, lengths, members, gate) -> list[np.ndarray]:
+    """Run the LSTMs of the members over clips in both directions.
 
-    Both directions of all clips take each step together, so that the loop has as many
-    steps as the longest clip.
+    Maps the inputs of each member, (steps of all clips, inputs), to (steps of all clips, 2 units).
+    Clips of the given lengths follow one another. Both directions of all members and clips take
+    each step together, so that the loop has as many steps as the longest clip.
     """
-    cells = [f"bilstm/{direction}_lstm/lstm_cell" for direction in ("forward", "backward")]
-    recurrent = np.stack([arrays[f"{cell}/recurrent_kernel"] for cell in cells])
+    names = [f"bilstm/{direction}_lstm/lstm_cell" for direction in ("forward", "backward")]
+    cells = [(arrays, name) for arrays in members for name in names]
+    recurrent = np.stack([arrays[f"{name}/recurrent_kernel"] for arrays, name in cells])
     units = recurrent.shape[1]
     # Longest clip first: the clips that have not ended are then always the first `running`,
     # a slice instead of a mask.
-    order = sorted(range(len(clips)), key=lambda number: -len(clips[number]))
-    lengths = np.array([len(clips[number]) for number in order])
+    place = np.repeat(np.argsort(np.argsort(-lengths)), lengths)
+    forward = np.concatenate([*map(np.arange, lengths)])
+    backward = np.repeat(lengths, lengths) - 1 - forward
+    times = [forward, backward] * len(members)
     # The share of the inputs in the gates does not depend on the state, so it is computed for
-    # all steps at once: shape (steps, directions, clips, 4 units), backward clips reversed.
-    inputs = np.zeros((lengths[0], 2, len(clips), 4 * units), np.float32)
-    for place, number in enumerate(order):
-        forward, backward = (dense(clips[number], arrays, name) for name in cells)
-        inputs[: lengths[place], :, place] = np.stack([forward, backward[::-1]], axis=1)
-    hidden = cell = np.zeros((2, len(clips), units), np.float32)
-    outputs = np.empty((lengths[0], 2, len(clips), units), np.float32)
-    for step, from_input in enumerate(inputs):
+    # all steps at once: shape (steps, cells, clips, 4 units).
+    from_inputs = np.zeros((max(lengths), len(cells), len(lengths), 4 * units), np.float32)
+    for number, (time, cell) in enumerate(zip(times, cells, strict=True)):
+        from_inputs[time, number, place] = dense(inputs[number // 2], *cell)
+    hidden = cell = np.zeros((len(cells), len(lengths), units), np.float32)
+    outputs = np.empty((max(lengths), *hidden.shape), np.float32)
+    for step, from_input in enumerate(from_inputs):
         running = np.count_nonzero(lengths > step)
         hidden, cell = hidden[:, :running], cell[:, :running]
-        # One product per direction. Keras's order of gates: input, forget, cell, output.
+        # One product per cell. Keras's order of gates: input, forget, cell, output.
         gates = from_input[:, :running] + hidden @ recurrent
-        update, forget = gate(gates[..., :units]), gate(gates[..., units : 2 * units])
+        update, forget = np.split(gate(gates[..., : 2 * units]), 2, axis=-1)
         cell = forget * cell + update * np.tanh(gates[..., 2 * units : 3 * units])
         hidden = gate(gates[..., 3 * units :]) * np.tanh(cell)
         outputs[step, :, :running] = hidden
-    # Back to the order of the clips, and the backward outputs to the order of time.
-    joined = [None] * len(clips)
-    for place, number in enumerate(order):
-        forward, backward = outputs[: lengths[place], :, place].swapaxes(0, 1)
-        joined[number] = np.concatenate([forward, backward[::-1]], axis=1)
-    return joined
+    by_cell = [outputs[time, number, place] for number, time in enumerate(times)]
+    return [np.hstack(both) for both in zip(by_cell[::2], by_cell[1::2], strict=True)]
