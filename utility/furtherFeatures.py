@@ -175,16 +175,17 @@ def extract_all_features(signal: ArrayLike, sample_rate: float) -> np.ndarray:
 
 def compute_all_features(signal: np.ndarray) -> np.ndarray:
     """Compute all features of a valid signal at 16 kHz; see `extract_all_features`."""
+    signal = normalise(signal)
     return np.hstack([compute_features(signal), compute_further_features(signal)])
 
 
 def compute_further_features(signal: np.ndarray) -> np.ndarray:
-    """Compute the further features of every frame of a valid signal at 16 kHz.
+    """Compute the further features of every frame of a normalised signal at 16 kHz.
 
     The columns are in the order of `FURTHER_NAMES`; see `FURTHER_FEATURES` for their units.
     """
     margin = (WINDOW_LENGTH - FRAMES.frame_length) // 2
-    windows = frame(np.pad(normalise(signal), margin), WINDOW_LENGTH, FRAMES.hop_length)
+    windows = frame(np.pad(signal, margin), WINDOW_LENGTH, FRAMES.hop_length)
     blocks = (
         analyse(windows[start : start + BLOCK_FRAMES])
         for start in range(0, len(windows), BLOCK_FRAMES)

@@ -74,21 +74,21 @@ def is_silent(signal) -> bool:
 
 def trim_silence(signal) -> np.ndarray:
     """Cut long silence off both ends; see `find_sound`."""
-    start, end = find_sound(signal)
+    start, end = find_sound(measure_step_power(signal, FRAMES.hop_length))
     return signal[start:end]
 
 
-def find_sound(signal) -> tuple[int, int]:
+def find_sound(power) -> tuple[int, int]:
     """Find where a signal starts and ends, in samples, with at most 0.1 s of silence on each side.
 
     EmoDB recordings have hardly more silence than that, and longer silence would shift the
     statistics that a clip is standardised by. 10 ms are silent if their power is more than
-    40 dB below that of the loudest 10 ms. The signal is at 16 kHz and not silent as a whole.
+    40 dB below that of the loudest 10 ms. The power is that of every 10 ms of a signal at 16 kHz
+    that is not silent as a whole; the end may lie behind that of the signal.
     """
     step, margin = FRAMES.hop_length, round(KEPT_SILENCE_SECONDS * FRAMES.sample_rate_hz)
-    power = measure_step_power(signal, step)
     (loud,) = np.nonzero(power >= TRIMMED_POWER_FRACTION * power.max())
-    return max(loud[0] * step - margin, 0), min((loud[-1] + 1) * step + margin, len(signal))
+    return max(loud[0] * step - margin, 0), (loud[-1] + 1) * step + margin
 
 
 def measure_step_power(signal, length) -> np.ndarray:
@@ -97,4 +97,4 @@ def measure_step_power(signal, length) -> np.ndarray:
         signal = np.pad(signal, (0, lacking), "edge")
     steps = signal.reshape(-1, length)
     centred = steps - steps.mean(axis=1, keepdims=True)
-    return np.square(centred, out=centred).sum(axis=1)
+    return np.vecdot(centred, centred)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hostile_weights import make_2018_weights, write_keras2_model
-from made import DEMO, SMALL_2018, sine
-from utility.audioFeatureExtraction import compute_features
+from made import DEMO, RATE, SMALL_2018, sine
+from utility.audioFeatureExtraction import extract_features
 from utility.errors import WeightsError
 from utility.files.hdf5 import read_file
 from utility.files.keras2 import find_model
@@ -127,7 +127,7 @@ def test_the_network_in_its_original_size_predicts_a_recording(tmp_path, call_co
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["probabilities"].keys() == {*EMOTION_LABELS}
     signal = sine(200, 2) * (1 + sine(3, 2))
-    frames = compute_features(signal).astype(np.float32)
+    frames = extract_features(signal, RATE).astype(np.float32)
     (predicted,), _ = predict_frames(read_weights(path), [frames])
     inputs = [make_constants(1, 256), pad([frames], 1024)]
     np.testing.assert_allclose(predicted, model.predict(inputs, verbose=0)[0], atol=1e-4)

@@ -258,7 +258,7 @@ def test_windows_of_a_timeline_are_predicted_like_clips(joined, weights):
     assert len(voiced) == 2
     with open_recording(joined) as recording:
         windows = list(cut_signal(recording.read_signal(), Cut(3, 3)))
-    clips = [(window, extract_frames(window.signal, weights)) for window in windows]
+    clips = [(window, extract_frames(window, weights)) for window in windows]
     clips = [(window, frames) for window, frames in clips if frames is not None]
     for (start, end, ranking), (window, frames) in zip(voiced, clips, strict=True):
         assert window.start / 100 <= start < end < window.end_seconds + 0.01

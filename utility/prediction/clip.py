@@ -26,7 +26,7 @@ from utility.prediction.cutting import (
     separate_pauses,
     to_seconds,
 )
-from utility.signals import EMPTY, find_sound, is_silent, trim_silence
+from utility.signals import EMPTY, find_sound, is_silent
 from utility.voices.baseline import Voice
 
 # A recording, its samples and their rate in Hz, or a channel of it; see `open_recording`. For
@@ -207,7 +207,7 @@ def predict_windows(
 
 def find_first_frame(window) -> float:
     """Return the time of the middle of the first frame of a window, in seconds."""
-    start, _ = find_sound(window.signal)
+    start, _ = find_sound(window.power)
     return to_seconds(window.start + start / STEP_SAMPLES) + FRAMES.frame_seconds / 2
 
 
@@ -301,7 +301,7 @@ def extract_windows(recording, weights, cut=WHOLE) -> Iterator[tuple[Window, np.
     """
     window = None
     for window in cut_signal(recording.read_signal(), cut):
-        yield window, extract_frames(window.signal, weights)
+        yield window, extract_frames(window, weights)
     if window is None:
         raise SignalError(EMPTY)
 
@@ -331,11 +331,12 @@ def divide_frames(source, weights) -> Iterator[tuple[float, np.ndarray]]:
         yield len(window) * weights.hop_seconds, window
 
 
-def extract_frames(signal, weights) -> np.ndarray | None:
-    """Return the frames of a 16 kHz signal without silence at its ends; None if without a voice."""
-    if is_silent(signal):
+def extract_frames(window, weights) -> np.ndarray | None:
+    """Return the frames of a window without silence at its ends; None if without a voice."""
+    if is_silent(window.signal):
         return None
-    frames = compute_all_features(trim_silence(signal))
+    start, end = find_sound(window.power)
+    frames = compute_all_features(window.signal[start:end])
     return frames.take(weights.columns, axis=1) if holds_voice(frames) else None
 
 

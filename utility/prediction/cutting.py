@@ -38,6 +38,8 @@ BELOW_LOUD_DB = 25, 40
 SHORTEST_SOUND_SECONDS = 0.2
 # Resampling leaves ripples in digital silence; with full scale from -1 to 1, they are smaller.
 LARGEST_RIPPLE = 1e-7
+# Samples that are searched at once for the first one after digital silence, which most have not.
+SEARCHED_SAMPLES = 1000
 
 
 class Cut(NamedTuple):
@@ -124,9 +126,13 @@ def make_silence(start, steps) -> Iterator[Window]:
     longest = round(WINDOW_SECONDS / STEP_SECONDS)
     end = start + steps
     while start < end:
-        signal = np.zeros(round(STEP_SAMPLES * min(longest, end - start)))
-        yield Window(start, measure_step_power(signal, STEP_SAMPLES), signal)
+        yield make_window(start, np.zeros(round(STEP_SAMPLES * min(longest, end - start))))
         start += longest
+
+
+def make_window(start, signal) -> Window:
+    """Make a window of a signal that begins at a step."""
+    return Window(start, measure_step_power(signal, STEP_SAMPLES), signal)
 
 
 class Sound:
@@ -168,8 +174,11 @@ class Sound:
 
 def count_equal(samples, level) -> int:
     """Count the samples at the start that have a level, except for ripples."""
-    differing = np.abs(samples - level) > LARGEST_RIPPLE
-    return int(differing.argmax()) if differing.any() else len(samples)
+    for start in range(0, len(samples), SEARCHED_SAMPLES):
+        differing = np.abs(samples[start : start + SEARCHED_SAMPLES] - level) > LARGEST_RIPPLE
+        if differing.any():
+            return start + int(differing.argmax())
+    return len(samples)
 
 
 def repeat_sample(level, count) -> Iterator[np.ndarray]:
@@ -194,7 +203,7 @@ def cut_sound(blocks: Iterator[np.ndarray], cut: Cut) -> Iterator[Window]:
         kept, start, uncut = kept[STEP_SAMPLES * following :], start + following, 0
         kept = read_more(kept, blocks, needed)
     if len(kept):
-        yield Window(start, measure_step_power(kept, STEP_SAMPLES), kept)
+        yield make_window(start, kept)
 
 
 def read_more(kept, blocks, needed) -> np.ndarray:

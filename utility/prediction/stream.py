@@ -12,6 +12,7 @@ from utility.globalvars import FRAMES
 from utility.network.inference import predict_frames
 from utility.network.weights import Weights
 from utility.prediction.clip import Segment, extract_frames, rank
+from utility.prediction.cutting import make_window
 from utility.prediction.output import format_clock, format_part, format_ranking
 from utility.prediction.recordings import STANDARD_INPUT
 from utility.processes.interruption import expect_interruption
@@ -58,7 +59,7 @@ def predict_stream(
             if len(window) < SHORTEST_WINDOW_SECONDS * RATE_HZ:
                 continue
             predicted, ranking = True, None
-            frames = extract_frames(window, weights)
+            frames = extract_frames(make_window(0, window), weights)
             if frames is not None:
                 ranking = rank(weights.emotions, predict_frames(weights, [frames], [voice])[0][0])
             yield Segment((position - len(window)) / RATE_HZ, position / RATE_HZ, ranking)
