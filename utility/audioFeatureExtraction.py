@@ -49,7 +49,7 @@ ENTROPY_BLOCKS = 10
 # recording takes a few megabytes.
 BLOCK_FRAMES = 512
 # Frames whose spectra are computed at once: few enough that the cache holds them.
-SPECTRUM_FRAMES = 64
+SPECTRUM_FRAMES = 32
 LARGEST_ARRAY_BYTES = 2**24
 
 
