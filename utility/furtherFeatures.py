@@ -246,8 +246,8 @@ def strongest_period(correlation: np.ndarray, shortest: int) -> tuple[np.ndarray
     correlation = correlation / (correlation[:, :1] + POWER_FLOOR / FFT_LENGTH)
     # The window function lowers it at long lags; dividing undoes that, as Boersma showed.
     correlation /= window_autocorrelation()[: correlation.shape[1]]
-    before, here, after = (correlation[:, shortest + i : i - 1 or None] for i in (-1, 0, 1))
-    peaks = (here >= before) & (here > after)
+    here = correlation[:, shortest:-1]
+    peaks = (here >= correlation[:, shortest - 1 : -2]) & (here > correlation[:, shortest + 1 :])
     # Every multiple of the period is also a peak; the cost per octave favours the shortest.
     lags = shortest + np.arange(here.shape[1])
     scores = np.where(peaks, here - OCTAVE_COST * np.log2(lags / shortest), -1)

@@ -202,9 +202,9 @@ def run_members(
     Yields the logarithms of the probabilities of each member, its attention, and its pooled steps.
     """
     lengths = np.array([*map(len, clips)])
-    inputs = []
+    steps, inputs = np.concatenate(clips), []
     for arrays in members:
-        x = np.concatenate(clips)
+        x = steps
         for name in dense_names:
             x = np.maximum(dense(x, arrays, name), 0)
         inputs.append(x)
@@ -351,8 +351,8 @@ def bidirectional_lstms(inputs, lengths, members, gate) -> list[np.ndarray]:
     # The share of the inputs in the gates does not depend on the state, so it is computed for
     # all steps at once: shape (steps, cells, clips, 4 units).
     from_inputs = np.zeros((max(lengths), len(cells), len(lengths), 4 * units), np.float32)
-    for number, (time, cell) in enumerate(zip(times, cells, strict=True)):
-        from_inputs[time, number, place] = dense(inputs[number // 2], *cell)
+    for number, (time, layer) in enumerate(zip(times, cells, strict=True)):
+        from_inputs[time, number, place] = dense(inputs[number // 2], *layer)
     hidden = cell = np.zeros((len(cells), len(lengths), units), np.float32)
     outputs = np.empty((max(lengths), *hidden.shape), np.float32)
     for step, from_input in enumerate(from_inputs):
