@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from utility.corpora.augmentation import AUGMENTATIONS, name_copies
-from utility.corpora.corpus import COLUMNS, Corpus, read_corpus, write_corpus
+from utility.corpora.corpus import COLUMNS, Corpus, read_corpus, read_database, write_corpus
 from utility.corpora.frames import tables_stored_when_done
 from utility.corpora.variants import HALF_PRECISION, load_variants
 from utility.globalvars import BERLIN, ROOT, VARIANTS_NAME
@@ -29,10 +29,11 @@ def write_many(path, count, audio) -> None:
     frames = [*jitter(corpus.frames, rows, rounds)]
     many = replace(Corpus(**columns, frames=frames), audio="missing")
     write_corpus(path, many)
+    facts = {"identity": read_database(path)[0]["identity"]}
     folder = path.parent / VARIANTS_NAME / path.name
     folder.mkdir(parents=True)
     for name, tables in zip(names, copies, strict=True):
-        with tables_stored_when_done(folder / name, many.file, HALF_PRECISION) as write:
+        with tables_stored_when_done(folder / name, many.file, HALF_PRECISION, **facts) as write:
             for row, table in enumerate(jitter(tables, rows, rounds)):
                 write(row, table)
 

@@ -1,15 +1,17 @@
 """Variants of the recordings: made once, kept, and read again."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
-from made import RATE
+from made import RATE, write_own_corpus
 from utility.audio.recording import load_audio
 from utility.corpora.augmentation import make_variant
-from utility.corpora.frames import ABOUT_NAME
+from utility.corpora.corpus import read_corpus
+from utility.corpora.frames import ABOUT_NAME, TABLES_NAME
 from utility.corpora.variants import load_variants
 from utility.errors import DataError
 from utility.furtherFeatures import extract_all_features
@@ -25,7 +27,7 @@ def corpus(tmp_path):
     for number, file in enumerate(files):
         signal = 0.3 * np.sin(np.arange(4000 + 1000 * number) / 20)
         soundfile.write(tmp_path / "audio" / file, signal, RATE)
-    return SimpleNamespace(file=files)
+    return SimpleNamespace(file=files, identity="1")
 
 
 def assert_equal(tables, expected):
@@ -62,7 +64,9 @@ def test_variants_of_others_and_damaged_ones_are_made_again(corpus, tmp_path):
     options = {"folder": tmp_path / "kept", "audio": tmp_path / "audio", "processes": 1}
     (stored,) = load_variants(corpus, ["quiet"], **options)
     expected = [*stored]
-    (fewer,) = load_variants(SimpleNamespace(file=corpus.file[:2]), ["quiet"], **options)
+    (fewer,) = load_variants(
+        SimpleNamespace(file=corpus.file[:2], identity="1"), ["quiet"], **options
+    )
     assert_equal(fewer, expected[:2])
     load_variants(corpus, ["quiet"], **options)
     for damage in ("cut short", "{}", "[1]"):
@@ -73,3 +77,64 @@ def test_variants_of_others_and_damaged_ones_are_made_again(corpus, tmp_path):
         assert_equal(again, expected)
     with pytest.raises(DataError, match="no recordings here"):
         load_variants(corpus, ["quiet", "noise"], tmp_path / "kept", None, "no recordings here")
+
+
+def test_variants_are_made_again_for_recordings_that_changed_under_their_names(
+    call_command, tmp_path
+):
+    folder = write_own_corpus(tmp_path / "corpus")
+    options = {"folder": tmp_path / "kept", "audio": folder, "processes": 1, "quiet": True}
+
+    def extract():
+        done = call_command(
+            *("dataset.py", "extract", "--manifest", folder / "own.csv", "--processes", 1),
+            *("--classes", "surprise", "calm", "--output", folder),
+        )
+        assert done.returncode == 0, done.stderr
+        return read_corpus(folder / "own")
+
+    corpus = extract()
+    (before,) = load_variants(corpus, ["quiet"], **options)
+    before = [*before]
+    (same,) = load_variants(extract(), ["quiet"], **options | {"audio": None})
+    assert_equal(same, before)
+    signal, rate = soundfile.read(folder / corpus.file[0])
+    soundfile.write(folder / corpus.file[0], signal[: len(signal) // 2], rate)
+    changed = extract()
+    (after,) = load_variants(changed, ["quiet"], **options)
+    assert len(after[0]) < len(before[0])
+    assert_equal([*after][1:], before[1:])
+
+
+def test_links_among_kept_variants_are_not_followed(corpus, tmp_path):
+    options = {"folder": tmp_path / "kept", "audio": tmp_path / "audio", "processes": 1}
+    (kept,) = load_variants(corpus, ["quiet"], **options)
+    expected = [*kept]
+    for names in (("quiet",), ("quiet", ABOUT_NAME), ("quiet", TABLES_NAME)):
+        path, elsewhere = (tmp_path.joinpath(place, *names) for place in ("kept", "elsewhere"))
+        elsewhere.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(elsewhere)
+        path.symlink_to(elsewhere)
+        (again,) = load_variants(corpus, ["quiet"], **options)
+        assert_equal(again, expected)
+        assert not path.is_symlink()
+        assert again.path.is_relative_to(tmp_path / "kept")
+        assert elsewhere.exists()
+        shutil.rmtree(tmp_path / "elsewhere")
+
+
+def test_a_folder_of_variants_that_is_a_link_is_refused(corpus, tmp_path):
+    (tmp_path / "elsewhere" / "noise").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "noise" / "mine.txt").write_text("mine")
+    (tmp_path / "kept").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="kept: is a link to another place; remove it"):
+        load_variants(corpus, ["noise"], tmp_path / "kept", tmp_path / "audio", processes=1)
+    assert [path.name for path in (tmp_path / "elsewhere").rglob("*")] == ["noise", "mine.txt"]
+
+
+def test_a_folder_with_files_of_others_is_kept_where_variants_would_lie(corpus, tmp_path):
+    (tmp_path / "kept" / "noise").mkdir(parents=True)
+    (tmp_path / "kept" / "noise" / "mine.txt").write_text("mine")
+    with pytest.raises(OSError, match="Directory not empty"):
+        load_variants(corpus, ["noise"], tmp_path / "kept", tmp_path / "audio", processes=1)
+    assert [path.name for path in (tmp_path / "kept").rglob("*")] == ["noise", "mine.txt"]

@@ -70,6 +70,8 @@ class Corpus:
         Those of this program, or a single one that the user computed.
     joined : bool
         Whether corpora were joined, so that `file` begins with the name of a corpus.
+    identity : str
+        That of its pickles, which each extraction makes anew; empty if it was not read from any.
     """
 
     file: np.ndarray
@@ -86,6 +88,7 @@ class Corpus:
     audio: str = ""
     feature_sets: dict = field(default_factory=lambda: FEATURE_SETS)
     joined: bool = False
+    identity: str = ""
 
     def __len__(self) -> int:
         return len(self.file)
@@ -266,8 +269,13 @@ def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
         finish_writing(frame_paths(path, feature_sets).values(), database["identity"])
     remedy = find_remedy(path)
     frames = read_frames(path, database["file"], remedy, feature_sets, identities)
-    columns = {name: database[name] for name in COLUMNS}
-    return Corpus(**columns, frames=frames, audio=database["audio"], feature_sets=feature_sets)
+    return build_corpus(database, frames, feature_sets)
+
+
+def build_corpus(database, frames, feature_sets) -> Corpus:
+    """Return the corpus of a pickle of labels and of frames."""
+    facts = {name: database[name] for name in (*COLUMNS, "audio", "identity")}
+    return Corpus(**facts, frames=frames, feature_sets=feature_sets)
 
 
 def open_corpus(name: str | os.PathLike, folder: Path) -> Corpus:
@@ -291,8 +299,7 @@ def open_corpus(name: str | os.PathLike, folder: Path) -> Corpus:
             for row, table in enumerate(tables):
                 write(row, table)
         frames = open_tables(folder, database["file"], remedy, **facts)
-    columns = {name: database[name] for name in COLUMNS}
-    return Corpus(**columns, frames=frames, audio=database["audio"], feature_sets=feature_sets)
+    return build_corpus(database, frames, feature_sets)
 
 
 def write_corpus(path: Path, corpus: Corpus) -> None:

@@ -25,7 +25,6 @@ from utility.functions import (
     check_regular,
     naming_errors,
     read_json,
-    remove,
     temporary_path,
     write_text,
 )
@@ -216,8 +215,11 @@ def tables_stored_when_done(folder, files, kind, feature_sets=FEATURE_SETS, iden
     """Yield a function that writes a table of frames, given with its row, to a folder of tables.
 
     There must be one for each of `files`, in any order. The folder takes the place of an older one
-    at the end, or never. `identity` is that of the pickles that the frames come from, if they do.
+    at the end, or never. `identity` is that of the pickles of the corpus, if there are any. Raises
+    a `DataError` if the folder around it is a link, and an `OSError` if the older one has anything
+    else in it.
     """
+    refuse_links(folder.parent)
     lengths, starts = np.zeros((2, len(files)), int)
     width = len(feature_names(feature_sets, feature_sets))
     row_bytes = width * np.dtype(kind).itemsize
@@ -238,8 +240,25 @@ def tables_stored_when_done(folder, files, kind, feature_sets=FEATURE_SETS, iden
             "starts": starts.tolist(),
         }
         write_text(temporary / ABOUT_NAME, json.dumps(about))
-        remove(folder)
+        remove_tables(folder)
         temporary.rename(folder)
+
+
+def remove_tables(folder) -> None:
+    """Remove a folder of tables, if it is there, but nothing else that somebody put into it."""
+    if folder.is_dir() and not folder.is_symlink():
+        for name in (TABLES_NAME, ABOUT_NAME):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+    else:
+        folder.unlink(missing_ok=True)
+
+
+def refuse_links(*paths) -> None:
+    """Raise a `DataError` if a path is a symbolic link, which could lead to any file."""
+    for path in paths:
+        if path.is_symlink():
+            raise DataError(f"{path}: is a link to another place; remove it")
 
 
 def describe_tables(files, feature_sets, identity) -> dict:
@@ -256,9 +275,10 @@ def open_tables(folder, files, remedy, feature_sets=FEATURE_SETS, identity="") -
     """Check a folder of tables, and return its tables unread.
 
     Raises a `DataError`, which ends with the remedy, if it is missing, damaged, or of other
-    utterances or features, or was made from other pickles.
+    utterances or features, was made for other pickles, or is a link or has one in it.
     """
     path = folder / TABLES_NAME
+    refuse_links(folder.parent, folder, path, folder / ABOUT_NAME)
     try:
         check_regular(folder / ABOUT_NAME)
         about, size = read_json(folder / ABOUT_NAME), check_regular(path)

@@ -37,10 +37,11 @@ def load_variants(
     folder, variants = Path(folder), {}
 
     def read(name):
-        return open_tables(folder / name, corpus.file, f"remove {folder}")
+        remedy = f"remove {folder}"
+        return open_tables(folder / name, corpus.file, remedy, identity=corpus.identity)
 
     for name in names:
-        # A variant that is missing, damaged, or of other utterances or features, is made again.
+        # A variant that is missing, damaged, or of another extraction, is made again.
         with contextlib.suppress(DataError):
             variants[name] = read(name)
     if missing := [name for name in names if name not in variants]:
@@ -61,8 +62,9 @@ def make_variants(corpus, names, audio, folder, processes, quiet) -> None:
     numbers = {str(name): number for number, name in enumerate(corpus.file)}
     extract = partial(extract_variants, audio, numbers, names)
     with contextlib.ExitStack() as stack, in_processes(extract, groups, processes) as results:
+        kind, facts = HALF_PRECISION, {"identity": corpus.identity}
         stored = [
-            tables_stored_when_done(folder / name, corpus.file, HALF_PRECISION) for name in names
+            tables_stored_when_done(folder / name, corpus.file, kind, **facts) for name in names
         ]
         writers = [*map(stack.enter_context, stored)]
         for group in tqdm(results, "augmenting", **progress):
