@@ -1,5 +1,6 @@
 """The report of a run: its tables count and name what was tested."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -240,3 +241,27 @@ def test_a_report_on_a_weights_file_says_whether_it_was_trained_on_the_same(data
     assert text in report
     for other in ("seed", "training part", "influenced", "copies"):
         assert other not in report
+
+
+def test_names_from_files_are_shown_in_the_report_as_they_are():
+    name = "<b> | [a](b) `c` *d* _e_ &lt; \\ # ~f~ g_h"
+    shown = r"\<b\> \| \[a\](b) \`c\` \*d\* \_e\_ \&lt; \\ \# \~f\~ g_h"
+    speaker = f"{name}\n\x1b"
+    metrics = json.dumps(summarise(make_predictions(count=60)))
+    for before, after in (("anger", name), ("00", speaker)):
+        metrics = metrics.replace(f'"{before}"', json.dumps(after))
+    metrics = FACTS | {"listeners": {}, "tests": {}} | json.loads(metrics)
+    weights = {"protocol": "weights", "weights": name, "test_data": [name]}
+    code = name.replace("`", r"\x60")
+    for facts in (
+        {"data": [name], "left_out": {name: {"emotions": [name], "utterances": 2}}},
+        {"data": [name], "test_data": [name]},
+        weights | {"data": [name], "seen": []},
+        weights | {"data": [name], "seen": [name]},
+    ):
+        report = describe_run(metrics | facts)
+        assert rows_below("Emotions", report)[0][0] == shown
+        assert rows_below("Speakers", report)[0][0] == rf"{shown}\\n\\x1b"
+        for expected in (shown, f"`{code}`", "![Confusion matrix]", "`default`"):
+            report = report.replace(expected, "")
+        assert not set("<>[]`&~\x1b") & set(report)

@@ -1,6 +1,7 @@
 """The report of a run, in Markdown, for a person who does not know the code."""
 
 import csv
+import re
 import textwrap
 from functools import partial
 from itertools import groupby
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utility.command_line import make_printable
 from utility.corpora.augmentation import CONDITIONS
 from utility.errors import DataError, quote
 from utility.functions import read_csv
@@ -51,6 +53,8 @@ CONFUSIONS_SHOWN = 5
 # The columns of trials.csv that are not hyperparameters: those to show, and the others.
 TRIAL_COLUMNS = ("fold", "seed", "trial", "validation_loss")
 HIDDEN_COLUMNS = ("seconds", "epoch", "loss", "accuracy", "validation_accuracy")
+# What Markdown and HTML would take for their own; an underscore within a word is none of it.
+MARKS = re.compile(r"[\\`*\[\]<>|~#&]|\b_|_\b")
 
 
 def describe_run(metrics, chosen=()) -> str:
@@ -64,7 +68,7 @@ def describe_run(metrics, chosen=()) -> str:
         Those of `read_chosen`.
     """
     return f"""\
-# {title_run(metrics)}: UAR {format_headline(metrics)}
+# {escape(title_run(metrics))}: UAR {format_headline(metrics)}
 
 {describe_setting(metrics)}
 
@@ -94,7 +98,7 @@ def list_parts(metrics) -> dict[str, dict]:
 def format_headline(metrics) -> str:
     """Write the UAR in percent, the mean over corpora if several were tested."""
     name, part = list_parts(metrics).popitem()
-    return f"{format_percent(part['measures'][UAR])}{name and ', '}{name}"
+    return f"{format_percent(part['measures'][UAR])}{name and ', '}{escape(name)}"
 
 
 def describe_measures(metrics) -> str:
@@ -146,10 +150,11 @@ def title_run(metrics) -> str:
 def describe_setting(metrics) -> str:
     """Say in a paragraph what was tested, on which networks, and what that means."""
     utterances = count_noun(metrics["utterances"], "utterance")
-    corpora = join_names(metrics["test_data"] or metrics["data"])
+    corpora = escape(join_names(metrics["test_data"] or metrics["data"]))
     tested = f"{utterances} of {corpora}, {count_speakers(metrics)}"
     if metrics["protocol"] == WEIGHTS_PROTOCOL:
-        return f"{tested}, predicted with `{metrics['weights']}`.\n{describe_origin(metrics)}"
+        networks = format_code(metrics["weights"])
+        return f"{tested}, predicted with {networks}.\n{describe_origin(metrics)}"
     seeds = f"{count_noun(len(metrics['seeds']), 'seed')} ({', '.join(map(str, metrics['seeds']))})"
     least, most = metrics["training_utterances"]
     trained_on = f"{least} to {most}" if least < most else f"{most}"
@@ -158,9 +163,10 @@ def describe_setting(metrics) -> str:
         guarantee = f"{repeated} of the tested recordings are also among those trained on, so the "
         guarantee += "figures are too high."
     for name, part in metrics.get("left_out", {}).items():
-        emotions, count = ", ".join(part["emotions"]), count_noun(part["utterances"], "utterance")
+        emotions = escape(", ".join(part["emotions"]))
         why = f"since no other corpus has their emotions ({emotions})"
-        guarantee += f"\nNot tested: {count} of {name}, {why}."
+        count = count_noun(part["utterances"], "utterance")
+        guarantee += f"\nNot tested: {count} of {escape(name)}, {why}."
     return (
         f"{tested}, {describe_network(metrics)}, {seeds}: {describe_protocol(metrics)}. "
         f"The training part had {trained_on} utterances.\n{guarantee}"
@@ -194,8 +200,9 @@ def describe_origin(metrics) -> str:
     """Say what the networks of a weights file were trained on, as far as that can be told."""
     data, seen = metrics["data"], metrics["seen"]
     if seen:
+        names = escape(join_names(seen))
         return (
-            f"**The networks were trained on the recordings of {' and '.join(seen)}.** The figures "
+            f"**The networks were trained on the recordings of {names}.** The figures "
             "say how well they remember these recordings, not how well they would do on others."
         )
     if not data:
@@ -203,10 +210,10 @@ def describe_origin(metrics) -> str:
             "The weights file does not say what its networks were trained on. Figures on "
             "recordings that they were trained on are too high."
         )
-    text = f"The networks were trained on {join_names(data)}."
+    text = f"The networks were trained on {escape(join_names(data))}."
     if shared := [name for name in metrics["test_data"] if name in data]:
-        text += f" If that {' and '.join(shared)} has recordings in common with the one tested"
-        text += " here, the figures are too high."
+        text += f" If that {escape(join_names(shared))} has recordings in common with the one "
+        text += "tested here, the figures are too high."
     return text
 
 
@@ -278,7 +285,7 @@ In the first seed of each run, {first} alone is correct on {comparison["only_fir
 def describe_network(metrics) -> str:
     """Name the network, its data, and the hyperparameters that differ from the preset."""
     changes = (f", {name} {format_value(value)}" for name, value in metrics["changed"].items())
-    trained = f" trained on {join_names(metrics['data'])}" if metrics["test_data"] else ""
+    trained = f" trained on {escape(join_names(metrics['data']))}" if metrics["test_data"] else ""
     copies, trials = metrics["copies"], metrics["max_evals"]
     usual = PRESETS[metrics["preset"]].augmented_copies
     drawn = metrics["changed"].get("augmented_copies", usual)
@@ -402,7 +409,8 @@ def describe_confusions(metrics) -> str:
     if "corpora" not in metrics:
         return "\n".join(f"- {line}" for line in list_confusions(metrics))
     return "\n".join(
-        f"- {name}: {'; '.join(list_confusions(part))}" for name, part in metrics["corpora"].items()
+        f"- {escape(name)}: {'; '.join(list_confusions(part))}"
+        for name, part in metrics["corpora"].items()
     )
 
 
@@ -415,14 +423,26 @@ def list_confusions(metrics) -> list[str]:
     for place in np.argsort(-shares, axis=None, kind="stable")[:CONFUSIONS_SHOWN]:
         truth, predicted = np.unravel_index(place, shares.shape)
         if share := shares[truth, predicted]:
-            rows.append(f"{emotions[truth]} taken for {emotions[predicted]}: {100 * share:.1f} %")
+            names = escape(f"{emotions[truth]} taken for {emotions[predicted]}")
+            rows.append(f"{names}: {100 * share:.1f} %")
     return rows or ["nothing"]
 
 
 def format_table(header, rows) -> str:
     """Lay out a table in Markdown, one line per row."""
+    header, *rows = ([escape(str(cell)) for cell in row] for row in (header, *rows))
     rows = (header, ["---"] * len(header), *rows)
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def escape(text) -> str:
+    """Return a text, such as a name from a file, so that Markdown shows it as it is."""
+    return MARKS.sub(r"\\\g<0>", make_printable(text))
+
+
+def format_code(text) -> str:
+    """Return a text as code in Markdown; a backtick would end it."""
+    return "`" + make_printable(text).replace("`", r"\x60") + "`"
 
 
 def count_noun(number, noun) -> str:
