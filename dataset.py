@@ -6,13 +6,18 @@ and three of the same kind for every other corpus. Frames that the user computed
 `NAME_frames.p` instead.
 """
 
+import os
+import sys
+
+if __name__ == "__main__":  # with PYTHONSAFEPATH, modules beside a script are not found
+    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120, saves an import
+
 # First of all, since signals are heard from here on.
 from utility.processes.interruption import finish, listen
 
 if __name__ == "__main__":
     listen("dataset.py")
 
-import os
 from functools import partial
 from pathlib import Path
 

@@ -4,6 +4,12 @@ Every utterance is predicted as recorded, in conditions, and adapted to its spea
 the same folder as one of train.py: report, measures, confusion matrix and predictions.
 """
 
+import os
+import sys
+
+if __name__ == "__main__":  # with PYTHONSAFEPATH, modules beside a script are not found
+    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120, saves an import
+
 # First of all, since signals are heard from here on.
 from utility.processes.interruption import finish, listen
 

@@ -3,14 +3,18 @@
 As a library: `weights = load(); predict("clip.wav", weights).label`.
 """
 
+import os
+import sys
+
+if __name__ == "__main__":  # with PYTHONSAFEPATH, modules beside a script are not found
+    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120, saves an import
+
 # First of all, since signals are heard from here on.
 from utility.processes.interruption import finish, listen
 
 if __name__ == "__main__":
     listen("predict.py")
 
-import os
-import sys
 from argparse import ArgumentTypeError
 from functools import partial
 from pathlib import Path

@@ -6,13 +6,18 @@ copies, and predict the untouched test part; see `utility/evaluation/fold.py`. T
 are saved are trained in the same way with every utterance, and carry the measures of the folds.
 """
 
+import os
+import sys
+
+if __name__ == "__main__":  # with PYTHONSAFEPATH, modules beside a script are not found
+    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120, saves an import
+
 # First of all, since signals are heard from here on.
 from utility.processes.interruption import advise, finish, listen
 
 if __name__ == "__main__":
     listen("train.py")
 
-import os
 from dataclasses import replace
 from pathlib import Path
 

@@ -40,6 +40,16 @@ def test_help_has_usage_examples_and_options(script, call_command):
     assert not re.search(r"\(default: (None|False|\[.*\]|/.*)\)", " ".join(options.split()))
 
 
+@pytest.mark.parametrize("script", ["predict.py", "train.py", "evaluate.py", "dataset.py"])
+def test_commands_find_their_modules_where_python_does_not_look_beside_scripts(
+    script, run_command, tmp_path
+):
+    # As with PYTHONSAFEPATH, which Python has from 3.11 on. A link leads to the script.
+    (tmp_path / script).symlink_to(ROOT / script)
+    done = run_command("-I", tmp_path / script, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_version(call_command):
     done = call_command("predict.py", "--version")
     assert done.stdout == f"speech_emotion {VERSION}; {LICENCES}\n"
