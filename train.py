@@ -26,7 +26,7 @@ from utility.corpora.augmentation import CONDITIONS, name_copies
 from utility.corpora.corpus import corpus_path
 from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.errors import UsageError
-from utility.functions import find_target
+from utility.functions import check_room, find_target
 from utility.globalvars import BERLIN, ROOT, WEIGHTS_PATH
 from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, override
 
@@ -141,7 +141,7 @@ def go_on(arguments) -> None:
     """Go on from trained weights with further clips; see `utility.evaluation.further_training`."""
     from utility.evaluation.further_training import train_further
     from utility.evaluation.material import check_features, join_sources, read_tested
-    from utility.evaluation.run import tell
+    from utility.evaluation.run import RUN_BYTES, tell
     from utility.network.weights import read_weights, write_weights
 
     if not (arguments.data and arguments.output):
@@ -151,6 +151,7 @@ def go_on(arguments) -> None:
         raise UsageError(f"--from: omit --{others[0].replace('_', '-')}")
     check_seeds(arguments)
     check_writable(arguments.output)
+    check_room(find_target(arguments.output).parent, RUN_BYTES)
     weights = read_weights(arguments.start)
     if weights.keras2:
         raise UsageError(f"--from {arguments.start}: is a model of Keras 2; train a new one")

@@ -415,6 +415,9 @@ EDITS = {
     "an emotion that is half a character": set_attribute("emotions", ["\ud800", *"bcdefg"]),
     "an emotion that turns the line round": set_attribute("emotions", ["\u202e", *"bcdefg"]),
     "an emotion that is named like a column": set_attribute("emotions", ["seed", *"bcdefg"]),
+    "an emotion that is named like a column of predict.py": set_attribute(
+        "emotions", ["label", *"bcdefg"]
+    ),
     "an emotion without a name": set_attribute("emotions", ["", *"bcdefg"]),
     "an emotion of 10,000 letters": set_attribute("emotions", ["a" * 10_000, *"bcdefg"]),
     "emotions that are no JSON": set_attribute("emotions", "anger"),

@@ -309,6 +309,20 @@ def test_a_disk_without_room_for_the_weights_is_told_before_anything_is_trained(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_disk_without_room_for_the_weights_is_told_before_training_goes_on(
+    own, tmp_path, call_command, monkeypatch
+):
+    monkeypatch.setattr("utility.evaluation.further_training.train_further", None)
+    output = tmp_path / "w.h5"
+    with disk_full():
+        done = call_command(
+            "train.py", "--from", "emodb", "--data", own / "own", "--output", output
+        )
+    assert done.returncode == 1
+    assert done.stderr == f"train.py: {tmp_path}: File too large; check the path and the disk\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_that_is_interrupted_before_it_starts_cannot_be_continued(data, tmp_path, train):
     run, interrupted = tmp_path / "run", mock.Mock(side_effect=KeyboardInterrupt)
     with mock.patch("utility.evaluation.material.load_material", interrupted):

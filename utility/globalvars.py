@@ -24,8 +24,14 @@ EMOTIONS = (
     Emotion("N", "neutral"),
 )
 EMOTION_LABELS = tuple(emotion.label for emotion in EMOTIONS)
-# Columns of tables beside those of the probabilities, which are named like the emotions.
-COLUMN_NAMES = frozenset(("file", "corpus", "speaker", "emotion", "fold", "seed"))
+# Columns of tables beside those of the probabilities, which are named like the emotions: of the
+# predictions of a run, and of `predict.py --csv`.
+COLUMN_NAMES = frozenset(
+    (
+        *("file", "corpus", "speaker", "emotion", "fold", "seed"),
+        *("path", "seconds", "start", "end", "label", "error"),
+    )
+)
 
 
 class FrameSettings(NamedTuple):

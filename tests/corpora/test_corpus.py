@@ -103,6 +103,7 @@ OWN = {"name": "mine", "value_count": 3, "hop_seconds": 0.01}
         ({"file": np.array([f"a\0{number}" for number in range(535)])}, "no name of a file"),
         # Tables with a column for each emotion have others of these names.
         ({"emotion": np.full(535, "seed")}, "named like a column"),
+        ({"emotion": np.full(535, "error")}, "named like a column"),
         ({"speaker": np.full(535, "\ud800")}, "UnicodeEncodeError"),
         ({"seconds": np.full(535, 1e308)}, "seconds are out of their range"),
         # Weights that were trained on these could not be read.

@@ -263,6 +263,16 @@ def test_a_misspelt_emotion_leaves_nothing_out_silently(tmp_path, write_manifest
     assert not list(tmp_path.glob("*.p"))
 
 
+@pytest.mark.parametrize("name", ["seed", "Label", "error"])
+def test_an_emotion_is_not_named_like_a_column_of_a_table(
+    name, tmp_path, write_manifest, call_command
+):
+    done = call_command(*write_manifest(f"b.wav,,,{name},ann", "c.wav,,,sad,"), "--classes", name)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"--classes {name.lower()}: give names of printable characters" in done.stderr
+    assert not list(tmp_path.glob("*.p"))
+
+
 def test_unknown_speakers_are_not_listed_as_speakers(write_manifest, call_command):
     done = call_command(*write_manifest("b.wav,,,anger,", "long.wav,0,.5,sad,", "c.wav,,,sad,ann"))
     assert done.returncode == 0, done.stderr

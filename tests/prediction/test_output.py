@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from made import DEMO, RATE, make_tone, noise
-from utility.globalvars import EMOTION_LABELS, ROOT
+from utility.globalvars import COLUMN_NAMES, EMOTION_LABELS, ROOT
 from utility.prediction.clip import Prediction, Segment, Timeline
 from utility.prediction.library import predict
 from utility.prediction.output import (
@@ -192,3 +192,11 @@ def test_a_name_with_a_line_break_is_one_line_of_text_and_json(tmp_path, call_co
     line = call_command("predict.py", "--json", path).stdout
     assert json.loads(line)["path"] == str(path)
     assert line[:-1].isprintable()
+
+
+@pytest.mark.parametrize("timeline", [False, True])
+def test_no_emotion_may_have_the_name_of_another_column(timeline):
+    header, *_ = choose_writers("csv", ("anger",), 1, timeline=timeline)
+    (columns,) = csv.reader([header])
+    assert columns[-2] == "anger"
+    assert {*columns} - {"anger"} <= COLUMN_NAMES
