@@ -1,6 +1,7 @@
 """train.py as users run it, on a small made-up corpus of real files."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -253,9 +254,15 @@ def test_loso_has_a_fold_per_speaker_and_seed_and_resumes_where_it_stopped(tmp_p
     assert kept.stat().st_mtime_ns == before
 
 
-def test_two_processes_give_the_same_as_one(data, train, run_command, tmp_path):
+def test_two_processes_give_the_same_as_one_whatever_the_settings_of_keras(
+    data, train, run_command, tmp_path
+):
     options = ("--data", data, "--audio", data / "audio", "--evaluate", "loso", *QUICK)
-    done = run_command("train.py", *options, "--processes", 2, "--run", tmp_path / "2")
+    settings = {"backend": "torch", "floatx": "float16", "epsilon": 0.5}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    environment = os.environ | {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "torch"}
+    words = ("--processes", 2, "--run", tmp_path / "2")
+    done = run_command("train.py", *options, *words, env=environment)
     assert done.returncode == 0, done.stderr
     result, place = done.stdout.splitlines()
     assert result.startswith("loso: WA ")

@@ -272,7 +272,11 @@ def draw_clips(corpus, utterance, clips, seed) -> np.ndarray:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow without the notes that it prints for its developers."""
+    """Import TensorFlow without the notes that it prints for its developers.
+
+    Keras will use it, and no settings of the user, such as half precision.
+    """
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with native_stderr_silenced():
         import tensorflow
