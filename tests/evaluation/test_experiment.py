@@ -5,11 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import hostile_weights
+from made import random_clips
 from utility.corpora.protocols import holdout, loso, loto
 from utility.errors import DataError, UsageError
-from utility.evaluation.experiment import check_training_part, make_experiment
+from utility.evaluation.experiment import check_training_part, make_experiment, make_weights
 from utility.evaluation.material import Material
+from utility.globalvars import EMOTION_LABELS
 from utility.network.hyperparameters import PRESETS
+from utility.network.weights import read_weights, write_weights
 from utility.voices.functionals import FUNCTIONALS_PER_FEATURE
 
 
@@ -107,3 +111,16 @@ def test_networks_too_large_for_a_weights_file_are_refused_before_they_are_train
     large = replace(PRESETS["default"], dense_units=4000, members=20)
     with pytest.raises(UsageError, match="would not fit into a weights file of 64 MB; set fewer"):
         check_training_part(corpus, range(100), large, 0)
+
+
+@pytest.mark.parametrize("scale", [0, 1])
+def test_weights_of_recordings_that_are_all_alike_can_be_read(scale, corpus, tmp_path):
+    rows, (clip,) = np.arange(28), random_clips([60])
+    emotion, frames = np.array(EMOTION_LABELS)[rows % 7], [scale * clip] * len(rows)
+    alike = replace(corpus.take(rows), emotion=emotion, frames=frames)
+    of_networks = hostile_weights.make_weights()
+    settings = replace(of_networks.hyperparameters, features=PRESETS["default"].features)
+    experiment = make_experiment(Material(alike, [], {}), rows, settings, seed=0)
+    weights = make_weights(experiment.training_set, settings, of_networks.members)
+    write_weights(tmp_path / "w.h5", weights)
+    assert read_weights(tmp_path / "w.h5").familiarity is None

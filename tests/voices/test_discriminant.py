@@ -107,3 +107,14 @@ def test_the_measures_of_a_voice_lean_on_what_is_usual():
     share = PRIOR_CLIPS_OF_MEANS / (4 + PRIOR_CLIPS_OF_MEANS)
     np.testing.assert_allclose(mean, [8 * share] * 4 + [0])
     np.testing.assert_allclose(deviation, 2 * np.sqrt(PRIOR_CLIPS / (4 + PRIOR_CLIPS)))
+
+
+@pytest.mark.parametrize("noise", [0, 1e-9])
+def test_functionals_that_vary_by_rounding_only_are_left_out(noise):
+    functionals, labels, rows = make_voices(0)
+    functionals[:, :, 0] = 0.1 + noise * np.random.default_rng(0).normal(size=len(labels))
+    discriminant = fit_discriminant(functionals, labels, rows, EMOTIONS)
+    assert discriminant.deviation[0] == 1
+    np.testing.assert_allclose(discriminant.kernel[0], 0, atol=1e-6)
+    clip = functionals[0, 0]
+    assert np.isfinite(classify(clip, discriminant)).all()

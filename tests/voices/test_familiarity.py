@@ -69,3 +69,11 @@ def test_features_of_the_users_own_have_no_familiarity():
     assert has_spectra(NAMES)
     assert not has_spectra(("own_1", "own_2"))
     assert not has_spectra(("mel_1", "pitch"))
+
+
+@pytest.mark.parametrize("kinds", [1, 2])
+def test_copies_of_one_or_two_recordings_do_not_tell_what_is_usual(kinds):
+    random = np.random.default_rng(5)
+    some = [describe_spectra(make_recording(random), NAMES) for _ in range(kinds)]
+    described = np.array(some * 30)
+    assert fit_familiarity(described, np.split(np.arange(len(described)), 3)) is None

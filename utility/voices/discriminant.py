@@ -24,6 +24,8 @@ PRIOR_CLIPS = 10
 # so what they are in other voices says nothing.
 PRIOR_CLIPS_OF_MEANS = 5
 LARGEST_STANDARDISED = 5.0
+# What varies less in the training voices does so by rounding.
+SMALLEST_DEVIATION = 1e-7
 
 
 class Discriminant(NamedTuple):
@@ -88,8 +90,8 @@ def fit_discriminant(functionals, labels, voices, emotion_count) -> Discriminant
 
 
 def positive(deviations) -> np.ndarray:
-    """Replace deviations of 0 by 1."""
-    return np.where(deviations > 0, deviations, 1)
+    """Replace deviations of what never varies by 1."""
+    return np.where(deviations > SMALLEST_DEVIATION, deviations, 1)
 
 
 def expand(analysis, emotions, emotion_count) -> tuple[np.ndarray, np.ndarray]:

@@ -59,8 +59,19 @@ def describe_spectra(frames: np.ndarray, feature_names: Sequence[str]) -> np.nda
     return (np.array(spectra) @ transform).ravel()
 
 
-def fit_familiarity(described, voices) -> Familiarity:
-    """Measure the training recordings; `described` has a row for each, `voices` their rows."""
+def fit_familiarity(described, voices) -> Familiarity | None:
+    """Measure the training recordings; `described` has a row for each, `voices` their rows.
+
+    Returns None if recordings are so much alike that they do not tell what is usual.
+    """
+    try:
+        return measure_recordings(described, voices)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def measure_recordings(described, voices) -> Familiarity:
+    """See `fit_familiarity`; raises a `LinAlgError` if a covariance cannot be inverted."""
     everything = np.arange(len(described))
     distances = []
     for rows in voices:
