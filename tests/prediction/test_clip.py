@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +16,14 @@ from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, WEIGHTS_PATH
 from utility.network.inference import predict_frames
 from utility.network.weights import read_weights
-from utility.prediction.clip import Prediction, extract_frames, predict_all, predict_timelines
-from utility.prediction.cutting import Cut, cut_signal
+from utility.prediction.clip import (
+    Prediction,
+    extract_frames,
+    predict_all,
+    predict_timelines,
+    predict_windows,
+)
+from utility.prediction.cutting import Cut, Window, cut_signal
 from utility.prediction.library import learn_voice, predict
 from utility.signals import trim_silence
 from utility.voices.baseline import adapt, measure_baseline, sum_frames
@@ -340,6 +347,22 @@ def test_memory_of_a_timeline_does_not_grow_with_the_recording(tmp_path, run_com
         peaks.append(int(done.stderr))
     # In kB. The samples of six more minutes would take 32 MB.
     assert peaks[1] - peaks[0] < 12_000
+
+
+def test_memory_of_overlapping_windows_is_that_of_the_recording(weights, monkeypatch):
+    steps, count = 1000, 5000
+
+    def make_windows(*arguments):
+        for number in range(count):
+            yield Window(10 * number, np.ones(steps), np.zeros(160 * steps)), None
+
+    monkeypatch.setattr("utility.prediction.clip.extract_windows", make_windows)
+    tracemalloc.start()
+    (result,) = predict_windows([(make_voice(), RATE)], weights)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert result.whole.seconds == 10 * (count - 1) / 100 + 10
+    assert peak < 10_000_000  # the power of all windows takes 40 MB
 
 
 @pytest.mark.parametrize("before", [[make_tone(3)], [make_tone(3), noise(size=3 * RATE) / 10]])

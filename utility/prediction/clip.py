@@ -2,6 +2,7 @@
 
 import math
 import os
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -175,15 +176,16 @@ def predict_windows(
     The whole of each timeline is the mean over these windows.
     """
     errors, seconds, traits = {}, [0.0] * len(sounds), [{}] * len(sounds)
-    # Of each sound: span and power of its windows, and those with voice by their spans.
-    windows, heard = [[] for _ in sounds], [{} for _ in sounds]
+    # Of each sound: the power of its steps, and its windows with voice by their spans.
+    power, heard = [array("d") for _ in sounds], [{} for _ in sounds]
 
     def extract_all():
         for number, sound in enumerate(sounds):
             try:
                 with open_recording(sound) as recording:
                     for window, frames in extract_windows(recording, weights, cut):
-                        windows[number].append((window.span, window.power))
+                        # Windows may overlap.
+                        power[number].extend(window.power[len(power[number]) - window.start :])
                         seconds[number] = window.end_seconds
                         if frames is not None:
                             start = find_first_frame(window) if details else None
@@ -201,7 +203,7 @@ def predict_windows(
             heard[number][span] = start, output if details else output._replace(attention=None)
     return [
         errors.get(number) or make_timeline(*parts, weights.emotions)
-        for number, parts in enumerate(zip(windows, heard, seconds, traits, strict=True))
+        for number, parts in enumerate(zip(power, heard, seconds, traits, strict=True))
     ]
 
 
@@ -251,16 +253,14 @@ def predict_timeline(sound, weights, cut, voice) -> Timeline | SignalError:
     return parts if isinstance(parts, SignalError) else timeline._replace(segments=parts.segments)
 
 
-def make_timeline(windows, heard, seconds, traits, emotions) -> Timeline:
+def make_timeline(power, heard, seconds, traits, emotions) -> Timeline:
     """Arrange the windows of a recording that lasts some seconds, and average them.
 
-    The windows are given by their spans and power; those with voice by their spans, as
-    the time of their first frame, None without details, and an `Output`; and what else is known
-    of the recording by the names in `TRAITS`.
+    Given are the power of its steps; the windows with voice by their spans, as the time of their
+    first frame, None without details, and an `Output`; and what else is known of the recording by
+    the names in `TRAITS`.
     """
-    power = np.zeros(max(end for (_, end), _ in windows))
-    for (start, end), part in windows:
-        power[start:end] = part
+    power = np.asarray(power)
     spans, segments, voiced = sorted(heard), [], []
     for start, end, number in separate_pauses(spans, power):
         ranking = None
