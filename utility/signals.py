@@ -1,5 +1,6 @@
 """A signal, which is one channel as an array: check it, resample it, find its silence."""
 
+from collections.abc import Iterator
 from numbers import Real
 
 import numpy as np
@@ -15,6 +16,8 @@ SILENCE_PEAK = 1e-4
 # 40 dB below the loudest step, as a fraction of its power.
 TRIMMED_POWER_FRACTION = 1e-4
 KEPT_SILENCE_SECONDS = 0.1
+# Samples that are searched at once for the first one after digital silence, which most have not.
+SEARCHED_SAMPLES = 1000
 EMPTY = "is empty; use a recording that holds sound"
 SILENT = "is silent; use a recording that holds a voice"
 
@@ -76,6 +79,21 @@ def trim_silence(signal) -> np.ndarray:
     """Cut long silence off both ends; see `find_sound`."""
     start, end = find_sound(measure_step_power(signal, FRAMES.hop_length))
     return signal[start:end]
+
+
+def count_equal(samples, level, tolerance=0.0) -> int:
+    """Count the samples at the start of a signal that have a level, or are as close to it."""
+    for start in range(0, len(samples), SEARCHED_SAMPLES):
+        differing = np.abs(samples[start : start + SEARCHED_SAMPLES] - level) > tolerance
+        if differing.any():
+            return start + int(differing.argmax())
+    return len(samples)
+
+
+def repeat_sample(level, count) -> Iterator[np.ndarray]:
+    """Yield so many samples of a level, in blocks."""
+    for start in range(0, count, FRAMES.sample_rate_hz):
+        yield np.full(min(FRAMES.sample_rate_hz, count - start), level)
 
 
 def find_sound(power) -> tuple[int, int]:

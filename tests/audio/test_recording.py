@@ -9,7 +9,14 @@ import pytest
 import soundfile
 
 from made import DEMO, RATE, make_voice
-from utility.audio.recording import Channel, count_channels, load_audio, open_recording
+from utility.audio.recording import (
+    Channel,
+    Resampler,
+    SoundResampler,
+    count_channels,
+    load_audio,
+    open_recording,
+)
 from utility.errors import SignalError
 
 
@@ -59,6 +66,27 @@ def test_a_signal_does_not_depend_on_how_it_is_read(rate, tmp_path):
     np.testing.assert_array_equal(load_audio((samples, rate)), whole)
     with (tmp_path / "clip.wav").open("rb") as file:
         np.testing.assert_array_equal(load_audio(file), whole)
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 16_000, 22_050, 44_101, 48_000, 11_127.5])
+@pytest.mark.parametrize("block_length", [7, 1000, 10**6])
+def test_digital_silence_around_a_sound_stays_what_it_is(rate, block_length):
+    def read(samples, make_resampler=SoundResampler):
+        resampler = make_resampler(rate)
+        blocks = [samples[i : i + block_length] for i in range(0, len(samples), block_length)]
+        parts = [*map(resampler.resample, blocks), resampler.flush()]
+        return np.concatenate([part for blocks in parts for part in blocks])
+
+    sound = make_voice(0.3, rate) + 0.1
+    sound[500:700] = 0  # within the sound, it is none of it
+    level = np.full(round(2 * rate), 0.2)
+    np.testing.assert_array_equal(read(sound), read(sound, Resampler))
+    # What is no whole number of steps goes through the resampler.
+    lead = np.full(5, 0.2)
+    alone = read(np.concatenate([lead, sound, lead]))
+    around = read(np.concatenate([level, lead, sound, lead, level]))
+    np.testing.assert_array_equal(around, np.pad(alone, 2 * RATE, constant_values=0.2))
+    np.testing.assert_array_equal(read(level), np.full(2 * RATE, 0.2))
 
 
 def test_a_segment_is_that_part_of_the_whole():

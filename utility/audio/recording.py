@@ -1,6 +1,7 @@
 """A recording as one signal: opened, decoded, mixed to one channel and resampled, in blocks."""
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from utility.audio.blocks import check_blocks, check_channel, check_channel_coun
 from utility.audio.mixing import Mixer
 from utility.errors import SignalError
 from utility.globalvars import FRAMES
-from utility.signals import EMPTY, check_sample_rate
+from utility.signals import EMPTY, check_sample_rate, count_equal, repeat_sample
 
 # The beginnings of usual formats, of which at least that much is whole.
 FORMATS = (b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"0&\xb2u", b"wvpk", b"#!AM", b"FLV")
@@ -79,8 +80,10 @@ class Recording:
         """See the attributes of the class."""
         return self.mixer.channels_differ
 
-    def read_signal(self) -> Iterator[np.ndarray]:
+    def read_signal(self, make_resampler=None) -> Iterator[np.ndarray]:
         """Yield the sound as one channel at 16 kHz, float64, full scale from -1 to 1, in blocks.
+
+        It is resampled by a `Resampler`, or by what is made for each rate instead.
 
         Raises
         ------
@@ -88,18 +91,15 @@ class Recording:
             If it holds no samples, or some that cannot be decoded or are not finite; see also
             `check_blocks`.
         """
-        empty, resampler = True, None
+        resampler = None
         with explain_reading_errors():
             blocks = check_blocks(self.source.read_blocks(), self.channel)
             for signal, rate in self.mixer.mix(blocks):
                 if resampler is None or resampler.rate != rate:
                     yield from resampler.flush() if resampler else ()
-                    resampler = Resampler(rate)
-                empty = False
-                signal = resampler.resample(signal)
-                if signal.size:
-                    yield signal
-            if empty:
+                    resampler = (make_resampler or Resampler)(rate)
+                yield from resampler.resample(signal)
+            if resampler is None:
                 raise SignalError(EMPTY)
             yield from resampler.flush()
 
@@ -114,14 +114,68 @@ class Resampler:
 
             self.stream = soxr.ResampleStream(rate, FRAMES.sample_rate_hz, 1, "float64", "HQ")
 
-    def resample(self, signal) -> np.ndarray:
-        """Return the samples that are ready."""
-        return self.stream.resample_chunk(np.ascontiguousarray(signal)) if self.stream else signal
+    def resample(self, signal) -> Iterator[np.ndarray]:
+        """Yield the samples that are ready."""
+        if self.stream:
+            signal = self.stream.resample_chunk(np.ascontiguousarray(signal))
+        if len(signal):
+            yield signal
 
     def flush(self) -> Iterator[np.ndarray]:
         """Yield the rest."""
         if self.stream and len(rest := self.stream.resample_chunk(np.zeros(0), last=True)):
             yield rest
+
+
+class SoundResampler(Resampler):
+    """Resample the sound in a signal, but not the digital silence before and after it.
+
+    That is put together again from samples that are all equal. Resampled, it would have ripples
+    next to the sound, which could not be told from sound any more.
+    """
+
+    def __init__(self, rate):
+        super().__init__(rate)
+        self.level, self.waiting, self.begun = 0.0, 0, False
+
+    def resample(self, signal) -> Iterator[np.ndarray]:
+        """Yield the samples that are ready. Equal ones wait until others follow them."""
+        if not self.waiting and len(signal):
+            self.level = signal[0]
+        equal = count_equal(signal, self.level)
+        self.waiting += equal
+        if equal == len(signal):
+            return
+        if not self.begun:
+            yield from repeat_sample(self.level, self.set_aside())
+        yield from self.resample_waiting()
+        last = count_equal(signal[::-1], signal[-1])
+        yield from super().resample(signal[equal : len(signal) - last])
+        self.level, self.waiting, self.begun = signal[-1], last, True
+
+    def flush(self) -> Iterator[np.ndarray]:
+        """Yield the rest."""
+        count = self.set_aside()
+        yield from self.resample_waiting()
+        yield from super().flush()
+        yield from repeat_sample(self.level, count)
+
+    def set_aside(self) -> int:
+        """Set aside what waits, in whole steps of 10 ms; return the number of samples at 16 kHz.
+
+        If a step is no whole number of samples, it is so many of them together as are.
+        """
+        samples, seconds = float(self.rate).as_integer_ratio()
+        steps = seconds * FRAMES.sample_rate_hz // FRAMES.hop_length
+        shared = math.gcd(samples, steps)
+        count, self.waiting = divmod(self.waiting, samples // shared)
+        return count * (steps // shared) * FRAMES.hop_length
+
+    def resample_waiting(self) -> Iterator[np.ndarray]:
+        """Resample the samples that wait."""
+        for block in repeat_sample(self.level, self.waiting):
+            yield from super().resample(block)
+        self.waiting = 0
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from utility.audio.recording import Channel, open_recording
+from utility.audio.recording import Channel, SoundResampler, open_recording
 from utility.audio.speech import holds_voice
 from utility.errors import SignalError
 from utility.functions import read_array
@@ -300,7 +300,7 @@ def extract_windows(recording, weights, cut=WHOLE) -> Iterator[tuple[Window, np.
     Raises a `SignalError` if there are no windows.
     """
     window = None
-    for window in cut_signal(recording.read_signal(), cut):
+    for window in cut_signal(recording.read_signal(SoundResampler), cut):
         yield window, extract_frames(window, weights)
     if window is None:
         raise SignalError(EMPTY)

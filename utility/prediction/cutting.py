@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utility.globalvars import FRAMES, WINDOW_SECONDS
-from utility.signals import measure_step_power
+from utility.signals import count_equal, measure_step_power, repeat_sample
 
 STEP_SAMPLES, STEP_SECONDS = FRAMES.hop_length, FRAMES.hop_seconds
 # A window is at least and at most this many times as long as asked for, and never longer than
@@ -36,10 +36,8 @@ ABOVE_FLOOR_DB = 6
 BELOW_LOUD_DB = 25, 40
 # Less sound than that between digital silence is a click.
 SHORTEST_SOUND_SECONDS = 0.2
-# Resampling leaves ripples in digital silence; with full scale from -1 to 1, they are smaller.
+# Decoding can leave ripples in digital silence; with full scale from -1 to 1, they are smaller.
 LARGEST_RIPPLE = 1e-7
-# Samples that are searched at once for the first one after digital silence, which most have not.
-SEARCHED_SAMPLES = 1000
 
 
 class Cut(NamedTuple):
@@ -101,8 +99,8 @@ def cut_signal(blocks: Iterable[np.ndarray], cut: Cut) -> Iterator[Window]:
 
     Each window begins where the last one ends, or overlaps it if the hop is shorter. Only the
     samples that the next windows need are kept. Digital silence at the start and end of the
-    recording has windows of its own, so that added silence changes nothing, but for what
-    resampling has left at its edge.
+    recording has windows of its own, so that added silence changes nothing. That holds for a
+    resampled recording, too, if the silence was not, see `utility.audio.recording.SoundResampler`.
 
     Parameters
     ----------
@@ -155,12 +153,12 @@ class Sound:
         level, waiting, total, begun = 0.0, 0, 0, False
         for block in self.blocks:
             level = level if waiting else block[0]
-            equal = count_equal(block, level)
+            equal = count_equal(block, level, LARGEST_RIPPLE)
             waiting += equal
             if equal == len(block):
                 continue
             block = block[equal:] if begun else read_more(block[equal:], self.blocks, least)
-            last = count_equal(block[::-1], block[-1])
+            last = count_equal(block[::-1], block[-1], LARGEST_RIPPLE)
             if not begun and len(block) - last >= least:
                 self.before, waiting = divmod(waiting, STEP_SAMPLES)
             yield from repeat_sample(level, waiting)
@@ -170,21 +168,6 @@ class Sound:
         if total >= least:
             self.after, waiting = divmod(waiting, STEP_SAMPLES)
         yield from repeat_sample(level, waiting)
-
-
-def count_equal(samples, level) -> int:
-    """Count the samples at the start that have a level, except for ripples."""
-    for start in range(0, len(samples), SEARCHED_SAMPLES):
-        differing = np.abs(samples[start : start + SEARCHED_SAMPLES] - level) > LARGEST_RIPPLE
-        if differing.any():
-            return start + int(differing.argmax())
-    return len(samples)
-
-
-def repeat_sample(level, count) -> Iterator[np.ndarray]:
-    """Yield so many samples of a level, in blocks."""
-    for start in range(0, count, FRAMES.sample_rate_hz):
-        yield np.full(min(FRAMES.sample_rate_hz, count - start), level)
 
 
 def cut_sound(blocks: Iterator[np.ndarray], cut: Cut) -> Iterator[Window]:
