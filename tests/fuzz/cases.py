@@ -63,6 +63,8 @@ def read_chunk(target, files, seed, numbers, log, folder) -> None:
         os.dup2(prints[-1], stream)
     path = folder / f"case{target.ENDING}"
     for number in numbers:
+        # Some file systems wait for the disk where a file is written over.
+        path.unlink(missing_ok=True)
         path.write_bytes(make_case(target, files, seed, number))
         signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
         signal.setitimer(signal.ITIMER_REAL, MOST_WAITING_SECONDS)

@@ -182,7 +182,8 @@ def read(path, number) -> str:
         folder.mkdir()
         for other, content in zip(PICKLES, make_files(), strict=True):
             (folder / other).write_bytes(content)
-    path.replace(folder / name)
+    (folder / name).unlink()  # as in `read_chunk`
+    path.rename(folder / name)
     check(read_corpus(folder / name.partition("_")[0]))
     return "corpus"
 
