@@ -6,6 +6,7 @@ the project. So TensorFlow is imported once. See `start_session` in conftest.py.
 """
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -54,8 +55,11 @@ def carry_out(words, source):
 
 
 if __name__ == "__main__":
+    import keras  # noqa: F401
     import tensorflow
 
+    # Keras collects garbage for each network, and there are a million objects of libraries.
+    gc.freeze()
     # Tracing a network takes longer than an epoch of little data.
     tensorflow.config.run_functions_eagerly(True)
     requests, answers = sys.stdin, sys.stdout

@@ -1,6 +1,7 @@
 """Fixtures that several test files need."""
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -171,8 +172,11 @@ def copy_project():
 @pytest.fixture(scope="module")
 def eager():
     """Run TensorFlow without tracing, which takes longer than an epoch of little data."""
+    import keras  # noqa: F401
     import tensorflow
 
+    # Keras collects garbage for each network, and there are a million objects of libraries.
+    gc.freeze()
     tensorflow.config.run_functions_eagerly(True)
     yield
     tensorflow.config.run_functions_eagerly(False)

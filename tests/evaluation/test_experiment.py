@@ -18,7 +18,7 @@ from utility.voices.functionals import FUNCTIONALS_PER_FEATURE
 
 
 def test_validation_speakers_come_from_the_training_part_alone(corpus):
-    for fold in [*holdout(corpus), *loso(corpus), *loto(corpus)]:
+    for fold in [*holdout(corpus), *loso(corpus)[:2], *loto(corpus)[:2]]:
         material = Material(corpus, [corpus.frames[::-1]], {})
         experiment = make_experiment(material, fold.train, PRESETS["default"], seed=0)
         learning, validation = experiment.divide(experiment.validation_rows)
