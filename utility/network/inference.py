@@ -235,13 +235,17 @@ def attention_steps(frames, weights):
     own = (standard - standard.mean(axis=0)) / np.sqrt(standard.var(axis=0) + VARIANCE_FLOOR)
     slopes = np.diff(standard, axis=0, prepend=standard[:1])
     joined = np.concatenate([standard, own, slopes], axis=1)
-    # Sums over `size` frames each; only the last block can be shorter.
-    starts = np.array(range(0, len(frames), size))
-    sizes = np.diff(starts, append=len(frames))
-    counts = sizes[:, np.newaxis].astype(np.float32)
-    mean = np.add.reduceat(joined, starts) / counts
-    squares = np.square(joined - np.repeat(mean, sizes, axis=0))
-    variance = np.add.reduceat(squares, starts) / counts
+    whole = len(frames) // size * size
+    # Only the last block can be shorter.
+    parts = joined[:whole].reshape(-1, size, joined.shape[1]), joined[np.newaxis, whole:]
+    return np.concatenate([summarise(blocks) for blocks in parts if blocks.size])
+
+
+def summarise(blocks):
+    """Return mean and deviation, (blocks, frames, values) to (blocks, 2 values)."""
+    mean = blocks.mean(axis=1)
+    centred = blocks - mean[:, np.newaxis]
+    variance = np.einsum("bfv,bfv->bv", centred, centred) / np.float32(blocks.shape[1])
     return np.concatenate([mean, np.sqrt(variance + VARIANCE_FLOOR)], axis=1)
 
 
