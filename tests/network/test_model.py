@@ -8,7 +8,13 @@ import tensorflow as tf
 from made import NETWORKS, random_clips, random_weights
 from utility.furtherFeatures import columns_of, feature_names
 from utility.network.hyperparameters import PRESETS
-from utility.network.model import BlockLSTM, attention_weights, build_model, load_members
+from utility.network.model import (
+    BidirectionalLSTM,
+    Dropout,
+    attention_weights,
+    build_model,
+    load_members,
+)
 from utility.network.training import pad
 
 
@@ -29,28 +35,38 @@ def test_padding_and_company_change_nothing(name):
     assert np.ptp(alone, axis=0).max() > 0.01
 
 
-@pytest.mark.parametrize("way", ["forwards", "backwards"])
-def test_the_lstm_in_one_kernel_is_that_of_keras(way):
+def test_the_lstms_in_one_kernel_are_those_of_keras():
     random = np.random.default_rng(0)
     steps = tf.constant(random.normal(size=(4, 9, 5)), tf.float32)
     mask = tf.sequence_mask([9, 1, 4, 8], 9)
-    results = []
-    for kind in (keras.layers.LSTM, BlockLSTM):
+    biases, results = random.normal(size=(2, 24)), []
+    for kind in (keras.layers.Bidirectional, BidirectionalLSTM):
         keras.utils.set_random_seed(0)
-        lstm = kind(6, return_sequences=True, go_backwards=way == "backwards")
-        lstm.build(steps.shape)
-        lstm.cell.bias.assign(random.normal(size=24) if not results else results[0][0])
+        layer = kind(keras.layers.LSTM(6, return_sequences=True))
+        layer.build(steps.shape)
+        for bias, lstm in zip(biases, (layer.forward_layer, layer.backward_layer), strict=True):
+            lstm.cell.bias.assign(bias)
         with tf.GradientTape() as tape:
             tape.watch(steps)
-            outputs = lstm(steps, mask=mask)
             # Outputs for padding do not matter.
-            counted = tf.reverse(mask, [1]) if way == "backwards" else mask
-            outputs *= tf.cast(counted, tf.float32)[..., tf.newaxis]
+            outputs = layer(steps, mask=mask) * tf.cast(mask, tf.float32)[..., tf.newaxis]
             loss = tf.reduce_sum(outputs**2 * tf.range(9.0)[:, tf.newaxis])
-        gradients = tape.gradient(loss, [steps, *lstm.trainable_variables])
-        results.append([lstm.cell.bias.numpy(), outputs, *gradients])
+        results.append([outputs, *tape.gradient(loss, [steps, *layer.trainable_variables])])
     for expected, value in zip(*results, strict=True):
         np.testing.assert_allclose(value, expected, atol=1e-4)
+
+
+def test_dropout_drops_its_share_in_training_and_keeps_the_mean():
+    layer, values = Dropout(0.05), tf.ones((40, 51, 33))  # an odd number of values
+    first, second = (layer(values, training=True).numpy() for _ in range(2))
+    assert set(np.unique(first)) == {0, first.max()}
+    assert np.mean(first == 0) == pytest.approx(0.05, abs=0.005)
+    assert first.mean() == pytest.approx(1, abs=0.005)
+    # Drawn anew each time, and for each value by itself.
+    assert np.mean((first == 0) & (second == 0)) == pytest.approx(0.05**2, abs=0.001)
+    neighbours = (first.ravel()[1:] == 0) & (first.ravel()[:-1] == 0)
+    assert np.mean(neighbours) == pytest.approx(0.05**2, abs=0.001)
+    assert layer(values) is values
 
 
 def test_padding_gets_no_attention():
