@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from utility.network.training import (
     draw_epoch,
     fit,
     make_batches,
+    make_optimizer,
     pad,
     predict_with_keras,
 )
@@ -45,6 +47,21 @@ def test_a_class_without_training_utterances_is_not_answered(eager):
     model, _ = fit(training_set, hyperparameters, seed=0, progress=None)
     probabilities = predict_with_keras(model, training_set.variants[0], hyperparameters)
     assert probabilities[:, 5:].mean() < 0.1 < probabilities[:, :5].mean()
+
+
+def test_an_update_in_one_kernel_is_that_of_keras():
+    hyperparameters, results = PRESETS["default"], []
+    fused = make_optimizer(hyperparameters, 50)
+    options = {"weight_decay": fused.weight_decay, "clipnorm": fused.clipnorm}
+    for optimizer in (keras.optimizers.AdamW(fused._learning_rate, **options), fused):
+        random = np.random.default_rng(0)
+        variable = keras.Variable(random.normal(size=(7, 9)), dtype="float32")
+        optimizer.build([variable])
+        for _ in range(50):
+            optimizer.apply([keras.ops.convert_to_tensor(random.normal(size=(7, 9)), "float32")])
+        results.append(variable.numpy())
+    np.testing.assert_allclose(*results, atol=1e-5)
+    assert np.abs(results[0] - np.random.default_rng(0).normal(size=(7, 9))).max() > 0.01
 
 
 def test_an_epoch_has_each_recording_and_some_of_its_copies():

@@ -69,7 +69,23 @@ def make_optimizer(hyperparameters, planned_updates) -> keras.optimizers.Optimiz
             0.1 * rate, planned_updates - warm_up, warmup_target=rate, warmup_steps=warm_up
         )
     decay, norm = hyperparameters.weight_decay, hyperparameters.gradient_norm
-    return keras.optimizers.AdamW(rate, weight_decay=decay, clipnorm=norm)
+    return FusedAdamW(rate, weight_decay=decay, clipnorm=norm)
+
+
+class FusedAdamW(keras.optimizers.AdamW):
+    """AdamW that updates an array of weights in one kernel of TensorFlow instead of a dozen."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Update the moving averages of a gradient and of its square, and move the variable."""
+        number = self._get_variable_index(variable)
+        mean, square = self._momentums[number].value, self._velocities[number].value
+        step = tf.cast(self.iterations + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            **{"var": variable.handle, "m": mean.handle, "v": square.handle, "grad": gradient},
+            **{"beta1": self.beta_1, "beta2": self.beta_2, "epsilon": self.epsilon},
+            **{"beta1_power": self.beta_1**step, "beta2_power": self.beta_2**step},
+            lr=learning_rate,
+        )
 
 
 def make_update(model, optimizer, label_smoothing, class_shares):
