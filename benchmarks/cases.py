@@ -173,12 +173,11 @@ def measure_training(audio) -> list[Row]:
     def epoch_seconds(preset, epochs):
         """Return the seconds of an epoch without those of building and tracing the network."""
         hyperparameters = PRESETS[preset]
-        everything = make_experiment(material, rows, hyperparameters, seed=0).training_set
+        experiment = make_experiment(material, rows, hyperparameters, seed=0)
 
         def run(count):
-            return time_call(
-                lambda: fit(everything, hyperparameters, seed=0, epochs=count, progress=None)
-            )
+            steps = experiment.make_steps(experiment.training_set)
+            return time_call(lambda: fit(steps, seed=0, epochs=count, progress=None))
 
         return (run(1 + epochs) - run(1)) / epochs
 

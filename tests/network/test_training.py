@@ -17,6 +17,7 @@ from utility.network.training import (
     pad,
     predict_with_keras,
 )
+from utility.network.training_set import Steps
 
 
 def test_pad_puts_zeros_behind_and_keeps_the_end():
@@ -44,7 +45,8 @@ def test_a_class_without_training_utterances_is_not_answered(eager):
     training_set = replace(random_training_set(variants=1), labels=labels)
     settings = {"augmented_copies": 0, "batch_size": 50, "learning_rate": 0.05}
     hyperparameters = replace(PRESETS["default"], epochs=20, **TINY, **settings)
-    model, _ = fit(training_set, hyperparameters, seed=0, progress=None)
+    steps = Steps(training_set, hyperparameters, training_set.statistics)
+    model, _ = fit(steps, seed=0, progress=None)
     probabilities = predict_with_keras(model, training_set.variants[0], hyperparameters)
     assert probabilities[:, 5:].mean() < 0.1 < probabilities[:, :5].mean()
 

@@ -16,7 +16,7 @@ from utility.voices.baseline import adapt, measure_baseline, sum_frames
 
 def test_a_speaker_is_measured_in_each_variant_separately():
     everything = random_training_set(variants=3)
-    reference = everything.measure_statistics()
+    reference = everything.statistics
     frames = np.concatenate(everything.variants[0])
     np.testing.assert_allclose(reference.mean, frames.mean(axis=0))
     measured = everything.measure_baselines(reference)
@@ -37,7 +37,7 @@ def test_a_network_reads_the_same_from_steps_as_from_frames(name):
     training_set = TrainingSet(variants, np.zeros(4, int), speakers, EMOTION_LABELS)
     # As the model standardises frames, and as the speakers are adapted.
     columns = training_set.find_columns(weights.hyperparameters.features)
-    statistics = training_set.measure_statistics()
+    statistics = training_set.statistics
     for part, own in zip(statistics, weights.statistics, strict=True):
         part[columns] = own
     hyperparameters = dataclasses.replace(weights.hyperparameters, adapted_share=0.5)
@@ -58,7 +58,7 @@ def test_a_network_reads_the_same_from_steps_as_from_frames(name):
 
 def test_steps_are_kept_within_their_room_and_are_the_same_again():
     training_set = random_training_set(variants=3)
-    statistics = training_set.measure_statistics()
+    statistics = training_set.statistics
     items = [Item(row, variant, bool(row % 2)) for row in range(20) for variant in range(3)]
     room_bytes = 40_000
     plenty, little, none = (

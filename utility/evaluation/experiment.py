@@ -6,6 +6,7 @@ work before it is loaded.
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from utility.network.adaptation import hear, measure_voice
 from utility.network.hyperparameters import MOST_MEMBERS, Hyperparameters
 from utility.network.inference import predict_frames
 from utility.network.layout import check_size
-from utility.network.training_set import TrainingSet
+from utility.network.training_set import Steps, TrainingSet
 from utility.network.weights import Weights
 from utility.voices.discriminant import fit_discriminant, measure_offsets
 from utility.voices.familiarity import describe_spectra, fit_familiarity, has_spectra
@@ -70,17 +71,20 @@ class Experiment:
         names = np.unique(corpora)
         return [np.flatnonzero(corpora == name) for name in names] if len(names) > 1 else []
 
-    @property
-    def columns(self) -> list[int]:
-        """The columns of the frames that the network reads."""
-        return self.training_set.find_columns(self.hyperparameters.features)
+    @cached_property
+    def steps(self) -> Steps:
+        """The steps of all utterances, which all members of an ensemble read."""
+        return self.make_steps(self.training_set)
 
-    def fit(self, training_set, progress, **options):
-        """Train a network on a part of the utterances; see `utility.network.training.fit`."""
+    def make_steps(self, training_set, statistics=None) -> Steps:
+        """Return the steps of a part of the utterances, by default with its own statistics."""
+        return Steps(training_set, self.hyperparameters, statistics or training_set.statistics)
+
+    def fit(self, steps, progress, **options):
+        """Train a network on some utterances; see `utility.network.training.fit`."""
         from utility.network.training import fit
 
-        name = None if self.quiet else progress
-        return fit(training_set, self.hyperparameters, progress=name, **options)
+        return fit(steps, progress=None if self.quiet else progress, **options)
 
 
 def check_training_part(corpus, rows, hyperparameters, max_evals) -> None:
@@ -159,9 +163,9 @@ def validate(experiment) -> Trial:
 
     started = time.monotonic()
     training_set, validation = experiment.divide(experiment.validation_rows)
-    _, history = experiment.fit(
-        training_set, "validation", seed=experiment.seed, validation=validation
-    )
+    steps = experiment.make_steps(training_set)
+    validation = experiment.make_steps(validation, training_set.statistics)
+    _, history = experiment.fit(steps, "validation", seed=experiment.seed, validation=validation)
     epochs = best_epoch(history) if experiment.hyperparameters.patience else len(history)
     return Trial(experiment.hyperparameters, history, epochs, time.monotonic() - started)
 
@@ -187,7 +191,7 @@ def make_weights(training_set, hyperparameters, members) -> Weights:
     return Weights(
         hyperparameters,
         members,
-        training_set.measure_statistics().take(columns),
+        training_set.statistics.take(columns),
         emotions=emotions,
         feature_names=names,
         hop_seconds=sets[hyperparameters.features[0]].hop_seconds,
@@ -205,15 +209,12 @@ def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
     from utility.evaluation.agreement import check_definitions_agree
     from utility.network.model import model_arrays
 
-    training_set, hyperparameters = experiment.training_set, experiment.hyperparameters
+    steps, recordings = experiment.steps, experiment.training_set.variants[0]
     seed = experiment.seed * MOST_MEMBERS + member
-    progress = f"network {member + 1}"
-    model, history = experiment.fit(training_set, progress, seed=seed, epochs=epochs)
-    statistics = training_set.measure_statistics().take(experiment.columns)
-    weights = Weights(hyperparameters, [], statistics, emotions=training_set.emotions)
-    some = range(min(COMPARED_CLIPS, len(training_set)))
-    clips = [*choose_tables(training_set.variants[0], some, experiment.columns)]
-    check_definitions_agree(model, weights, clips)
+    model, history = experiment.fit(steps, f"network {member + 1}", seed=seed, epochs=epochs)
+    some = range(min(COMPARED_CLIPS, len(recordings)))
+    clips = [*choose_tables(recordings, some, steps.columns)]
+    check_definitions_agree(model, steps.weights, clips)
     return model_arrays(model), history
 
 
@@ -231,12 +232,13 @@ def predict_left_out(experiment, epochs, rows) -> tuple[np.ndarray, np.ndarray]:
     # Of a corpus that is left out, emotions that no other has cannot be predicted.
     known = np.isin(left_out.labels, training_set.labels)
     left_out = left_out.take(np.flatnonzero(known))
-    model, _ = experiment.fit(training_set, "temperature", seed=experiment.seed, epochs=epochs)
+    steps = experiment.make_steps(training_set)
+    model, _ = experiment.fit(steps, "temperature", seed=experiment.seed, epochs=epochs)
     weights = make_weights(training_set, hyperparameters, [model_arrays(model)])
     labels, probabilities = [], []
     # Voice by voice, since the clips of all of them may not fit into memory.
     for rows in left_out.list_voices().values():
-        clips = [*choose_tables(left_out.variants[0], rows, experiment.columns)]
+        clips = [*choose_tables(left_out.variants[0], rows, steps.columns)]
         voices = [None]
         if hyperparameters.adapted_share:
             voices.append(measure_voice(weights, hear(weights, clips)))

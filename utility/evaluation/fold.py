@@ -148,23 +148,15 @@ def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dic
     of the corpora, if there are several. As many networks are trained at a time as there are
     `processes`. The history has the means over members.
     """
-    from tqdm import tqdm
-
-    hyperparameters, quiet = experiment.hyperparameters, experiment.quiet
-    networks = [(train_member, number) for number in range(hyperparameters.members)]
+    hyperparameters = experiment.hyperparameters
+    speakers = corpora = []
     if hyperparameters.temperature_scaling:
-        groups = experiment.group_speakers()
-        networks += [(predict_left_out, rows) for rows in [*groups, *experiment.list_corpora()]]
-    several = len(networks) > 1 and processes != 1
-    # Networks that train side by side share one bar, which counts them.
-    work = partial(
-        train_network, experiment=replace(experiment, quiet=quiet or several), epochs=epochs
-    )
-    disable = True if quiet or not several else None
-    with in_processes(work, networks, processes) as results:
-        bar = tqdm(results, "networks", len(networks), unit="network", leave=False, disable=disable)
-        trained = list(bar)
-    members, left_out = trained[: hyperparameters.members], trained[hyperparameters.members :]
+        speakers, corpora = experiment.group_speakers(), experiment.list_corpora()
+    networks = [(predict_left_out, rows) for rows in [*speakers, *corpora]]
+    # The members come last. Each process keeps their steps from then on.
+    networks += [(train_member, number) for number in range(hyperparameters.members)]
+    trained = train_networks(networks, experiment, epochs, processes)
+    left_out, members = trained[: -hyperparameters.members], trained[-hyperparameters.members :]
     arrays, histories = zip(*members, strict=True)
     history = [
         {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
@@ -173,8 +165,22 @@ def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dic
     ]
     weights = make_weights(experiment.training_set, hyperparameters, [*arrays])
     if hyperparameters.temperature_scaling:
-        weights = calibrate(weights, left_out[: len(groups)], left_out[len(groups) :])
+        weights = calibrate(weights, left_out[: len(speakers)], left_out[len(speakers) :])
     return weights, history
+
+
+def train_networks(networks, experiment, epochs, processes) -> list:
+    """Train networks side by side; return what the function of each returns."""
+    from tqdm import tqdm
+
+    several = len(networks) > 1 and processes != 1
+    quiet = experiment.quiet or several
+    # Networks that train side by side share one bar, which counts them.
+    work = partial(train_network, experiment=replace(experiment, quiet=quiet), epochs=epochs)
+    disable = True if experiment.quiet or not several else None
+    with in_processes(work, networks, processes) as results:
+        bar = tqdm(results, "networks", len(networks), unit="network", leave=False, disable=disable)
+        return list(bar)
 
 
 def calibrate(weights, speakers, corpora) -> Weights:

@@ -5,9 +5,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from utility.network.hyperparameters import Hyperparameters
 from utility.network.model import build_model, cut_at_steps, set_statistics
-from utility.network.training_set import Item, Steps, TrainingSet
+from utility.network.training_set import Item, Steps
 
 WARM_UP_SHARE = 0.2
 
@@ -131,27 +130,25 @@ def draw_epoch(training_set, hyperparameters, random) -> list[Item]:
 
 
 def fit(
-    training_set: TrainingSet,
-    hyperparameters: Hyperparameters,
+    steps: Steps,
     *,
     seed: int,
     epochs: int | None = None,
-    validation: TrainingSet | None = None,
+    validation: Steps | None = None,
     progress: str | None = "training",
 ) -> tuple[keras.Model, list[dict]]:
     """Train a network.
 
     Parameters
     ----------
-    training_set : TrainingSet
-    hyperparameters : Hyperparameters
-        The learning rate is planned for its `epochs`.
+    steps : Steps
+        Of a training set. The learning rate is planned for the `epochs` of its hyperparameters.
     seed : int
     epochs : int, optional
         Stop after this many of the planned epochs.
-    validation : TrainingSet, optional
-        Its recordings are predicted after every epoch. With patience, training stops when
-        their loss has not fallen for that many epochs.
+    validation : Steps, optional
+        Of utterances whose recordings are predicted after every epoch. With patience, training
+        stops when their loss has not fallen for that many epochs.
     progress : str or None
         The name on the progress bar; None shows no bar.
 
@@ -167,14 +164,10 @@ def fit(
     keras.utils.set_random_seed(seed)  # of Python, NumPy and TensorFlow
     tf.config.experimental.enable_op_determinism()
     random = np.random.default_rng(seed)
-    columns = training_set.find_columns(hyperparameters.features)
-    model = build_model(hyperparameters, len(columns), len(training_set.emotions))
-    statistics = training_set.measure_statistics()
-    set_statistics(model, statistics.take(columns))
+    training_set, hyperparameters = steps.training_set, steps.weights.hyperparameters
+    model = build_model(hyperparameters, len(steps.columns), len(training_set.emotions))
+    set_statistics(model, steps.weights.statistics)
     network = cut_at_steps(model)
-    steps = Steps(training_set, hyperparameters, statistics)
-    if validation is not None:
-        validation_steps = Steps(validation, hyperparameters, statistics)
 
     count = len(training_set) * (1 + hyperparameters.augmented_copies)
     batch_count = -(-count // hyperparameters.batch_size)
@@ -206,7 +199,7 @@ def fit(
                 right_count += np.sum(labels == training_set.labels[utterances])
             row = {"epoch": epoch, "loss": loss_sum / count, "accuracy": float(right_count / count)}
             if validation is not None:
-                row |= measure_validation(network, validation_steps, hyperparameters)
+                row |= measure_validation(network, validation)
             history.append(row)
             bar.set_postfix_str(f"loss {row.get('validation_loss', row['loss']):.2f}")
             stoppable = hyperparameters.patience and validation is not None
@@ -215,14 +208,14 @@ def fit(
     return model, history
 
 
-def measure_validation(network, steps, hyperparameters) -> dict:
-    """Predict the recordings of a training set, and return their measures for the history."""
+def measure_validation(network, steps) -> dict:
+    """Predict recordings by their steps, and return their measures for the history."""
     labels = steps.training_set.labels
 
     def read(number):
         return steps[Item(number, 0, False)]
 
-    probabilities = run_model(network, steps.counts[0], read, hyperparameters)
+    probabilities = run_model(network, steps.counts[0], read, steps.weights.hyperparameters)
     accuracy = np.mean(probabilities.argmax(axis=1) == labels)
     loss = cross_entropy(labels, probabilities)
     return {"validation_loss": loss, "validation_accuracy": float(accuracy)}

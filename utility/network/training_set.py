@@ -91,8 +91,9 @@ class TrainingSet:
         """Return the rows of the utterances of each speaker."""
         return {name: np.flatnonzero(self.speakers == name) for name in np.unique(self.speakers)}
 
-    def measure_statistics(self) -> Statistics:
-        """Measure the recordings, without their augmented copies."""
+    @cached_property
+    def statistics(self) -> Statistics:
+        """The statistics of the recordings, without their augmented copies."""
         return measure_statistics(self.variants[0])
 
     def measure_baselines(self, reference) -> list[dict]:
