@@ -30,12 +30,21 @@ def serve() -> None:
         try:
             if setup:
                 function = load_function(setup)
-            outcome = pickle.dumps((function(pickle.loads(item)), None, ""))
         except Exception as error:
             outcome = dump_error(error)
+        else:
+            outcome = answer(function, item)
         with contextlib.suppress(BrokenPipeError):  # the parent has ended
             outcomes.write(outcome)
             outcomes.flush()
+
+
+def answer(function, request) -> bytes:
+    """Return the outcome of a call with a pickled item: a result or an error, pickled."""
+    try:
+        return pickle.dumps((function(pickle.loads(request)), None, ""))
+    except Exception as error:
+        return dump_error(error)
 
 
 def receive(requests, received) -> None:

@@ -1,0 +1,119 @@
+"""A session of Apache Spark: started by its master's address, with this program on its workers."""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from utility.command_line import display_path, native_stderr_silenced
+from utility.errors import UsageError, quote
+from utility.functions import temporary_path
+from utility.globalvars import ROOT
+
+# How often a task is tried.
+ATTEMPTS = 4
+# What a file of settings, or spark-submit, says otherwise is kept.
+SETTINGS = {
+    "spark.app.name": "speech_emotion",
+    "spark.task.maxFailures": str(ATTEMPTS),
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # A few thousand paths are not worth a task each to look at.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",
+}
+# Nothing on this machine is open to others.
+LOCAL_SETTINGS = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
+LOCAL = re.compile(r"local(?:\[(\d+|\*)\])?")
+
+
+@contextlib.contextmanager
+def open_session(master):
+    """Yield a session whose workers have this program.
+
+    Parameters
+    ----------
+    master : str
+        `local[2]` for two cores of this machine, `local[*]` for all of them, or the address of a
+        cluster, such as `spark://host:7077`.
+
+    Returns
+    -------
+    context manager of pyspark.sql.SparkSession
+
+    Raises
+    ------
+    UsageError
+        If pyspark or Java is missing, or no such master answers.
+    """
+    check_installed()
+    from pyspark import SparkConf
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    conf, handler = SparkConf(), signal.getsignal(signal.SIGINT)
+    settings = SETTINGS | (LOCAL_SETTINGS if is_local(master) else {})
+    for name, value in settings.items():
+        conf.setIfMissing(name, value)
+    conf.setMaster(count_attempts(master))
+    try:
+        # Spark writes its log to the stderr of this moment.
+        with native_stderr_silenced():
+            session = SparkSession.builder.config(conf=conf).getOrCreate()
+    except Exception as error:  # of Java, of the network, of the address
+        raise UsageError(f"--spark {master}: {describe(error)}") from error
+    signal.signal(signal.SIGINT, handler)  # Spark has its own
+    # As long as there is a session, a worker may join it.
+    with temporary_path(tempfile.gettempdir()) as folder:
+        folder.mkdir()
+        session.sparkContext.addPyFile(str(zip_program(folder / "utility.zip")))
+        try:
+            yield session
+        finally:
+            session.stop()
+
+
+def check_installed() -> None:
+    """Raise a `UsageError` that says what to install if Java or pyspark is missing."""
+    home = os.environ.get("JAVA_HOME")
+    if not shutil.which("java", path=f"{home}/bin" if home else None):
+        raise UsageError(
+            "--spark: Java is not installed; install Java 17 or later (on Debian and Ubuntu: "
+            "apt install default-jre-headless), or set JAVA_HOME"
+        )
+    if not find_spec("pyspark"):
+        words = display_path(sys.executable), "-m", "pip", "install", "-r"
+        command = shlex.join([*words, display_path(ROOT / "requirements-spark.txt")])
+        raise UsageError(f"--spark: pyspark is not installed; install it with: {command}")
+
+
+def is_local(master) -> bool:
+    """Tell whether a master is this process itself."""
+    return master.startswith("local")
+
+
+def count_attempts(master) -> str:
+    """Return a master that tries a task again, as a cluster does; a local one tries it once."""
+    if found := LOCAL.fullmatch(master):
+        return f"local[{found[1] or 1},{ATTEMPTS}]"
+    return master
+
+
+def describe(error) -> str:
+    """Say in a line why there is no session."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = next((line for line in lines if "Exception: " in line), lines[0] if lines else "")
+    return f"cannot be started ({quote(reason)}); check the address, and that Java is 17 or later"
+
+
+def zip_program(path) -> Path:
+    """Write the modules of this program, compiled, to a zip file that Python imports from."""
+    with zipfile.PyZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writepy(str(ROOT / "utility"))
+    return path
