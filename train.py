@@ -33,7 +33,7 @@ from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, override
 DEFAULT_MAX_EVALS = 8
 NOT_WITH_FROM = (
     *("evaluate", "max_evals", "preset", "epochs", "set", "seeds", "adapt", "conditions"),
-    *("test_data", "audio", "run", "resume", "processes"),
+    *("test_data", "audio", "run", "resume", "processes", "spark"),
 )
 # More tell the deviation over seeds hardly any better, and are more likely a typing mistake.
 MOST_SEEDS = 1000
@@ -132,6 +132,9 @@ def build_parser() -> Parser:
     add("--compare", nargs=2, type=Path, metavar="DIR", help=compare)
     processes = "networks to train at a time (default: one per core, as far as memory allows)"
     add("--processes", type=int, metavar="N", help=processes)
+    spark = "train networks, folds and trials on Apache Spark instead: local[2], for two cores of "
+    spark += "this machine, or the address of a cluster, such as spark://host:7077"
+    add("--spark", metavar="MASTER", help=spark)
     add("--quiet", action="store_true", help="show no progress, only the result")
     add_debug_option(parser)
     return parser
@@ -206,6 +209,8 @@ def check(arguments) -> None:
         value = getattr(arguments, name)
         if value is not None and value < least:
             raise UsageError(f"--{name.replace('_', '-')} {value}: give {least} or more")
+    if arguments.spark and arguments.processes:
+        raise UsageError("--processes: --spark has its own number of workers; omit it")
     if arguments.max_evals and arguments.preset == "seed2018":
         raise UsageError("--preset seed2018 is fixed; omit --max-evals")
     if (arguments.adapt or arguments.conditions) and not arguments.evaluate:
@@ -258,7 +263,13 @@ def main(arguments) -> None:
     check(arguments)
     if arguments.resume:
         advise_to_resume(arguments.resume)
-    train(arguments)
+    if arguments.spark:
+        from utility.spark.training import open_workers
+
+        with open_workers(arguments.spark) as workers:
+            train(arguments, workers)
+    else:
+        train(arguments)
 
 
 def advise_to_resume(folder) -> None:
@@ -266,8 +277,11 @@ def advise_to_resume(folder) -> None:
     advise(f"continue with: python train.py --resume {display_path(folder)}")
 
 
-def train(arguments) -> None:
-    """Evaluate all folds, write the report, and without --evaluate train the weights to save."""
+def train(arguments, workers=None) -> None:
+    """Evaluate all folds, write the report, and without --evaluate train the weights to save.
+
+    The `Workers` are by default processes of this machine.
+    """
     from utility.evaluation import run as runs
     from utility.evaluation.experiment import check_training_part
     from utility.evaluation.fold import Plan, Task, check_adaptation
@@ -324,18 +338,18 @@ def train(arguments) -> None:
     write_json(folder / "config.json", config)
     advise_to_resume(folder)
 
-    processes = runs.choose_processes(arguments.processes, plan)
-    if not arguments.quiet:
-        runs.tell(runs.describe_plan(tasks, plan, processes, final=not arguments.evaluate))
-    results = runs.evaluate_folds(tasks, plan, processes, arguments.quiet)
-    metrics = runs.write_results(folder, results, material.corpus)
-    if arguments.evaluate:
-        print(runs.describe_metrics(metrics))
-    else:
-        weights, chosen = runs.train_final_weights(results, plan, metrics, arguments, processes)
-        path = runs.save_weights(weights, arguments.output, folder)
-        write_json(folder / "config.json", config | chosen)
-        print(runs.describe_metrics(metrics))
+    workers = workers or runs.choose_processes(arguments.processes, plan)
+    with runs.memory_explained(plan, workers):
+        if not arguments.quiet:
+            runs.tell(runs.describe_plan(tasks, plan, workers.count, final=not arguments.evaluate))
+        results = runs.evaluate_folds(tasks, plan, workers, arguments.quiet)
+        metrics = runs.write_results(folder, results, material.corpus)
+        if not arguments.evaluate:
+            weights, chosen = runs.train_final_weights(results, plan, metrics, arguments, workers)
+            path = runs.save_weights(weights, arguments.output, folder)
+            write_json(folder / "config.json", config | chosen)
+    print(runs.describe_metrics(metrics))
+    if not arguments.evaluate:
         print(f"weights: {display_path(path)}")
     print(f"report: {display_path(folder / 'report.md')}")
 

@@ -32,7 +32,7 @@ from utility.evaluation.material import Material
 from utility.functions import write_json
 from utility.globalvars import BERLIN, FRAMES, ROOT, VARIANTS_NAME
 from utility.network.hyperparameters import PRESETS
-from utility.parallel import in_processes
+from utility.parallel import in_processes, map_here
 from utility.prediction.clip import predict_all, predict_windows
 from utility.prediction.cutting import Cut
 from utility.prediction.library import load, predict
@@ -145,7 +145,7 @@ def measure_speaker(fold, material, audio) -> dict:
     """Train without the speaker of a fold, and measure recordings and windows of the speaker."""
     corpus = material.corpus
     experiment = make_experiment(material, fold.train, HYPERPARAMETERS, seed=0, quiet=True)
-    weights, _ = train_weights(experiment, HYPERPARAMETERS.epochs, processes=1)
+    weights, _ = train_weights(experiment, HYPERPARAMETERS.epochs, map_here)
     signals = {row: load_audio(audio / corpus.file[row]) for row in fold.test}
     parts = corpus, signals, fold.test, weights
     return {

@@ -86,6 +86,12 @@ def in_processes(function, items, processes=None):
         worker.close()
 
 
+@contextlib.contextmanager
+def map_here(function, items):
+    """Call `function(item)` for each item in this process."""
+    yield map(function, items)
+
+
 class WorkerEndedError(Exception):
     """A worker process ended before it had answered."""
 

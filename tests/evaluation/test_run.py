@@ -20,7 +20,7 @@ from utility.evaluation.material import Material
 from utility.globalvars import ROOT
 from utility.network.hyperparameters import ADDED_LATER, PRESETS
 from utility.network.weights import read_weights
-from utility.parallel import KILLED
+from utility.parallel import KILLED, map_here
 from utility.prediction.library import predict
 from utility.reports.measures import CLEAN, summarise_run
 
@@ -204,13 +204,18 @@ def test_ten_thousand_clips_on_disk_with_20_copies_fit_into_2_gigabytes(plan):
 def test_where_memory_runs_out_a_line_tells_how_to_go_on(error, plan):
     pattern = r"memory ran out: training takes about \d\.\d GB a network; finished folds are kept, "
     pattern += r"continue with: python train\.py --resume \S+ "
-    for processes, remedy in ((8, "--processes 4$"), (1, "when other programs are closed$")):
+    of_spark = run.Workers(8, map_here, search=map_here)
+    for workers, remedy in (
+        (run.choose_processes(8, plan), "--processes 4$"),
+        (run.choose_processes(1, plan), "when other programs are closed$"),
+        (of_spark, "when each worker of Spark has more memory$"),
+    ):
         with (
             pytest.raises(SpeechEmotionError, match=pattern + remedy),
-            run.memory_explained(plan, processes),
+            run.memory_explained(plan, workers),
         ):
             raise error
-    with pytest.raises(DataError, match="another"), run.memory_explained(plan, 8):
+    with pytest.raises(DataError, match="another"), run.memory_explained(plan, of_spark):
         raise DataError("another")
 
 
@@ -219,8 +224,8 @@ def test_as_many_networks_are_trained_at_a_time_as_fit_into_memory(plan, monkeyp
     monkeypatch.setattr(run, "core_count", lambda: 8)
     for available, expected in ((0, 1), (1.5, 1), (3.5, 3), (100, 8)):
         monkeypatch.setattr(run, "available_memory", lambda: available * needed)  # noqa: B023
-        assert run.choose_processes(None, plan) == expected
-    assert run.choose_processes(5, plan) == 5
+        assert run.choose_processes(None, plan).count == expected
+    assert run.choose_processes(5, plan).count == 5
 
 
 # The weights to save

@@ -14,7 +14,7 @@ from utility.corpora.frames import choose_tables
 from utility.errors import DataError
 from utility.furtherFeatures import feature_names
 from utility.network.adaptation import hear, measure_voice
-from utility.network.hyperparameters import MOST_MEMBERS, Hyperparameters
+from utility.network.hyperparameters import MOST_MEMBERS, Hyperparameters, read_hyperparameters
 from utility.network.inference import predict_frames
 from utility.network.layout import check_size
 from utility.network.training_set import Steps, TrainingSet
@@ -168,6 +168,23 @@ def validate(experiment) -> Trial:
     _, history = experiment.fit(steps, "validation", seed=experiment.seed, validation=validation)
     epochs = best_epoch(history) if experiment.hyperparameters.patience else len(history)
     return Trial(experiment.hyperparameters, history, epochs, time.monotonic() - started)
+
+
+def try_hyperparameters(experiment, searched) -> dict:
+    """Make a trial with hyperparameters that are searched, given by name; the others stay.
+
+    Returns it as `describe_trial` does.
+    """
+    hyperparameters = experiment.hyperparameters
+    if hyperparameters.reads_own_features:
+        searched = {name: value for name, value in searched.items() if name != "features"}
+    hyperparameters = read_hyperparameters(searched, hyperparameters)
+    return describe_trial(validate(replace(experiment, hyperparameters=hyperparameters)))
+
+
+def describe_trial(trial) -> dict:
+    """Return a trial as a result that hyperopt understands."""
+    return {"loss": trial.measured["validation_loss"], "status": "ok", "trial": trial}
 
 
 def make_weights(training_set, hyperparameters, members) -> Weights:

@@ -14,7 +14,7 @@ import numpy as np
 from utility.command_line import native_stderr_silenced
 from utility.corpora.frames import choose_tables
 from utility.corpora.naming import expect_emotions
-from utility.errors import UsageError
+from utility.errors import SpeechEmotionError, UsageError
 from utility.evaluation.experiment import (
     make_experiment,
     make_weights,
@@ -28,10 +28,11 @@ from utility.network.adaptation import hear, measure_voice
 from utility.network.hyperparameters import Hyperparameters, write_names
 from utility.network.inference import apply_priors, apply_temperature, predict_frames
 from utility.network.weights import Calibration, Weights
-from utility.parallel import in_processes
+from utility.parallel import in_processes, map_here
 from utility.reports.measures import CLEAN, adapted_test_name, prediction_rows
 
 TEMPERATURE_RANGE = (0.25, 8)
+DIED = "the training of a network always died; give each worker more memory and start again"
 # What speakers are adapted by instead of a number of their clips: all of them, or those of one
 # emotion, which is what a user may have.
 WHOLE_VOICE, ONE_EMOTION = "speaker", "emotion"
@@ -66,22 +67,25 @@ class Plan(NamedTuple):
     folder: Path
 
 
-def evaluate_fold(task, plan, quiet=True, processes=1) -> dict:
+def evaluate_fold(task, plan, quiet=True, in_workers=map_here, search=None) -> dict:
     """Choose hyperparameters and train on the training part of a fold, and predict the test part.
 
+    Networks are trained by `in_workers`, see `train_weights`, and trials made by `search`, see
+    `utility.evaluation.tuning.tune`.
     Return a dictionary for JSON: fold, seed, predictions (a table for each test) and trials as
     rows of tables, hyperparameters, epochs, temperature, and history with one row per epoch.
     """
     (seed, fold), material = task, plan.material
     place = {"fold": fold.name, "seed": seed}
     experiment = make_experiment(material, fold.train, plan.hyperparameters, seed, quiet)
-    trials = make_trials(experiment, plan.max_evals, plan.folder / f"{task.name}.trials.json")
+    trials_path = plan.folder / f"{task.name}.trials.json"
+    trials = make_trials(experiment, plan.max_evals, trials_path, search)
     epochs = plan.hyperparameters.epochs
     if trials:
         best = min(trials, key=lambda trial: trial.measured["validation_loss"])
         experiment = experiment.with_hyperparameters(best.hyperparameters)
         epochs = best.epochs
-    weights, history = train_weights(experiment, epochs, processes)
+    weights, history = train_weights(experiment, epochs, in_workers)
     if are_unheard(material.corpus, fold):
         weights = weights.for_unheard()
     tests = make_tests(material, fold.test, plan.adapt, weights, seed)
@@ -122,7 +126,7 @@ def are_unheard(corpus, fold) -> bool:
     return corpus.joined and not np.isin(names[fold.test], names[fold.train]).any()
 
 
-def make_trials(experiment, max_evals, trials_path) -> list:
+def make_trials(experiment, max_evals, trials_path, search=None) -> list:
     """Try hyperparameters on the validation speakers, if anything is to be chosen.
 
     That is a search of `max_evals` trials, or with early stopping a single trial, which
@@ -132,21 +136,22 @@ def make_trials(experiment, max_evals, trials_path) -> list:
         import_tensorflow()
         from utility.evaluation.tuning import tune
 
-        return tune(experiment, max_evals, trials_path)
+        return tune(experiment, max_evals, trials_path, search)
     if experiment.hyperparameters.patience:
         import_tensorflow()
         return [validate(experiment)]
     return []
 
 
-def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dict]]:
+def train_weights(experiment, epochs, in_workers=in_processes) -> tuple[Weights, list[dict]]:
     """Train all members of the ensemble and fit its temperature.
 
     The temperature is fitted to single networks, each of which is trained without a third of
     the speakers and predicts that third. Fitting it to ensembles would triple the training.
     That for recordings of other sources is fitted to networks that are each trained without one
-    of the corpora, if there are several. As many networks are trained at a time as there are
-    `processes`. The history has the means over members.
+    of the corpora, if there are several. Networks are trained by `in_workers`, which maps them as
+    `utility.parallel.in_processes` does. The history has the means over members. Raises a
+    `SpeechEmotionError` if there is None instead of a network, since its task always died.
     """
     hyperparameters = experiment.hyperparameters
     speakers = corpora = []
@@ -155,7 +160,7 @@ def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dic
     networks = [(predict_left_out, rows) for rows in [*speakers, *corpora]]
     # The members come last. Each process keeps their steps from then on.
     networks += [(train_member, number) for number in range(hyperparameters.members)]
-    trained = train_networks(networks, experiment, epochs, processes)
+    trained = train_networks(networks, experiment, epochs, in_workers)
     left_out, members = trained[: -hyperparameters.members], trained[-hyperparameters.members :]
     arrays, histories = zip(*members, strict=True)
     history = [
@@ -169,18 +174,21 @@ def train_weights(experiment, epochs, processes=None) -> tuple[Weights, list[dic
     return weights, history
 
 
-def train_networks(networks, experiment, epochs, processes) -> list:
+def train_networks(networks, experiment, epochs, in_workers) -> list:
     """Train networks side by side; return what the function of each returns."""
     from tqdm import tqdm
 
-    several = len(networks) > 1 and processes != 1
+    several = len(networks) > 1 and in_workers is not map_here
     quiet = experiment.quiet or several
     # Networks that train side by side share one bar, which counts them.
     work = partial(train_network, experiment=replace(experiment, quiet=quiet), epochs=epochs)
     disable = True if experiment.quiet or not several else None
-    with in_processes(work, networks, processes) as results:
+    with in_workers(work, networks) as results:
         bar = tqdm(results, "networks", len(networks), unit="network", leave=False, disable=disable)
-        return list(bar)
+        trained = list(bar)
+    if any(each is None for each in trained):
+        raise SpeechEmotionError(DIED)
+    return trained
 
 
 def calibrate(weights, speakers, corpora) -> Weights:

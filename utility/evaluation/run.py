@@ -4,12 +4,14 @@ import contextlib
 import json
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,7 +31,7 @@ from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_stored_hyperparameters, write_names
 from utility.network.training_set import KEPT_BYTES
 from utility.network.weights import read_weights, write_weights
-from utility.parallel import KILLED, available_memory, core_count, in_processes
+from utility.parallel import KILLED, available_memory, core_count, in_processes, map_here
 from utility.reports import measures, report
 from utility.reports.measures import CLEAN, UAR, WA
 from utility.reports.report import (
@@ -212,7 +214,7 @@ def estimate_memory(plan) -> float:
 
 
 @contextlib.contextmanager
-def memory_explained(plan, processes):
+def memory_explained(plan, workers):
     """Where memory runs out, say how much training takes and how to go on."""
     try:
         yield
@@ -220,8 +222,10 @@ def memory_explained(plan, processes):
         if not isinstance(error, MemoryError) and str(error) != KILLED:
             raise
         remedy = "when other programs are closed"
-        if processes > 1:
-            remedy = f"--processes {processes // 2}"
+        if workers.search:
+            remedy = "when each worker of Spark has more memory"
+        elif workers.count > 1:
+            remedy = f"--processes {workers.count // 2}"
         raise SpeechEmotionError(
             "a process was killed, most likely since memory ran out: training takes about "
             f"{estimate_memory(plan) / 1e9:.1f} GB a network; finished folds are kept, continue "
@@ -229,15 +233,37 @@ def memory_explained(plan, processes):
         ) from error
 
 
-def choose_processes(given, plan) -> int:
-    """Return the number of networks to train at a time: the given one, or as many as fit."""
-    return given or max(1, min(core_count(), int(available_memory() // estimate_memory(plan))))
+class Workers(NamedTuple):
+    """Those who train networks.
+
+    Attributes
+    ----------
+    count : int
+        How many networks are trained at a time.
+    in_workers : callable
+        Maps items as `utility.parallel.in_processes` does; the result is None for one whose task
+        always died.
+    search : callable, optional
+        Makes trials side by side, see `utility.evaluation.tuning.tune`.
+    """
+
+    count: int
+    in_workers: Callable
+    search: Callable | None = None
 
 
-def describe_plan(tasks, plan, processes, final) -> str:
+def choose_processes(given, plan) -> Workers:
+    """Return a number of processes, the given one, or as many as there is memory for."""
+    fitting = min(core_count(), int(available_memory() // estimate_memory(plan)))
+    count = given or max(1, fitting)
+    return Workers(count, map_here if count == 1 else partial(in_processes, processes=count))
+
+
+def describe_plan(tasks, plan, count, final) -> str:
     """Say what a run will do, and about how long and in how much memory.
 
-    `final` tells whether the weights to save are trained after all folds.
+    `count` networks are trained at a time. `final` tells whether the weights to save are trained
+    after all folds.
     """
     hyperparameters, missing = plan.hyperparameters, find_missing(tasks, plan)
     folds = count_noun(len(tasks), "fold")
@@ -260,13 +286,13 @@ def describe_plan(tasks, plan, processes, final) -> str:
     }
     networks = [sum(counts) for counts in zip(*uses.values(), strict=True)]
     seconds = estimate_seconds(networks, [len(rows) for rows in parts], hyperparameters)
-    minutes = max(1, round(seconds / max(1, min(processes, sum(networks))) / 60))
+    minutes = max(1, round(seconds / max(1, min(count, sum(networks))) / 60))
     duration = f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
     listed = [f"{sum(counts)} {use}" for use, counts in uses.items() if sum(counts)]
     return (
         f"{what}: {count_noun(sum(networks), 'network')}"
         f"{' (' + ', '.join(listed) + ')' if len(listed) > 1 else ''}, "
-        f"{processes} at a time with {estimate_memory(plan) / 1e9:.1f} GB of memory each; "
+        f"{count} at a time with {estimate_memory(plan) / 1e9:.1f} GB of memory each; "
         f"about {duration}"
     )
 
@@ -295,12 +321,17 @@ def result_path(task, plan) -> Path:
     return plan.folder / f"{task.name}.json"
 
 
-def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
+def evaluate_folds(tasks, plan, workers, quiet) -> list[dict]:
     """Evaluate folds side by side, and keep the result of each in the run's folder.
 
     Results that are there already are checked, but not computed again. The training of a network
     keeps a single core busy, so a fold that is the only one trains its networks side by side
-    instead.
+    instead. So does each fold, one after the other, if trials are made side by side.
+
+    Raises
+    ------
+    SpeechEmotionError
+        If the work on a fold always died. Those of the others are kept.
     """
     from tqdm import tqdm
 
@@ -314,19 +345,28 @@ def evaluate_folds(tasks, plan, processes, quiet) -> list[dict]:
     for task in tasks:
         if task not in missing:
             read(task)
-    work = partial(
-        evaluate_fold, plan=plan, quiet=quiet or several, processes=1 if several else processes
-    )
+    work = partial(evaluate_fold, plan=plan, quiet=quiet or several)
+    _, in_workers, search = workers
+    if not several or search:
+        work = partial(work, in_workers=in_workers, search=search)
+        in_workers = map_here
     done = len(tasks) - len(missing)
     disable = True if quiet or not several else None
     with (
-        memory_explained(plan, processes),
-        in_processes(work, missing, processes) as results,
+        in_workers(work, missing) as results,
         tqdm(None, "folds", len(tasks), unit="fold", initial=done, disable=disable) as bar,
     ):
         for task, result in zip(missing, results, strict=True):
-            write_text(result_path(task, plan), json.dumps(result))
+            if result is not None:
+                write_text(result_path(task, plan), json.dumps(result))
             bar.update()
+    if died := find_missing(tasks, plan):
+        names = ", ".join(task.name for task in died)
+        command = f"python train.py --resume {display_path(plan.folder.parent)}"
+        raise SpeechEmotionError(
+            f"left out, since their tasks always died: {names}; the others are kept; when each "
+            f"worker has more memory, continue with: {command}"
+        )
     return [read(task) for task in tasks]
 
 
@@ -429,7 +469,7 @@ def compare_runs(folders) -> str:
     return "\n\n".join(texts)
 
 
-def train_final_weights(results, plan, metrics, arguments, processes):
+def train_final_weights(results, plan, metrics, arguments, workers):
     """Train on every utterance as the folds did; return weights, and how, for `config.json`.
 
     Of several folds, the one with the lowest validation loss gives its hyperparameters, and
@@ -448,8 +488,7 @@ def train_final_weights(results, plan, metrics, arguments, processes):
     experiment = make_experiment(
         material, everything, hyperparameters, arguments.seed, arguments.quiet
     )
-    with memory_explained(plan, processes):
-        weights, _ = train_weights(experiment, epochs, processes)
+    weights, _ = train_weights(experiment, epochs, workers.in_workers)
     scores = [summarise_for_weights(metrics)]
     if [corpus_path(name).resolve() for name in arguments.data] == [BERLIN]:
         scores += read_recipe_scores(hyperparameters, len(material.copies))

@@ -11,24 +11,21 @@ import os
 import pickle
 import sys
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
 import keras
 import numpy as np
-from hyperopt import JOB_STATE_DONE, STATUS_OK, Trials, fmin, tpe, trials_from_docs
+from hyperopt import JOB_STATE_DONE, Trials, fmin, tpe, trials_from_docs
 from hyperopt.fmin import generate_trial
 from tqdm import tqdm
 
 from utility.errors import DataError, quote
-from utility.evaluation.experiment import Trial, validate
+from utility.evaluation.experiment import Trial, describe_trial, try_hyperparameters
 from utility.functions import read_json, temporary_path, write_json
-from utility.network.hyperparameters import (
-    read_hyperparameters,
-    read_stored_hyperparameters,
-    write_names,
-)
+from utility.network.hyperparameters import read_stored_hyperparameters, write_names
 
 # hyperas 0.4.1 imports this name, which Keras 3 lacks and the search never calls.
 if not hasattr(keras.models, "model_from_yaml"):
@@ -38,15 +35,17 @@ from hyperas import optim
 from hyperas.distributions import choice, loguniform, uniform
 
 
-def tune(experiment, max_evals, trials_path) -> list[Trial]:
+def tune(experiment, max_evals, trials_path, search=None) -> list[Trial]:
     """Search for the hyperparameters with the lowest loss on the validation speakers.
 
     Each of the `max_evals` trials trains a network. They are kept at `trials_path` after each;
-    a search that finds some there continues from them.
+    a search that finds some there continues from them. `search` makes the trials instead of
+    `search_in_turn`; its first argument is the experiment.
     """
     trials_path = Path(trials_path).resolve()
     trials = read_trials(trials_path)
-    patched = mock.patch.object(optim, "fmin", fmin_for(experiment, trials, trials_path))
+    search = partial(search, experiment) if search else search_in_turn
+    patched = mock.patch.object(optim, "fmin", fmin_for(experiment, trials, trials_path, search))
     options = {"max_evals": max_evals, "trials": Trials(), "rseed": experiment.seed}
     with temporary_directory(), patched:
         Path("experiment.p").write_bytes(pickle.dumps(experiment))
@@ -99,11 +98,7 @@ def model(experiment):
         dropout={{uniform(0.2, 0.6)}},
         weight_decay={{loguniform(np.log(1e-3), np.log(1e-1))}},
     )
-    if experiment.hyperparameters.reads_own_features:
-        del searched["features"]
-    hyperparameters = read_hyperparameters(searched, experiment.hyperparameters)
-    trial = validate(replace(experiment, hyperparameters=hyperparameters))
-    return {"loss": trial.measured["validation_loss"], "status": STATUS_OK, "trial": trial}
+    return try_hyperparameters(experiment, searched)
 
 
 def find_point(space, hyperparameters) -> dict | None:
@@ -132,49 +127,78 @@ def list_documents(trials, space, path) -> list[dict]:
         if (point := find_point(space, trial.hyperparameters)) is None:
             problem = f"trial {number + 1} lies outside of the search"
             raise DataError(f"{path}: {problem}; remove it to start the search again")
-        result = {"loss": trial.measured["validation_loss"], "status": STATUS_OK, "trial": trial}
-        documents.append(
-            generate_trial(number, point) | {"state": JOB_STATE_DONE, "result": result}
-        )
+        done = {"state": JOB_STATE_DONE, "result": describe_trial(trial)}
+        documents.append(generate_trial(number, point) | done)
     return documents
 
 
-def fmin_for(experiment, trials, trials_path):
+def fmin_for(experiment, trials, trials_path, search):
     """Return hyperopt's `fmin` as hyperas 0.4.1 calls it, which appends to `trials`.
 
     hyperas passes `rseed` where hyperopt 0.3 expects a generator, and takes a TypeError from
     anywhere inside as a sign to start over. The first trial is that of the experiment's own
-    hyperparameters, so that a search ends no worse than it began. Trials are made one by one,
-    each from those before as they are kept, and kept.
+    hyperparameters, so that a search ends no worse than it began. What a trial suggests follows
+    from its number and the trials before it.
     """
 
     def call_fmin(function, *, space, algo, max_evals, rseed, **options):
         known = find_point(space, experiment.hyperparameters)
 
-        def suggest_known(ids, *_):
-            return [generate_trial(ids[0], known)]
+        def suggest(numbers, domain, before, _):
+            if known and numbers[0] == 0:
+                return [generate_trial(0, known)]
+            random = np.random.default_rng([rseed, numbers[0] + 1])
+            return algo(numbers, domain, before, int(random.integers(2**31 - 1)))
 
-        options |= {"space": space, "show_progressbar": False}
         disable = True if experiment.quiet else None
         bar = tqdm(None, "search", max_evals, unit="trial", initial=len(trials), disable=disable)
-        try:
-            for count in range(len(trials) + 1, max_evals + 1):
-                suggest = suggest_known if known and count == 1 else algo
-                random = np.random.default_rng([rseed, count])
-                documents = list_documents(trials, space, trials_path)
-                options["trials"] = trials_from_docs(documents, validate=False)
-                fmin(function, algo=suggest, max_evals=count, rstate=random, **options)
-                trials.append(options["trials"].trials[-1]["result"]["trial"])
-                write_json(trials_path, [asdict(trial) for trial in trials])
+
+        def keep(done):
+            bar.update(len(done) - len(trials))
+            trials[:] = done
+            write_json(trials_path, [asdict(trial) for trial in trials])
+            if trials:
                 lowest = min(trial.measured["validation_loss"] for trial in trials)
                 bar.set_postfix_str(f"lowest loss {lowest:.2f}")
-                bar.update()
+
+        def list_kept():
+            return list_documents(trials, space, trials_path)
+
+        try:
+            search(function, space, suggest, max_evals, list_kept, keep)
         except TypeError as error:
             raise RuntimeError(f"a trial failed: {error}") from error
         finally:
             bar.close()
 
     return call_fmin
+
+
+def search_in_turn(function, space, suggest, max_evals, list_kept, keep) -> None:
+    """Make trials one by one, each from those before as they are kept.
+
+    Parameters
+    ----------
+    function : callable
+        Makes a trial at a point of the search space, and returns it as `describe_trial` does.
+    space : dict
+        The search space, as hyperopt has it.
+    suggest : callable
+        The algorithm that suggests points, as hyperopt calls it.
+    max_evals : int
+        The number of trials, with those that are kept already.
+    list_kept : callable
+        Returns the trials that are kept, as hyperopt's documents.
+    keep : callable
+        Takes all trials that are done, as a list.
+    """
+    while len(documents := list_kept()) < max_evals:
+        trials = trials_from_docs(documents, validate=False)
+        fmin(
+            function, space, suggest, len(documents) + 1, trials=trials,
+            rstate=np.random.default_rng(0), show_progressbar=False, verbose=False,
+        )  # fmt: skip
+        keep([document["result"]["trial"] for document in trials.trials])
 
 
 @contextlib.contextmanager

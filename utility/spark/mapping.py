@@ -40,18 +40,29 @@ def in_spark(function, items, session, give_up=None):
     slots = context.defaultParallelism
     count = max(1, min(MOST_ITEMS_PER_JOB, len(items) // (ITEMS_PER_SLOT * slots)))
     jobs = [items[first : first + count] for first in range(0, len(items), count)]
+    with (
+        function_sent(function, context) as payload,
+        ThreadPoolExecutor(JOBS_PER_SLOT * slots) as pool,
+    ):
+        work = partial(run_job, context, payload, give_up or raise_died)
+        try:
+            yield chain.from_iterable(pool.map(work, jobs))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            context.cancelAllJobs()
+            raise
+
+
+@contextlib.contextmanager
+def function_sent(function, context):
+    """Send a function to the workers; yield what `load_function` loads it from there."""
     with temporary_path(tempfile.gettempdir()) as folder:
         folder.mkdir()
         payload = context.broadcast(dump_function(function, context, folder))
-        work = partial(run_job, context, payload, give_up or raise_died)
-        with ThreadPoolExecutor(JOBS_PER_SLOT * slots) as pool:
-            try:
-                yield chain.from_iterable(pool.map(work, jobs))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                context.cancelAllJobs()
-                raise
-        payload.destroy()
+        try:
+            yield payload
+        finally:
+            payload.destroy()
 
 
 def run_job(context, payload, give_up, items) -> list:
@@ -72,12 +83,16 @@ def run_job(context, payload, give_up, items) -> list:
     return [*map(read_outcome, outcomes)]
 
 
-def raise_died(item):
+def raise_died(_):
     """Raise the error of an item whose task always dies."""
     raise SpeechEmotionError(
         f"a task of Spark died {ATTEMPTS} times, perhaps because memory ran out; give each worker "
         "more, or fewer cores, and start again"
     )
+
+
+def leave_out(_) -> None:
+    """Return nothing for an item whose task always died."""
 
 
 def read_outcome(outcome):

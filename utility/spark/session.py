@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from utility.command_line import display_path, native_stderr_silenced
-from utility.errors import UsageError, quote
+from utility.errors import UsageError
 from utility.functions import temporary_path
 from utility.globalvars import ROOT
 
@@ -67,7 +67,10 @@ def open_session(master):
         with native_stderr_silenced():
             session = SparkSession.builder.config(conf=conf).getOrCreate()
     except Exception as error:  # of Java, of the network, of the address
-        raise UsageError(f"--spark {master}: {describe(error)}") from error
+        raise UsageError(
+            f"--spark {master}: Spark cannot be started; check the address, which is like local[2] "
+            "or spark://host:7077, and that Java is 17 or later"
+        ) from error
     signal.signal(signal.SIGINT, handler)  # Spark has its own
     # As long as there is a session, a worker may join it.
     with temporary_path(tempfile.gettempdir()) as folder:
@@ -103,13 +106,6 @@ def count_attempts(master) -> str:
     if found := LOCAL.fullmatch(master):
         return f"local[{found[1] or 1},{ATTEMPTS}]"
     return master
-
-
-def describe(error) -> str:
-    """Say in a line why there is no session."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = next((line for line in lines if "Exception: " in line), lines[0] if lines else "")
-    return f"cannot be started ({quote(reason)}); check the address, and that Java is 17 or later"
 
 
 def zip_program(path) -> Path:

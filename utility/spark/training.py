@@ -1,0 +1,86 @@
+"""Training on Spark: networks, folds, and the search for hyperparameters by `SparkTrials`."""
+
+import contextlib
+import logging
+import warnings
+from functools import partial
+from operator import itemgetter
+
+import numpy as np
+from hyperopt import JOB_STATE_DONE, JOB_STATE_ERROR, SparkTrials, fmin
+from hyperopt.exceptions import AllTrialsFailed
+
+from utility.errors import SpeechEmotionError
+from utility.evaluation.experiment import try_hyperparameters
+from utility.evaluation.fold import import_tensorflow
+from utility.evaluation.run import Workers, tell
+from utility.processes.worker import use_one_thread
+from utility.spark.mapping import function_sent, in_spark, leave_out, load_function
+from utility.spark.session import ATTEMPTS, open_session
+
+ALL_DIED = (
+    "every trial died, perhaps because memory ran out; give each worker of Spark more, or fewer "
+    "cores, and start again"
+)
+
+
+@contextlib.contextmanager
+def open_workers(master):
+    """Yield the `Workers` of a session with a master; see `utility.spark.session.open_session`."""
+    with open_session(master) as session:
+        in_workers = partial(in_spark, session=session, give_up=leave_out)
+        search = partial(search_on_spark, session=session)
+        yield Workers(session.sparkContext.defaultParallelism, in_workers, search)
+
+
+def search_on_spark(
+    experiment, function, space, suggest, max_evals, list_kept, keep, *, session
+) -> None:
+    """Make as many trials at a time as there are workers; see `search_in_turn` for the others.
+
+    Trials whose tasks always die are left out, which is told. After each trial those are kept
+    whose predecessors are done, so that a search that is stopped continues as it would have gone
+    on.
+    """
+    logging.getLogger("hyperopt-spark").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", "Spark session is not provided", UserWarning)
+    trials = SparkTrials(session.sparkContext.defaultParallelism, spark_session=session)
+    trials.insert_trial_docs(list_kept())
+    trials.refresh()
+
+    def keep_done(trials, *_):
+        keep([*list_done(trials)])
+        return False, []
+
+    with function_sent(partial(try_hyperparameters, experiment), session.sparkContext) as payload:
+        try:
+            fmin(
+                partial(try_point, payload), space, suggest, max_evals, trials=trials,
+                rstate=np.random.default_rng(0), early_stop_fn=keep_done,
+                show_progressbar=False, verbose=False,
+            )  # fmt: skip
+        except AllTrialsFailed as error:
+            raise SpeechEmotionError(ALL_DIED) from error
+    keep_done(trials)
+    errors = [each["misc"]["error"] for each in trials.trials if each["state"] == JOB_STATE_ERROR]
+    for _, text in errors:
+        if text:  # of an error that the trial raised
+            raise RuntimeError(f"a trial failed: {text.strip().splitlines()[-1]}")
+    if errors:
+        tell(f"note: {len(errors)} of {max_evals} trials died {ATTEMPTS} times, and are left out")
+
+
+def list_done(trials):
+    """List trials in the order of their numbers, up to the first that is not done yet."""
+    for document in sorted(trials.trials, key=itemgetter("tid")):
+        if document["state"] == JOB_STATE_DONE:
+            yield document["result"]["trial"]
+        elif document["state"] != JOB_STATE_ERROR:
+            return
+
+
+def try_point(payload, values):
+    """Make a trial on a worker, at a point of the search space given by its values."""
+    use_one_thread()
+    import_tensorflow()
+    return load_function(payload)(values)
