@@ -17,8 +17,8 @@ from utility.network.hyperparameters import PRESETS
 from utility.spark import training
 
 pytestmark = pytest.mark.spark
-SMALL = ("--set", "members=2", "dense_units=8", "lstm_units=4", "augmented_copies=0")
-SMALL += ("--epochs", 2, "--quiet")
+SMALL = ("--quiet", "--epochs", 2)
+SMALL += ("--set", "members=2", "dense_units=8", "lstm_units=4", "augmented_copies=0")
 
 
 def list_predictions(folder):
