@@ -20,9 +20,10 @@ from utility.parallel import core_count
 
 RESULTS_PATH = Path(__file__).parent / "results.json"
 NAMES = ("features", "clip", "folder", "training", "growth", "extraction", "training growth")
+NAMES += ("spark",)
 PACKAGES = (
     *("numpy", "scipy", "h5py", "soundfile", "soxr", "tensorflow", "keras", "librosa"),
-    *("pyAudioAnalysis", "opensmile"),
+    *("pyAudioAnalysis", "opensmile", "pyspark"),
 )
 
 

@@ -1,5 +1,6 @@
 """The benchmarks: each function measures one task and returns rows of the table."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from benchmarks.measuring import Cost, interleave, measure_cost, time_call
+from benchmarks.many_recordings import write_manifest, write_recordings
+from benchmarks.measuring import Cost, interleave, measure_cost, measure_kinds, time_call
 from utility.globalvars import BERLIN, DATA_DIRECTORY, FRAMES, ROOT, VARIANTS_NAME
 from utility.network.hyperparameters import PRESETS
 
@@ -26,6 +28,7 @@ CLIP_COUNTS = (1, 10, 100, 1000, 10_000)
 # The training part of a holdout.
 HOLDOUT_SHARE = 0.7
 TRAINED_COUNTS = (535, 2000, 10_000)
+RECORDING_COUNTS = (1000, 10_000, 100_000)
 
 
 class Row(NamedTuple):
@@ -280,6 +283,42 @@ def measure_training_growth(audio) -> list[Row]:
     return rows
 
 
+def measure_spark(audio) -> list[Row]:
+    """Predict and extract increasing numbers of recordings of 3 s, on Spark and in processes."""
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch, made = Path(scratch), 0
+        folder, manifest = scratch / "recordings", scratch / "many.csv"
+        for count in RECORDING_COUNTS:
+            write_recordings(folder, range(made, count), max(RECORDING_COUNTS), audio)
+            write_manifest(manifest, count, audio)
+            made = count
+            for where in ({"processes": 1}, {"processes": 2}, {"spark": 1}, {"spark": 2}):
+                rows += measure_recordings(scratch, folder, manifest, count, **where)
+    return rows
+
+
+def measure_recordings(scratch, folder, manifest, count, processes=None, spark=None) -> list[Row]:
+    """Predict and extract recordings in processes, or on cores of this machine by Spark."""
+    where, output = ("--processes", processes), ("--json", "--output", scratch / "out.jsonl")
+    name = f"--processes {processes}"
+    if spark:
+        where, output = ("--spark", f"local[{spark}]"), ("--output", scratch / "out")
+        name = f"--spark local[{spark}]"
+    commands = {
+        "predict.py": (*output, folder),
+        "dataset.py": ("extract", "--manifest", manifest, "--audio", folder, "--output", scratch),
+    }
+    rows = []
+    for command, options in commands.items():
+        seconds, peaks = measure_kinds(command, *options, *where)
+        case = f"{command} {name}, {count} recordings of 3 s"
+        rows.append(Row(case, "× real time", 3 * count / seconds))
+        rows += [Row(case, f"MB at peak, {kind}", peak) for kind, peak in peaks.items() if peak]
+    shutil.rmtree(scratch / "out", ignore_errors=True)
+    return rows
+
+
 CASES = {
     "features": measure_features,
     "clip": measure_clip,
@@ -288,4 +327,5 @@ CASES = {
     "growth": measure_growth,
     "extraction": measure_extraction,
     "training growth": measure_training_growth,
+    "spark": measure_spark,
 }

@@ -1,10 +1,13 @@
 """Time and memory, measured in turn so that the load of the machine affects all alike."""
 
+import contextlib
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 from utility.globalvars import ROOT
@@ -67,6 +70,46 @@ def measure_cost(*arguments) -> Cost:
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, arguments))}: {done.stderr}")
     return Cost(*map(float, done.stdout.split()))
+
+
+def measure_kinds(*arguments) -> tuple[float, dict]:
+    """Run Python with the given arguments; return its wall time and peak memory by kind of process.
+
+    The kinds are the command itself, Java, and the largest of all others, in MB. They are looked
+    at several times a second, by /proc.
+    """
+    peaks, started = {"command": 0.0, "java": 0.0, "worker": 0.0}, time.perf_counter()
+    with tempfile.TemporaryFile() as errors:
+        command = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        while command.poll() is None:
+            for process in list_descendants(command.pid):
+                with contextlib.suppress(OSError, StopIteration):
+                    status = Path(f"/proc/{process}/status").read_text().splitlines()
+                    taken = next(int(line.split()[1]) for line in status if "VmRSS" in line)
+                    is_java = status[0].endswith("java")
+                    kind = "java" if is_java else "worker"
+                    kind = "command" if process == command.pid else kind
+                    peaks[kind] = max(peaks[kind], taken / 2**10)
+            time.sleep(0.2)
+        if command.returncode:
+            errors.seek(0)
+            raise RuntimeError(f"{' '.join(map(str, arguments))}: {errors.read().decode()}")
+    return time.perf_counter() - started, peaks
+
+
+def list_descendants(process) -> list[int]:
+    """List the ids of a process, of those that it started, and so on."""
+    found = [process]
+    for parent in found:
+        for file in Path(f"/proc/{parent}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, file.read_text().split())
+    return found
 
 
 def main(arguments) -> None:
