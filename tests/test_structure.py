@@ -33,7 +33,7 @@ PROGRAMS = [
     for path in sorted((ROOT / folder).rglob("*.py"))
 ] + [ROOT / name for name in SCRIPTS]
 MOST_MODULES = 8
-LONGEST = {"train.py": 355, "README.md": 200}
+LONGEST = {"train.py": 360, "README.md": 200}
 HEAVY = ("tensorflow", "keras", "scipy", "librosa", "sklearn", "matplotlib", "hyperopt", "hyperas")
 
 
