@@ -12,6 +12,7 @@ from hyperopt import hp, tpe
 
 from spark import deadly
 from spark.conftest import PATIENCE
+from utility.errors import SpeechEmotionError
 from utility.evaluation.experiment import Trial
 from utility.network.hyperparameters import PRESETS
 from utility.spark import training
@@ -108,10 +109,16 @@ def test_trials_are_kept_in_order_as_they_are_made(search):
 def test_trials_that_always_die_are_left_out_and_told(search, capsys):
     whole = search(deadly.die_at_dropout, limit=1)[-1]
     middle = float(np.median([trial.hyperparameters.dropout for trial in whole]))
+    capsys.readouterr()
     kept = search(deadly.die_at_dropout, limit=middle)[-1]
     assert kept == [trial for trial in whole if trial.hyperparameters.dropout <= middle]
     note = "note: 3 of 6 trials died 4 times, and are left out"
     assert note in capsys.readouterr().err
+
+
+def test_a_search_whose_trials_all_die_is_an_error(search):
+    with pytest.raises(SpeechEmotionError, match="every trial died"):
+        search(deadly.die_at_dropout, limit=0, max_evals=1)
 
 
 def test_a_mistake_in_a_trial_is_an_error(search):

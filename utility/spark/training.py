@@ -8,7 +8,6 @@ from operator import itemgetter
 
 import numpy as np
 from hyperopt import JOB_STATE_DONE, JOB_STATE_ERROR, SparkTrials, fmin
-from hyperopt.exceptions import AllTrialsFailed
 
 from utility.errors import SpeechEmotionError
 from utility.evaluation.experiment import try_hyperparameters
@@ -53,19 +52,20 @@ def search_on_spark(
         return False, []
 
     with function_sent(partial(try_hyperparameters, experiment), session.sparkContext) as payload:
-        try:
-            fmin(
-                partial(try_point, payload), space, suggest, max_evals, trials=trials,
-                rstate=np.random.default_rng(0), early_stop_fn=keep_done,
-                show_progressbar=False, verbose=False,
-            )  # fmt: skip
-        except AllTrialsFailed as error:
-            raise SpeechEmotionError(ALL_DIED) from error
+        fmin(
+            partial(try_point, payload), space, suggest, max_evals, trials=trials,
+            rstate=np.random.default_rng(0), early_stop_fn=keep_done, return_argmin=False,
+            show_progressbar=False, verbose=False,
+        )  # fmt: skip
     keep_done(trials)
-    errors = [each["misc"]["error"] for each in trials.trials if each["state"] == JOB_STATE_ERROR]
+    # `trials.trials` has none that failed.
+    failed = [each for each in trials._dynamic_trials if each["state"] == JOB_STATE_ERROR]
+    errors = [each["misc"]["error"] for each in failed]
     for _, text in errors:
         if text:  # of an error that the trial raised
             raise RuntimeError(f"a trial failed: {text.strip().splitlines()[-1]}")
+    if errors and not trials.trials:
+        raise SpeechEmotionError(ALL_DIED)
     if errors:
         tell(f"note: {len(errors)} of {max_evals} trials died {ATTEMPTS} times, and are left out")
 
@@ -75,7 +75,7 @@ def list_done(trials):
     for document in sorted(trials.trials, key=itemgetter("tid")):
         if document["state"] == JOB_STATE_DONE:
             yield document["result"]["trial"]
-        elif document["state"] != JOB_STATE_ERROR:
+        else:
             return
 
 
