@@ -21,11 +21,14 @@ from pathlib import Path
 
 from utility.command_line import Parser, add_debug_option, run
 from utility.errors import UsageError, WeightsError
+from utility.functions import is_address
 from utility.globalvars import FRAMES, LICENCES, VERSION, WEIGHTS_PATH, WINDOW_SECONDS
 from utility.prediction.recordings import (
     EACH,
     STANDARD_INPUT,
     STANDARD_INPUTS,
+    Search,
+    can_be_read_once,
     choose_channels,
     find_recordings,
     readable_again,
@@ -40,6 +43,7 @@ SHORTEST_WINDOW_SECONDS = 0.1
 DEFAULT_WINDOW_SECONDS = 3.0
 DEFAULT_STREAM_HOP_SECONDS = 1.0  # as the help of --hop says
 SUBTITLES = ("srt", "vtt", "audacity")
+NOT_WITH_SPARK = ("csv", "subtitles", "output_dir", "plot", "stream", "frames", "processes")
 OTHER_NAMES = dict.fromkeys(
     ("--format", "--output-format", "--output_format"), "--json, --csv or --subtitles srt"
 )
@@ -70,8 +74,8 @@ def build_parser() -> Parser:
     text = "print the timeline of one recording as subtitles or as an Audacity label track"
     form.add_argument("--subtitles", choices=SUBTITLES, help=text)
     text = "write to FILE at the end instead of stdout; the ending of its name chooses the form: "
-    text += ".json, .jsonl, .csv, .srt, .vtt or .txt"
-    add("--output", **file, help=text)
+    text += ".json, .jsonl, .csv, .srt, .vtt or .txt; with --spark, a folder or its address"
+    add("--output", type=read_output, metavar="FILE", help=text)
     text = "write one file per recording to DIR instead, as soon as it is predicted"
     add("--output-dir", type=Path, metavar="DIR", help=text)
     text = "with --json: add the attention of the networks to each frame"
@@ -104,6 +108,11 @@ def build_parser() -> Parser:
     text += "default they are from elsewhere, and the probabilities are calibrated for that"
     add("--in-domain", action="store_true", help=text)
     add("--processes", type=int, metavar="N", help="processes (default: as many as are worth it)")
+    text = (
+        "predict with Apache Spark: local[2] for two cores, or the address of a cluster; AUDIO may "
+    )
+    text += "be an address, such as hdfs://host/folder; what the folder --output has is left out"
+    add("--spark", metavar="MASTER", help=text)
     add("--version", action="version", version=f"speech_emotion {VERSION}; {LICENCES}")
     add_debug_option(parser)
     return parser
@@ -118,6 +127,11 @@ def read_channel(text) -> int | str:
     return int(text)
 
 
+def read_output(text) -> str | Path:
+    """Read the value of --output: a path, or the address of a folder."""
+    return text if is_address(text) else Path(text)
+
+
 def fill_in_defaults(arguments) -> None:
     """Set the options that follow from others, unless they are given."""
     arguments.timeline = arguments.timeline or arguments.form in SUBTITLES
@@ -127,6 +141,23 @@ def fill_in_defaults(arguments) -> None:
         arguments.hop = arguments.window
     if arguments.stream and arguments.hop is None:
         arguments.hop = min(DEFAULT_STREAM_HOP_SECONDS, arguments.window)
+
+
+def check_spark(arguments) -> None:
+    """Raise `UsageError` if options do not go with --spark, or need it."""
+    if not arguments.spark:
+        if isinstance(arguments.output, str):
+            raise UsageError(f"--output {arguments.output}: is an address; also give --spark")
+        return
+    if arguments.output is None:
+        raise UsageError("--spark: also give --output DIR, a folder for the results")
+    if given := [name for name in NOT_WITH_SPARK if getattr(arguments, name)]:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"--spark: omit {options}")
+    if arguments.channel == EACH:
+        raise UsageError(f"--channel {EACH}: with --spark, give a number")
+    if once := [name for name in arguments.audio if can_be_read_once(name)]:
+        raise UsageError(f"{once[0]}: with --spark, give files, folders or addresses")
 
 
 def check(arguments) -> None:
@@ -228,6 +259,27 @@ def predict_sounds(arguments, recordings, sounds, weights, voice) -> int:
     return predict_recordings(names, sounds, predict_group, writers, **options)
 
 
+def predict_with_spark(arguments, weights, voice) -> int:
+    """Predict recordings with Spark; return how many are not usable."""
+    from utility.prediction.clip import predict_all, predict_timelines
+    from utility.spark.prediction import describe_results, predict_in_spark
+
+    details = [name for name in ("attention", "embedding") if getattr(arguments, name)]
+    predict_group = partial(predict_all, weights=weights, voice=voice, details=bool(details))
+    if arguments.timeline:
+        seconds = {"window_seconds": arguments.window, "hop_seconds": arguments.hop}
+        predict_group = partial(predict_timelines, weights=weights, voice=voice, **seconds)
+    names = ("in_domain", "timeline", "window", "hop", "channel", "attention", "embedding")
+    options = {name: getattr(arguments, name) for name in names}
+    about = describe_results(arguments.weights, voice, **options)
+    kind = {"channel": arguments.channel, "details": details}
+    now, before, errors = predict_in_spark(
+        arguments.spark, arguments.audio, arguments.output, predict_group, about, **kind
+    )
+    print(f"{now} recordings predicted, {before} before; {errors} errors; {arguments.output}")
+    return errors
+
+
 def main(arguments) -> int:
     """Predict the recordings; return 1 if one of them, or one to adapt with, is not usable."""
     # Before NumPy is imported. Matrix products are small here: more threads would only wait.
@@ -236,12 +288,15 @@ def main(arguments) -> int:
     from utility.prediction.library import load
     from utility.prediction.output import check_files, choose_form
 
-    arguments.form = choose_form(arguments)
+    check_spark(arguments)
+    arguments.form = "jsonl" if arguments.spark else choose_form(arguments)
     fill_in_defaults(arguments)
     check(arguments)
-    check_files(arguments)
-    search = find_recordings(arguments.audio, frames=arguments.frames)
-    report_search(search)
+    search = Search([], {}, [])
+    if not arguments.spark:
+        check_files(arguments)
+        search = find_recordings(arguments.audio, frames=arguments.frames)
+        report_search(search)
     weights, voice = load(arguments.weights, arguments.in_domain), None
     unusable = len(search.errors)
     check_features(arguments, weights)
@@ -251,7 +306,9 @@ def main(arguments) -> int:
                 raise UsageError(f"--adapt: {arguments.weights} was not trained for it; omit it")
             voice, left_out = learn_voice_of(arguments.adapt, weights)
             unusable += left_out
-        if arguments.stream:
+        if arguments.spark:
+            unusable += predict_with_spark(arguments, weights, voice)
+        elif arguments.stream:
             from utility.prediction.stream import predict_stream, print_stream
 
             settings = arguments.rate, arguments.window, arguments.hop, voice, arguments.channel

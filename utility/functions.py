@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import time
@@ -17,6 +18,8 @@ from utility.errors import SignalError
 from utility.parallel import signals_blocked
 
 LONGEST_NAME = 100
+# A single letter before the colon is a drive.
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 # Spreadsheets run cells that begin so. The last is our own guard, so that it can be told apart.
 FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
@@ -224,6 +227,11 @@ def read_array(file):
     if not isinstance(array, np.ndarray):
         raise SignalError(f"is an archive of arrays; {remedy}")
     return array
+
+
+def is_address(path) -> bool:
+    """Tell whether a path names a file system, such as hdfs://host/folder."""
+    return ADDRESS.match(str(path)) is not None
 
 
 def write_csv(path, rows: list[dict]) -> None:

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import sys
+from collections import deque
+from itertools import islice
 from pathlib import Path
 
 from utility.errors import SpeechEmotionError
@@ -42,8 +44,8 @@ def in_processes(function, items, processes=None):
     once; if one is killed, a `SpeechEmotionError` says so.
 
     The function must be defined at the top level of a module, or be a `functools.partial` of
-    such a function. It is sent to each process once, so its arguments may be large; the items
-    should be small, since all of them wait in a queue.
+    such a function. It is sent to each process once, so its arguments may be large. Only a few
+    results wait to be taken.
     """
     processes = min(processes or core_count(), len(items))
     if processes <= 1:
@@ -74,7 +76,7 @@ def in_processes(function, items, processes=None):
                 for _ in range(processes):
                     workers.append(Worker(setup))
                     idle.put(workers[-1])
-                results = pool.map(call, items)
+                results = map_ahead(pool, call, items, 4 * processes)
             del setup
             yield results
         except BaseException:
@@ -84,6 +86,24 @@ def in_processes(function, items, processes=None):
             raise
     for worker in workers:
         worker.close()
+
+
+def map_ahead(pool, function, items, count):
+    """Call `function(item)` for each item in a pool, from now on; return an iterator over results.
+
+    They come in the order of the items. So many items are worked on ahead, and no more, until
+    results are taken: those that wait take a bounded memory.
+    """
+    items = iter(items)
+    waiting = deque(pool.submit(function, item) for item in islice(items, count))
+
+    def take():
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(function, item) for item in islice(items, 1))
+            yield result
+
+    return take()
 
 
 @contextlib.contextmanager
@@ -172,14 +192,17 @@ def find_main(function) -> str | None:
     return main.__spec__.name if main.__spec__ else Path(main.__file__).stem
 
 
-def group_files(files) -> list[list]:
-    """Divide files, in order, into groups of a few or one large file; an array has no size."""
-    groups, total = [], 0
+def group_files(files, measure=None, most=GROUP_FILES) -> list[list]:
+    """Divide files, in order, into groups of a few or one large file.
+
+    `measure` returns the size of a file, by default `measure_bytes`; an array has none.
+    """
+    measure, groups, total = measure or measure_bytes, [], 0
     for file in files:
-        total += measure_bytes(file)
-        if not groups or len(groups[-1]) == GROUP_FILES or total > GROUP_BYTES:
+        total += measure(file)
+        if not groups or len(groups[-1]) == most or total > GROUP_BYTES:
             groups.append([])
-            total = measure_bytes(file)
+            total = measure(file)
         groups[-1].append(file)
     return groups
 

@@ -94,8 +94,7 @@ def choose_writers(form, emotions, top, *, timeline=False, several=False, detail
         header, format_subtitles = SUBTITLES[form]
         return header, lambda _, result: format_subtitles(result), lambda *_: ""
     if form in ("json", "jsonl"):
-        write = partial(format_json, details=details)
-        return "", write, lambda name, error: format_object(path=name, error=str(error))
+        return "", partial(format_json, details=details), format_json_error
     if form == "csv":
         times = ["start", "end"] if timeline else ["seconds"]
         columns = ["path", *times, "label", *emotions, "error"]
@@ -173,6 +172,11 @@ def format_json(name, result, details=()) -> str:
         others["familiarity"] = round(whole.familiarity, 3)
     others |= format_details(whole, details)
     return text + format_part(*parts[-1], others, path=name)
+
+
+def format_json_error(name, error) -> str:
+    """Return an object for a recording that cannot be used."""
+    return format_object(path=name, error=str(error))
 
 
 def format_details(prediction, details) -> dict:

@@ -40,9 +40,14 @@ def serve() -> None:
 
 
 def answer(function, request) -> bytes:
-    """Return the outcome of a call with a pickled item: a result or an error, pickled."""
+    """Return the outcome of a call with a pickled item; see `attempt`."""
+    return attempt(lambda: function(pickle.loads(request)))
+
+
+def attempt(call) -> bytes:
+    """Return the outcome of a call: a result or an error, pickled."""
     try:
-        return pickle.dumps((function(pickle.loads(request)), None, ""))
+        return pickle.dumps((call(), None, ""))
     except Exception as error:
         return dump_error(error)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from utility.corpora.frames import StoredTables, make_stamp
 from utility.errors import SpeechEmotionError
 from utility.functions import temporary_path
+from utility.parallel import map_ahead
 from utility.processes.worker import answer, use_one_thread
 from utility.spark.session import ATTEMPTS, is_local
 
@@ -26,12 +27,13 @@ ITEMS_PER_SLOT = 8
 
 
 @contextlib.contextmanager
-def in_spark(function, items, session, give_up=None):
+def in_spark(function, items, session, give_up=None, share_out=None):
     """Call `function(item)` for each item on the workers of a session.
 
-    Yields an iterator over the results, in the order of the items. An error that the function
-    raises is raised here. A task whose process dies is tried again; if it always dies, its result
-    is `give_up(item)`, or without that a `SpeechEmotionError`.
+    Yields an iterator over the results, in the order of the items; only a few wait to be taken. An
+    error that the function raises is raised here. A task whose process dies is tried again; if it
+    always dies, its result is `give_up(item, error)`, or without that a `SpeechEmotionError`.
+    `share_out` is how items reach the workers, `share_out_items` unless it is given.
 
     The function must be defined at the top level of a module of this program, or be a
     `functools.partial` of such a function.
@@ -44,9 +46,10 @@ def in_spark(function, items, session, give_up=None):
         function_sent(function, context) as payload,
         ThreadPoolExecutor(JOBS_PER_SLOT * slots) as pool,
     ):
-        work = partial(run_job, context, payload, give_up or raise_died)
+        share_out = partial(share_out or share_out_items, session, payload)
+        work = partial(run_job, context, share_out, give_up or raise_died)
         try:
-            yield chain.from_iterable(pool.map(work, jobs))
+            yield chain.from_iterable(map_ahead(pool, work, jobs, 2 * JOBS_PER_SLOT * slots))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             context.cancelAllJobs()
@@ -65,25 +68,33 @@ def function_sent(function, context):
             payload.destroy()
 
 
-def run_job(context, payload, give_up, items) -> list:
-    """Return the results of some items, each of which is a task.
+def run_job(context, share_out, give_up, items) -> list:
+    """Return the results of some items.
 
     If a task always dies, which ends the job, each item has a job of its own.
     """
-    requests = [pickle.dumps(item) for item in items]
-    tasks = context.parallelize(requests, len(requests))
     try:
-        outcomes = tasks.mapPartitions(partial(carry_out, payload)).collect()
+        outcomes = share_out(items)
     except Exception as error:  # of Java, where it happened
         if context._jsc.sc().isStopped():
             raise SpeechEmotionError("Spark has stopped; look at the log of its master") from error
         if len(items) == 1:
-            return [give_up(items[0])]
-        return [run_job(context, payload, give_up, [item])[0] for item in items]
-    return [*map(read_outcome, outcomes)]
+            return [give_up(items[0], error)]
+        return [run_job(context, share_out, give_up, [item])[0] for item in items]
+    return [get_result(*outcome) for outcome in outcomes]
 
 
-def raise_died(_):
+def share_out_items(session, payload, items) -> list[tuple]:
+    """Call a function on the workers for some items, each of which is a task.
+
+    Returns the outcome of each: a result, or None and an error and where it was raised.
+    """
+    requests = [pickle.dumps(item) for item in items]
+    tasks = session.sparkContext.parallelize(requests, len(requests))
+    return [*map(pickle.loads, tasks.mapPartitions(partial(carry_out, payload)).collect())]
+
+
+def raise_died(*_):
     """Raise the error of an item whose task always dies."""
     raise SpeechEmotionError(
         f"a task of Spark died {ATTEMPTS} times, perhaps because memory ran out; give each worker "
@@ -91,13 +102,12 @@ def raise_died(_):
     )
 
 
-def leave_out(_) -> None:
+def leave_out(*_) -> None:
     """Return nothing for an item whose task always died."""
 
 
-def read_outcome(outcome):
-    """Return the result in an outcome, or raise the error that the function raised."""
-    result, error, text = pickle.loads(outcome)
+def get_result(result, error, text):
+    """Return the result of an outcome, or raise the error that the function raised."""
     if error:
         raise error from RuntimeError(f"in a worker of Spark:\n{text}")
     return result

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from utility.command_line import display_path, native_stderr_silenced
-from utility.errors import UsageError
+from utility.errors import UsageError, quote
 from utility.functions import temporary_path
 from utility.globalvars import ROOT
 
@@ -106,6 +106,13 @@ def count_attempts(master) -> str:
     if found := LOCAL.fullmatch(master):
         return f"local[{found[1] or 1},{ATTEMPTS}]"
     return master
+
+
+def describe(error) -> str:
+    """Say in a few words what Java complains of."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = next((line for line in lines if "Exception: " in line), lines[0] if lines else "")
+    return quote(reason.split("Exception: ", 1)[-1])
 
 
 def zip_program(path) -> Path:

@@ -1,0 +1,183 @@
+"""Recordings for Spark: found by their paths and addresses, and mapped by a function.
+
+A path is opened by the worker that needs it. What has an address, such as hdfs://host/folder, is
+listed and read by Spark, which hands each recording to a worker as its bytes.
+"""
+
+import errno
+import io
+import pickle
+import re
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from utility.errors import SignalError
+from utility.functions import is_address
+from utility.globalvars import RECORDING_ENDINGS
+from utility.parallel import GROUP_BYTES, GROUP_FILES, group_files, measure_bytes
+from utility.prediction.recordings import Search, find_recordings
+from utility.processes.worker import attempt, use_one_thread
+from utility.spark.mapping import in_spark, leave_out, load_function
+from utility.spark.session import ATTEMPTS, describe
+
+# A task of fewer would take Spark longer to start.
+TASK_FILES = 64
+TASKS_PER_SLOT = 4
+# Spark holds a few copies of each recording that it reads.
+LARGEST_BYTES = 2**26
+TOO_LARGE = (
+    f"has more than {LARGEST_BYTES >> 20} MB, which Spark would hold in memory; copy it to a disk "
+    "and give its path"
+)
+DIED = f"the process that read it died {ATTEMPTS} times, perhaps because memory ran out"
+FILE_SCHEME = "file:"
+
+
+class Source(NamedTuple):
+    """A recording that workers read.
+
+    Attributes
+    ----------
+    name : str
+        As it is named in results.
+    place : str
+        Its address, or its path from the root.
+    size_bytes : int
+        Its size, 0 if that is not known.
+    """
+
+    name: str
+    place: str
+    size_bytes: int
+
+
+def find_sources(session, paths) -> tuple[list[Source], Search]:
+    """Find the recordings that paths and addresses name, each name once: first those of paths.
+
+    Also returns what `find_recordings` returns: with the other files that were found, and the
+    errors of what cannot be searched.
+    """
+    search = find_recordings([path for path in paths if not is_address(path)])
+    places = {str(one.name): str(Path(one.name).absolute()) for one in search.recordings}
+    sources = [Source(*place, measure_bytes(place[1])) for place in places.items()]
+    for address in filter(is_address, paths):
+        sources += list_address(session, address, search)
+    return [*{source.name: source for source in sources}.values()], search
+
+
+def list_address(session, address, search) -> list[Source]:
+    """List the recordings at an address, which is a file, a folder or a pattern of these.
+
+    Adds other files, and the error if it cannot be listed or has none, to a `Search`.
+    """
+    reader = session.read.format("binaryFile").option("recursiveFileLookup", True)
+    try:
+        rows = sorted(reader.load(address).select("path", "length").collect())
+    except Exception as error:  # of Java, of the network, of the address
+        search.errors.append(OSError(errno.EIO, describe(error), address))
+        return []
+    # A file that is named itself is a recording, whatever its name.
+    itself = [tuple(row) for row in rows if name_place(row[0]) == name_place(address)]
+    found = itself or [tuple(row) for row in rows if has_ending(row[0])]
+    if not found:
+        search.errors.append(OSError(errno.ENOENT, "it has no recordings", address))
+    search.others.update({Path(path): None for path, size in rows if (path, size) not in {*found}})
+    return [Source(name_place(path), path, size) for path, size in found]
+
+
+def has_ending(path) -> bool:
+    """Tell whether a name ends like that of a recording."""
+    return PurePosixPath(path).suffix.lower() in RECORDING_ENDINGS
+
+
+def name_place(address) -> str:
+    """Return an address as its recording is named: that of a local file is its path."""
+    if not address.startswith(FILE_SCHEME):
+        return address
+    return "/" + address.removeprefix(FILE_SCHEME).lstrip("/")
+
+
+def map_sources(function, sources, session):
+    """Yield a few sources, and the results of these, until all are done.
+
+    `function` takes a list of pairs, a name and a sound for `open_recording`, and returns a list
+    of results. The result of a recording that its workers cannot survive, or that Spark cannot
+    read, is a `SignalError`.
+    """
+    slots = session.sparkContext.defaultParallelism
+    count = max(1, min(TASK_FILES, -(-len(sources) // (TASKS_PER_SLOT * slots))))
+    large = [source for source in sources if is_too_large(source)]
+    remote = [each for each in sources if is_address(each.place) and not is_too_large(each)]
+    local = [each for each in sources if not is_address(each.place)]
+    yield large, [SignalError(TOO_LARGE) for _ in large]
+    for some, share_out in ((local, None), (remote, share_out_contents)):
+        groups = group_files(some, lambda source: source.size_bytes, count)
+        with in_spark(function, [*map(pair, groups)], session, leave_out, share_out) as results:
+            for group, result in zip(groups, results, strict=True):
+                yield group, result or map_singly(function, group, session, share_out)
+
+
+def is_too_large(source) -> bool:
+    """Tell whether Spark would hold too much in memory."""
+    return is_address(source.place) and source.size_bytes > LARGEST_BYTES
+
+
+def pair(group) -> list[tuple[str, str]]:
+    """Return the names and places of sources, which is all that workers need."""
+    return [(source.name, source.place) for source in group]
+
+
+def map_singly(function, group, session, share_out) -> list:
+    """Return the results of sources of which at least one ends its process, by a task for each."""
+    items = [pair([source]) for source in group]
+    with in_spark(function, items, session, give_up, share_out) as results:
+        return [result for (result,) in results]
+
+
+def give_up(item, error) -> list[SignalError]:
+    """Return what is wrong with the single recording of a task that always failed."""
+    is_read = "FAILED_READ_FILE" in str(error) or "PATH_NOT_FOUND" in str(error)
+    reason = f"cannot be read by Spark ({describe(error)}); check it" if is_read else DIED
+    return [SignalError(reason)]
+
+
+def share_out_contents(session, payload, items) -> list[tuple]:
+    """Call a function on the workers for recordings that Spark reads; see `share_out_items`."""
+    places = [escape(place) for item in items for _, place in item]
+    rows = session.read.format("binaryFile").load(places).select("path", "content").rdd
+    found, failed = {}, None
+    for read, outcome in rows.mapPartitions(partial(carry_out_contents, payload)).collect():
+        results, *failure = pickle.loads(outcome)
+        if results is None:
+            failed = None, *failure
+        else:
+            found |= zip(read, results, strict=True)
+    return [failed or ([found[place] for _, place in item], None, "") for item in items]
+
+
+def escape(address) -> str:
+    """Return an address that names one file, whatever marks of a pattern are in it."""
+    return re.sub(r"([\\{}\[\]*?,])", r"\\\1", address)
+
+
+def carry_out_contents(payload, rows):
+    """Yield the addresses of a few recordings and the outcome of these, until all are done."""
+    use_one_thread()
+    function = load_function(payload)
+    for group in group_rows(rows):
+        pairs = [(name_place(path), io.BytesIO(content)) for path, content in group]
+        yield [path for path, _ in group], attempt(partial(function, pairs))
+
+
+def group_rows(rows):
+    """Yield groups of a few small recordings or one large, of which few are in memory at a time."""
+    group, total = [], 0
+    for row in rows:
+        total += len(row[1])
+        if group and (len(group) == GROUP_FILES or total > GROUP_BYTES):
+            yield group
+            group, total = [], len(row[1])
+        group.append(row)
+    if group:
+        yield group
