@@ -31,7 +31,7 @@ from utility.corpora.published import (
     require_recordings_folder,
 )
 from utility.errors import UsageError
-from utility.functions import LONGEST_NAME, check_room
+from utility.functions import LONGEST_NAME, check_room, is_address
 from utility.globalvars import BERLIN, FRAMES_ENDING, ROOT
 
 # For the pickles of the smallest corpora.
@@ -112,10 +112,11 @@ def add_extract(commands) -> Parser:
     )
     add(
         "--audio",
-        type=Path,
+        type=read_place,
         metavar="DIR",
-        help="folder of the recordings (default: that of the manifest; for EmoDB data/wav, or the "
-        "folder in the environment variable SPEECH_EMOTION_AUDIO; for nEMO data/nemo)",
+        help="folder of the recordings, with --spark also its address (default: that of the "
+        "manifest; for EmoDB data/wav, or the folder in the environment variable "
+        "SPEECH_EMOTION_AUDIO; for nEMO data/nemo)",
     )
     add(
         "--classes",
@@ -137,7 +138,14 @@ def add_extract(commands) -> Parser:
     folder = "folder for the pickles (default: that of dataset.py)"
     add("--output", type=Path, metavar="DIR", help=folder)
     add("--processes", type=int, metavar="N", help="recordings at a time (default: one per core)")
+    text = "extract with Apache Spark: local[2] for two cores, or the address of a cluster"
+    add("--spark", metavar="MASTER", help=text)
     return command
+
+
+def read_place(text) -> str | Path:
+    """Read a path, or the address of a folder."""
+    return text if is_address(text) else Path(text)
 
 
 def add_info(commands) -> Parser:
@@ -157,6 +165,48 @@ def extract(arguments, note):
 
     Return the path that its pickles' paths begin with, and the corpus. `note` takes messages.
     """
+    from utility.parallel import in_processes
+
+    audio, output, processes = arguments.audio, arguments.output, arguments.processes
+    check_spark(arguments)
+    for option, given in (("--output", output), ("--audio", audio)):
+        if given is not None and not is_address(given) and not given.is_dir():
+            raise UsageError(f"{option} {given}: give a folder that exists")
+    if processes is not None and processes < 1:
+        raise UsageError(f"--processes {processes}: give 1 or more")
+    check_frames(arguments)
+    check_room((output or ROOT).resolve(), LEAST_ROOM_BYTES)  # not after an hour
+    audio = choose_audio(arguments)
+    if not arguments.spark:
+        return extract_from(audio, arguments, note, partial(in_processes, processes=processes))
+    from utility.spark.extraction import extraction_in_spark
+
+    with extraction_in_spark(arguments.spark, audio) as (files, in_parallel):
+        return extract_from(audio, arguments, note, in_parallel, files)
+
+
+def check_spark(arguments) -> None:
+    """Raise `UsageError` if options do not go with --spark, or need it."""
+    audio = arguments.audio
+    if is_address(audio) and not arguments.spark:
+        raise UsageError(f"--audio {audio}: is an address; download the folder, or give --spark")
+    if arguments.spark and (arguments.frames or arguments.processes):
+        raise UsageError("--spark: omit --frames and --processes")
+
+
+def choose_audio(arguments) -> Path | str:
+    """Return the folder of the recordings, or of frames, or its address."""
+    audio = arguments.frames or arguments.audio
+    if audio is None and arguments.manifest:
+        audio = arguments.manifest.parent
+    elif audio is None:
+        is_emodb = arguments.corpus == BERLIN.name
+        audio = require_recordings_folder() if is_emodb else require_download(arguments.corpus)
+    return audio if is_address(audio) else audio.resolve()
+
+
+def extract_from(audio, arguments, note, in_parallel, files=None):
+    """Extract like `extract`, from a folder; `files` are the paths below an address."""
     from utility.corpora.extraction import (
         collect_frames,
         extract_corpus,
@@ -164,37 +214,26 @@ def extract(arguments, note):
         find_utterances,
     )
 
-    audio, manifest, output = arguments.audio, arguments.manifest, arguments.output
-    processes, folder = arguments.processes, (output or ROOT).resolve()
-    for option, given in (("--output", output), ("--audio", audio)):
-        if given is not None and not given.is_dir():
-            raise UsageError(f"{option} {given}: give a folder that exists")
-    if processes is not None and processes < 1:
-        raise UsageError(f"--processes {processes}: give 1 or more")
-    check_frames(arguments)
-    check_room(folder, LEAST_ROOM_BYTES)  # not after an hour
+    manifest, output, classes = arguments.manifest, arguments.output, arguments.classes
+    folder = (output or ROOT).resolve()
     if arguments.corpus == BERLIN.name and not (manifest or arguments.name or arguments.frames):
-        if arguments.classes:
+        if classes:
             raise UsageError("--classes: EmoDB has only the seven; omit it")
-        corpus = extract_emodb(audio or require_recordings_folder(), output, processes, note)
+        options = {"files": files, "in_parallel": in_parallel}
+        corpus = extract_emodb(audio, output, note=note, **options)
         if len(corpus) != len(read_manifest()):
             note(f"{len(corpus)} recordings, where EmoDB has {len(read_manifest())}")
         return folder / BERLIN.name, corpus
-    audio = arguments.frames or audio
-    if audio is None and not manifest:
-        is_emodb = arguments.corpus == BERLIN.name
-        audio = require_recordings_folder() if is_emodb else require_download(arguments.corpus)
-    audio = (audio or manifest.parent).resolve()
     name = arguments.name or (manifest.stem if manifest else arguments.corpus)
     if name in (BERLIN.name, ".", "..") or "/" in name or len(os.fsencode(name)) > LONGEST_NAME:
         text = f"give a name without /, of up to {LONGEST_NAME} letters, other than berlin (EmoDB)"
         raise UsageError(f"--name {name}: {text}")
     path, suffix = folder / name, FRAMES_ENDING if arguments.frames else None
-    rows = find_utterances(audio, arguments.corpus, note, manifest, arguments.classes, suffix)
+    rows = find_utterances(audio, arguments.corpus, note, manifest, classes, suffix, files)
     if arguments.frames:
         corpus = collect_frames(rows, audio, path, arguments.features, arguments.hop, note)
     else:
-        corpus = extract_corpus(rows, audio, path, note, processes, kept_audio=str(audio))
+        corpus = extract_corpus(rows, audio, path, note, in_parallel, kept_audio=str(audio))
     return path, corpus
 
 
@@ -237,7 +276,7 @@ def main(arguments) -> None:
         print(f"{count} recordings, every one checked, are in {display_path(folder)}")
         print(f"licence: {published.licence}")
         return
-    from utility.corpora.corpus import pickle_paths, read_corpus
+    from utility.corpora.corpus import list_paths, read_corpus
     from utility.corpora.extraction import describe_corpus
 
     def note(message):
@@ -247,7 +286,7 @@ def main(arguments) -> None:
         print(describe_corpus(read_corpus(arguments.data)))
         return
     path, corpus = extract(arguments, note)
-    paths = pickle_paths(path, corpus.feature_sets)
+    paths = list_paths(path, corpus)
     note(f"the corpus is in {', '.join(map(display_path, paths))}")
     print(describe_corpus(corpus))
 

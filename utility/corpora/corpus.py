@@ -16,17 +16,27 @@ from utility.corpora.frames import (
     FORMAT_VERSION,
     choose_tables,
     frame_paths,
+    holds_tables,
     join_tables,
     list_frame_pickles,
+    measure_lengths,
     open_tables,
     read_frames,
+    tables_path,
     tables_stored_when_done,
 )
 from utility.corpora.naming import CORPORA, LATEST_SECONDS, find_segment
 from utility.corpora.published import NO_RECORDINGS, find_recordings_folder
 from utility.errors import DataError, quote
-from utility.files.pickles import finish_writing, read_pickle, write_pickles
-from utility.functions import ENCODING, is_name
+from utility.files.pickles import (
+    finish_writing,
+    make_identity,
+    read_pickle,
+    take_places,
+    write_pickles,
+    write_plain,
+)
+from utility.functions import ENCODING, is_name, remove, temporary_beside, temporary_path
 from utility.furtherFeatures import (
     FEATURE_SETS,
     LONGEST_HOP_SECONDS,
@@ -41,10 +51,11 @@ from utility.globalvars import BERLIN, COLUMN_NAMES, EMOTION_LABELS, ROOT
 # Half precision costs a thousandth of a feature's deviation, and halves the file.
 PRECISIONS = {"original": np.float32, "further": np.float16}
 OWN_PRECISION = np.float32
-# Frames of a corpus whose pickles are larger are not held in memory: some 4,000 clips like those of
-# EmoDB. Each process of a run has its own copy, which should be less than it takes anyway.
+# Frames of a corpus whose pickles are, or would be, larger are not held in memory: some 4,000 clips
+# like those of EmoDB. Each process of a run has its own copy, which should be less than it takes
+# anyway.
 LARGEST_IN_MEMORY_BYTES = 2**28
-LARGE_KIND = "<f4"
+LARGE_KIND, TABLES_FORM = "<f4", "tables"
 
 
 @dataclass(frozen=True)
@@ -254,7 +265,7 @@ def explain_missing_corpus(path: Path) -> str:
 
 
 def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
-    """Read and check the pickles of a corpus; see `corpus_path` for its name.
+    """Read and check the files of a corpus; see `corpus_path` for its name.
 
     Raises
     ------
@@ -264,11 +275,16 @@ def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
     """
     path = corpus_path(name)
     database, feature_sets = read_database(path)
-    identities = {database_path(path).name: database["identity"]}
+    paths = [tables_path(path)] if is_large(database) else frame_paths(path, feature_sets).values()
     with contextlib.suppress(OSError):  # where nothing may be written
-        finish_writing(frame_paths(path, feature_sets).values(), database["identity"])
+        finish_writing(paths, database["identity"])
     remedy = find_remedy(path)
-    frames = read_frames(path, database["file"], remedy, feature_sets, identities)
+    if is_large(database):
+        facts = {"feature_sets": feature_sets, "identity": database["identity"]}
+        frames = open_tables(tables_path(path), database["file"], remedy, **facts)
+    else:
+        identities = {database_path(path).name: database["identity"]}
+        frames = read_frames(path, database["file"], remedy, feature_sets, identities)
     return build_corpus(database, frames, feature_sets)
 
 
@@ -278,15 +294,28 @@ def build_corpus(database, frames, feature_sets) -> Corpus:
     return Corpus(**facts, frames=frames, feature_sets=feature_sets)
 
 
+def is_large(database) -> bool:
+    """Tell whether the frames of a corpus are in a folder of tables, by its labels."""
+    return database.get("form") == TABLES_FORM
+
+
+def list_paths(path: Path, corpus: Corpus) -> list[Path]:
+    """Return the paths of the files of a corpus that was read, the labels first."""
+    if isinstance(corpus.frames, list):
+        return pickle_paths(path, corpus.feature_sets)
+    return [database_path(path), tables_path(path)]
+
+
 def open_corpus(name: str | os.PathLike, folder: Path) -> Corpus:
-    """Read a corpus like `read_corpus`, but leave the frames of a large one on disk.
+    """Read a corpus like `read_corpus`, but leave the frames of large pickles on disk.
 
     The first time, they are stored in `folder`, as tables that can be read one by one.
     """
     path = corpus_path(name)
     database, feature_sets = read_database(path)
     paths = [each for each in frame_paths(path, feature_sets).values() if each.exists()]
-    if sum(each.stat().st_size for each in paths) <= LARGEST_IN_MEMORY_BYTES:
+    size = sum(each.stat().st_size for each in paths)
+    if is_large(database) or size <= LARGEST_IN_MEMORY_BYTES:
         return read_corpus(name)
     facts = {"feature_sets": feature_sets, "identity": database["identity"]}
     remedy = f"remove {folder}"
@@ -303,22 +332,46 @@ def open_corpus(name: str | os.PathLike, folder: Path) -> Corpus:
 
 
 def write_corpus(path: Path, corpus: Corpus) -> None:
-    """Write the pickles of a corpus."""
+    """Write the pickles of a corpus; or of a large one, the labels and a folder of tables."""
     database = {name: getattr(corpus, name) for name in COLUMNS}
     if not any(corpus.split):
         del database["split"]
     if corpus.audio:
         database["audio"] = corpus.audio
-    precisions = PRECISIONS
+    precisions, sets = PRECISIONS, corpus.feature_sets
     if corpus.has_own_features:
-        ((name, own),) = corpus.feature_sets.items()
+        ((name, own),) = sets.items()
         facts = {"value_count": len(own.names), "hop_seconds": own.hop_seconds}
         database["own_features"] = {"name": name, **facts}
         precisions = {name: OWN_PRECISION}
-    labels = database_path(path), {"format_version": FORMAT_VERSION, **database}
-    sets = corpus.feature_sets
-    frames = list_frame_pickles(path, corpus.file, corpus.frames, precisions, sets)
-    write_pickles(chain([labels], frames))
+    database = {"format_version": FORMAT_VERSION, **database}
+    frame_bytes = sum(len(sets[it].names) * np.dtype(precisions[it]).itemsize for it in sets)
+    if measure_lengths(corpus.frames).sum() * frame_bytes > LARGEST_IN_MEMORY_BYTES:
+        write_large(path.resolve(), database, corpus)
+        left = frame_paths(path, sets).values()
+    else:
+        frames = list_frame_pickles(path, corpus.file, corpus.frames, precisions, sets)
+        write_pickles(chain([(database_path(path), database)], frames))
+        left = filter(holds_tables, [tables_path(path)])
+    for each in left:  # of the other form
+        remove(each)
+
+
+def write_large(path: Path, database, corpus: Corpus) -> None:
+    """Write the pickle of labels, and a folder of tables, of which one is in memory at a time."""
+    identity, place = make_identity(), tables_path(path)
+    if place.exists() and not holds_tables(place):
+        raise DataError(f"{place}: is in the way of the frames; move it, or give another --name")
+    facts = {"feature_sets": corpus.feature_sets, "identity": identity}
+    with (
+        temporary_beside(database_path(path)) as labels,
+        temporary_path(path.parent) as folder,
+    ):
+        with tables_stored_when_done(folder, corpus.file, LARGE_KIND, **facts) as write:
+            for row, table in enumerate(corpus.frames):
+                write(row, table)
+        write_plain(labels, database | {"form": TABLES_FORM, "identity": identity})
+        take_places({database_path(path): labels, place: folder}, identity)
 
 
 def same_content(first: Corpus, second: Corpus) -> bool:

@@ -18,6 +18,7 @@ from utility.audio.recording import open_recording
 from utility.command_line import make_printable
 from utility.corpora.corpus import (
     COLUMNS,
+    LARGE_KIND,
     Corpus,
     database_path,
     read_corpus,
@@ -25,7 +26,13 @@ from utility.corpora.corpus import (
     same_content,
     write_corpus,
 )
-from utility.corpora.frames import FORMAT_VERSION
+from utility.corpora.frames import (
+    FORMAT_VERSION,
+    choose_tables,
+    measure_lengths,
+    open_tables,
+    tables_stored_when_done,
+)
 from utility.corpora.naming import (
     CORPORA,
     find_segment,
@@ -35,7 +42,7 @@ from utility.corpora.naming import (
 )
 from utility.corpora.published import read_manifest
 from utility.errors import DataError, SignalError, quote
-from utility.functions import LONGEST_NAME, is_name, read_array
+from utility.functions import LONGEST_NAME, is_address, is_name, read_array, temporary_path
 from utility.furtherFeatures import (
     compute_all_features,
     make_own_feature_set,
@@ -76,13 +83,17 @@ class Extracted(NamedTuple):
     ends_early: bool = False
 
 
-def find_utterances(audio: Path, name, note, manifest=None, classes=(), suffix=None) -> list[dict]:
+def find_utterances(
+    audio, name, note, manifest=None, classes=(), suffix=None, files=None
+) -> list[dict]:
     """List the recordings of a corpus with their labels; at least one, or raise a `DataError`.
 
     The corpus is one of `CORPORA`, unless a manifest is given. `classes` are emotions to keep
     in addition to the seven; `note` takes a message about the recordings that are left out.
-    With a suffix, the folder `audio` has files of the same names but for their ending.
+    With a suffix, the folder `audio` has files of the same names but for their ending. `files` are
+    the paths of its files below it, if they were listed already.
     """
+    audio = audio if is_address(audio) else Path(audio)
     classes = [read_emotion(emotion) for emotion in classes]
     if unusable := [each for each in classes if not is_name(each) or each in COLUMN_NAMES]:
         taken = " or ".join(sorted(COLUMN_NAMES))
@@ -90,9 +101,9 @@ def find_utterances(audio: Path, name, note, manifest=None, classes=(), suffix=N
         raise DataError(f"--classes {quote(unusable[0])}: {text}")
     foreign = []
     if manifest:
-        rows = read_manifest_rows(manifest, audio, note, classes, suffix)
+        rows = read_manifest_rows(manifest, audio, note, classes, suffix, files)
     else:
-        rows, foreign = read_names(audio, CORPORA[name], note, suffix)
+        rows, foreign = read_names(audio, CORPORA[name], note, suffix, files)
         if not rows and not foreign:
             option = "--frames" if suffix else "--audio"
             kind = f"{suffix} files" if suffix else "recordings"
@@ -128,17 +139,20 @@ def add_judgements(rows) -> None:
         row["naturalness"] = float(judged.get("naturalness_percent", "nan")) / 100
 
 
-def extract_emodb(audio, output=None, processes=None, note=lambda message: None) -> Corpus:
+def extract_emodb(
+    audio, output=None, processes=None, note=lambda message: None, files=None, in_parallel=None
+) -> Corpus:
     """Extract EmoDB from a folder of recordings with its file names; write three pickles.
 
     By default they are those of the project, which must not lose utterances, or a `DataError`
     is raised.
     """
-    rows = find_utterances(Path(audio), BERLIN.name, note)
+    rows = find_utterances(audio, BERLIN.name, note, files=files)
     if output is None:
         refuse_fewer(rows, audio)
     path = Path(output or ROOT).resolve() / BERLIN.name
-    return extract_corpus(rows, Path(audio), path, note, processes)
+    in_parallel = in_parallel or partial(in_processes, processes=processes)
+    return extract_corpus(rows, audio, path, note, in_parallel)
 
 
 def refuse_fewer(rows, audio) -> None:
@@ -154,32 +168,73 @@ def refuse_fewer(rows, audio) -> None:
         )
 
 
-def extract_corpus(rows, audio: Path, path: Path, note, processes=None, kept_audio="") -> Corpus:
+def extract_corpus(
+    rows, audio, path: Path, note, in_parallel=in_processes, kept_audio=""
+) -> Corpus:
     """Extract the features of recordings and write the pickles of a corpus.
 
-    The rows are those of `find_utterances`, with files in the folder `audio`; `path` is the
-    path that the pickles' paths begin with. `kept_audio` is the folder that is noted in them,
-    where variants of the recordings can be made later. A recording that is there twice counts
-    once. Pickles with the same content, except for rounding, are left as they are. If any
-    recording cannot be used, a `DataError` names all of these and nothing is written.
+    A recording that is there twice counts once. Pickles with the same content, except for rounding,
+    are left as they are. Frames are on the disk while they arrive, since those of a large corpus do
+    not fit into memory.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Those of `find_utterances`.
+    audio : path-like
+        The folder of the recordings, or its address.
+    path : Path
+        What the pickles' paths begin with.
+    note : callable
+        Takes a message.
+    in_parallel : callable, optional
+        Like `utility.parallel.in_processes`, which it is by default.
+    kept_audio : str, optional
+        The folder that is noted in the pickles, where variants of the recordings can be made later.
+
+    Raises
+    ------
+    DataError
+        If any recording cannot be used; it names all of these, and nothing is written.
+    """
+    files = [row["file"] for row in rows]
+    numbers = {file: number for number, file in enumerate(dict.fromkeys(files))}
+    names, extract = np.array([*numbers]), partial(extract_utterances, audio)
+    with temporary_path(path.parent) as folder:
+        with tables_stored_when_done(folder, names, LARGE_KIND) as write:
+            found = collect_results(extract, numbers, in_parallel, write)
+            results = [found[file] for file in files]
+            check_results(rows, results)
+        tables = open_tables(folder, names, "extract again")
+        tables = choose_tables(tables, [numbers[file] for file in files])
+        corpus = make_corpus(rows, results, tables, note, audio=kept_audio)
+        try:
+            kept = read_corpus(path)
+            if same_content(kept, corpus):
+                note(f"{path}_*.p already hold the same, except for rounding; left as they are")
+                return kept
+        except DataError:
+            pass  # there are none that could be kept
+        write_corpus(path, corpus)
+    return read_corpus(path)
+
+
+def collect_results(extract, numbers, in_parallel, write) -> dict[str, Extracted | SignalError]:
+    """Extract utterances, given with their numbers by name, and write the table of each.
+
+    Returns what else is kept of each, by name, or what is wrong with it.
     """
     from tqdm import tqdm
 
-    groups, found = group_utterances(row["file"] for row in rows), {}
-    with in_processes(partial(extract_utterances, Path(audio)), groups, processes) as results:
+    groups, found = group_utterances(numbers), {}
+    with in_parallel(extract, groups) as results:
         for group in tqdm(results, "extracting", len(groups), unit="recording", disable=None):
-            found |= group
-    results = [found[row["file"]] for row in rows]
-    corpus = make_corpus(rows, results, note, audio=kept_audio)
-    try:
-        kept = read_corpus(path)
-        if same_content(kept, corpus):
-            note(f"{path}_*.p already hold the same, except for rounding; left as they are")
-            return kept
-    except DataError:
-        pass  # there are none that could be kept
-    write_corpus(path, corpus)
-    return read_corpus(path)
+            for name, result in group.items():
+                if not isinstance(result, SignalError):
+                    write(numbers[name], result.frames)
+                    result = result._replace(frames=None)
+                found[name] = result
+    return found
 
 
 def collect_frames(rows, folder: Path, path: Path, name, hop_seconds, note) -> Corpus:
@@ -217,8 +272,10 @@ def collect_frames(rows, folder: Path, path: Path, name, hop_seconds, note) -> C
         check_value_count(row["file"], result, value_count)
         for row, result in zip(rows, results, strict=True)
     ]
+    check_results(rows, results)
+    tables = [result.frames for result in results]
     sets = {name: make_own_feature_set(name, value_count, hop_seconds)}
-    write_corpus(path, make_corpus(rows, results, note, feature_sets=sets))
+    write_corpus(path, make_corpus(rows, results, tables, note, feature_sets=sets))
     return read_corpus(path)
 
 
@@ -230,18 +287,22 @@ def check_value_count(name, result, value_count) -> Extracted | SignalError:
     return SignalError(f"{name}: has {found} values per frame, others {value_count}")
 
 
-def make_corpus(rows, results, note, **options) -> Corpus:
-    """Make a corpus of the rows of `find_utterances`, with what was extracted for each.
-
-    Recordings that are there twice count once, which `note` is told. A recording that cannot be
-    used, or that has two different labels, is an error that names all of these.
-    """
+def check_results(rows, results) -> None:
+    """Raise a `DataError` that names all recordings that cannot be used, if there are any."""
     if problems := [
         f"{row['place']}: {result}" if "place" in row else str(result)
         for row, result in zip(rows, results, strict=True)
         if isinstance(result, SignalError)
     ]:
         raise DataError("nothing was written; these recordings cannot be used:", *problems)
+
+
+def make_corpus(rows, results, tables, note, **options) -> Corpus:
+    """Make a corpus of the rows of `find_utterances`, with what was extracted for each.
+
+    Recordings that are there twice count once, which `note` is told. A recording that has two
+    different labels is a `DataError` that names all of these.
+    """
     early = [name_place(r) for r, it in zip(rows, results, strict=True) if it.ends_early]
     if early:
         note(f"recordings that end early, heard up to there: {len(early)}, such as {early[0]}")
@@ -249,7 +310,7 @@ def make_corpus(rows, results, note, **options) -> Corpus:
     unknown = {"sex": "", "recognition": np.nan, "naturalness": np.nan}
     rows = [unknown | rows[number] | {"seconds": results[number].seconds} for number in chosen]
     columns = {name: np.array([row[name] for row in rows]) for name in COLUMNS}
-    return Corpus(**columns, frames=[results[number].frames for number in chosen], **options)
+    return Corpus(**columns, frames=choose_tables(tables, chosen), **options)
 
 
 def find_distinct(rows, results, note) -> list[int]:
@@ -317,9 +378,9 @@ def read_own_frames(folder: Path, name: str, hop_seconds) -> Extracted | SignalE
         return SignalError(f"{path}: {error}")
 
 
-def extract_utterances(audio: Path, names) -> dict[str, Extracted | SignalError]:
+def extract_utterances(audio, names, sound=None) -> dict[str, Extracted | SignalError]:
     """Return what is kept of utterances of one recording, by name; see `compute_of_utterances`."""
-    return compute_of_utterances(audio, names, extract_utterance)
+    return compute_of_utterances(audio, names, extract_utterance, sound)
 
 
 def extract_utterance(name, signal, ends_early) -> Extracted:
@@ -339,17 +400,19 @@ def group_utterances(names) -> list[list[str]]:
     return groups
 
 
-def compute_of_utterances(audio: Path, names, compute) -> dict:
+def compute_of_utterances(audio, names, compute, sound=None) -> dict:
     """Compute something of each utterance of a recording, which is read once, in blocks.
 
     Parameters
     ----------
-    audio : Path
-        The folder of the recording.
+    audio : path-like
+        The folder of the recording, or its address.
     names : sequence of str
         The recording itself, or segments of it, from `name_utterance`.
     compute : callable
         Takes the name, the signal at 16 kHz, and whether the recording ends early in it.
+    sound : binary file, optional
+        The recording, if it is not to be opened by its path.
 
     Returns
     -------
@@ -360,7 +423,7 @@ def compute_of_utterances(audio: Path, names, compute) -> dict:
     results, (path, *_) = {}, find_segment(names[0])
     spans = {name: tuple(find_segment(name)[1:]) for name in names}
     try:
-        with open_recording(audio / path) as recording:
+        with open_recording(sound or Path(audio, path)) as recording:
             for name, segment, is_rest in read_segments(recording.read_signal(), spans):
                 try:
                     signal = segment()
@@ -370,11 +433,14 @@ def compute_of_utterances(audio: Path, names, compute) -> dict:
     except SignalError as error:
         results = dict.fromkeys(names, error) | results
     return {
-        name: SignalError(f"{audio / name}: {result}")
-        if isinstance(result, SignalError)
-        else result
+        name: name_error(audio, name, result) if isinstance(result, SignalError) else result
         for name, result in results.items()
     }
+
+
+def name_error(audio, name, error) -> SignalError:
+    """Put the path or address of an utterance before what is wrong with it."""
+    return SignalError(f"{str(audio).rstrip('/')}/{name}: {error}")
 
 
 def read_segments(blocks, spans) -> Iterator[tuple[str, Callable, bool]]:
@@ -446,7 +512,7 @@ def digest_of(values) -> bytes:
 
 def describe_corpus(corpus) -> str:
     """Describe a corpus in a few lines: size, features, and counts by label."""
-    seconds, judged = corpus.seconds, ""
+    seconds, judged, frame_count = corpus.seconds, "", measure_lengths(corpus.frames).sum()
     if not np.isnan(corpus.recognition).all():
         judged = f", recognised by {100 * np.nanmean(corpus.recognition):.2f} % of listeners"
     speakers = [
@@ -462,7 +528,7 @@ def describe_corpus(corpus) -> str:
     lines = [
         f"{len(corpus)} utterance{'s' * (len(corpus) != 1)}, {seconds.sum():.2f} s "
         f"(shortest {seconds.min():.2f} s, longest {seconds.max():.2f} s), "
-        f"{sum(map(len, corpus.frames))} frames of {len(corpus.feature_names)} features{every}"
+        f"{frame_count} frames of {len(corpus.feature_names)} features{every}"
         f"{judged}",
         f"format version {FORMAT_VERSION}, feature versions: {versions}",
         *count_values("emotion", corpus.emotion, corpus.emotions),

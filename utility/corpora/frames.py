@@ -4,9 +4,9 @@ The frames of a corpus are in one pickle for each feature set, so that a change 
 make the files of the other stale. Each pickle names its features, their version and its utterances.
 Those that were written together share an identity. They are read as a whole.
 
-Those of a variant, and of a corpus that is too large for memory, are in one file, one table after
-the other, and each is read when it is asked for. So the memory that they take does not depend on
-their number, and the processes of a run share the system's cache of the file.
+Those of a variant, and of a corpus that is too large for memory, are in a folder: in one file, one
+table after the other, and each is read when it is asked for. So the memory that they take does not
+depend on their number, and the processes of a run share the system's cache of the file.
 """
 
 import contextlib
@@ -34,6 +34,7 @@ from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names
 FORMAT_VERSION = 2
 ENDINGS = {"original": "_features.p", "further": "_further_features.p"}
 OWN_ENDING = "_frames.p"
+TABLES_ENDING = "_tables"
 # Of a folder of tables: all values, and what tells their shapes and their meaning.
 TABLES_NAME, ABOUT_NAME = "tables", "about.json"
 TABLE_KINDS = ("<f2", "<f4")
@@ -47,6 +48,16 @@ def frame_paths(path, feature_sets=FEATURE_SETS) -> dict:
     }
 
 
+def tables_path(path) -> Path:
+    """Return the path of the folder of a large corpus's tables, given what it begins with."""
+    return Path(path).with_name(Path(path).name + TABLES_ENDING)
+
+
+def holds_tables(folder) -> bool:
+    """Tell whether a folder is one of tables, and not of something else that has its name."""
+    return (folder / ABOUT_NAME).is_file() and (folder / TABLES_NAME).is_file()
+
+
 def list_frame_pickles(path, files, tables, precisions, feature_sets=FEATURE_SETS):
     """Yield the path and the content of each feature set's pickle.
 
@@ -54,7 +65,7 @@ def list_frame_pickles(path, files, tables, precisions, feature_sets=FEATURE_SET
     utterances, `tables` the frames of each, (frames, features), with columns as in the feature
     sets, and `precisions` the type of the values of each feature set.
     """
-    frames = np.concatenate(tables)
+    frames = np.concatenate([*tables])
     paths, all_names = frame_paths(path, feature_sets), feature_names(feature_sets, feature_sets)
     for name, feature_set in feature_sets.items():
         content = {
@@ -62,7 +73,7 @@ def list_frame_pickles(path, files, tables, precisions, feature_sets=FEATURE_SET
             "feature_version": feature_set.version,
             "feature_names": list(feature_set.names),
             "file": files,
-            "frame_counts": np.array([len(table) for table in tables]),
+            "frame_counts": measure_lengths(tables),
             "frames": frames[:, columns_of(feature_set.names, all_names)].astype(precisions[name]),
         }
         yield paths[name], content

@@ -11,14 +11,15 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 import numpy as np
 
 from utility.errors import DataError, quote
-from utility.functions import list_files
+from utility.functions import is_address, list_files
 from utility.globalvars import EMOTION_LABELS, EMOTIONS, RECORDING_ENDINGS
 
 # Far more than a manifest needs, which may come from a pipe or device without an end. Each row
@@ -130,30 +131,27 @@ def expect_emotions(emotions: Sequence[str]) -> np.ndarray:
 
 
 def read_names(
-    audio: Path, naming: Naming, note, suffix: str | None = None
+    audio: Path, naming: Naming, note, suffix: str | None = None, files=None
 ) -> tuple[list[dict], list[str]]:
     """Read emotion, speaker and text from the file names in a folder and its subfolders.
 
-    With a suffix, the folder has files of the same names but for their ending.
-    `note` takes a message about recordings that are there in another format, too.
+    With a suffix, the folder has files of the same names but for their ending. `files` are the
+    paths below it, if they are known. `note` takes a message about recordings that are there in
+    another format, too.
     Returns one row per recording, with the columns of a corpus that its name tells, in the order
     of the paths; and the paths of files of the same format that do not belong to the corpus.
     """
     # If a corpus is there in several formats, the first one counts.
-    suffixes, problems = (suffix,) if suffix else RECORDING_ENDINGS, []
-    paths = list_files(audio, problems.append)
-    if problems:
-        lines = [f"{problem.filename}: {problem.strerror}" for problem in problems]
-        raise DataError("nothing was written; these folders cannot be searched:", *lines)
+    suffixes = (suffix,) if suffix else RECORDING_ENDINGS
+    files = list_below(audio) if files is None else sorted(map(PurePosixPath, files))
     rows, foreign = {each: [] for each in suffixes}, {each: [] for each in suffixes}
-    for path in (path for path in paths if path.suffix.lower() in suffixes):
-        ending, file = path.suffix.lower(), path.relative_to(audio)
-        file = (file.with_suffix(".wav") if suffix else file).as_posix()
+    for path in (path for path in files if path.suffix.lower() in suffixes):
+        ending, file = path.suffix.lower(), str(path.with_suffix(".wav") if suffix else path)
         match = naming.pattern.search(file)
         parts = match.groupdict() if match else {}
         emotion = naming.emotions.get(parts.get("emotion", "").lower())
         if emotion is None:
-            foreign[ending].append(path.relative_to(audio).as_posix())
+            foreign[ending].append(str(path))
         elif path.stem not in naming.empty:
             text, version = parts.get("text", "").lower(), parts.get("version", "").lower()
             row = {"file": file, "emotion": emotion, "speaker": parts["speaker"].upper()}
@@ -167,8 +165,18 @@ def read_names(
     return rows[first], foreign[first]
 
 
+def list_below(audio: Path) -> list[PurePosixPath]:
+    """List the files in a folder and in its subfolders, by their paths below it."""
+    problems = []
+    paths = list_files(audio, problems.append)
+    if problems:
+        lines = [f"{problem.filename}: {problem.strerror}" for problem in problems]
+        raise DataError("nothing was written; these folders cannot be searched:", *lines)
+    return [PurePosixPath(path.relative_to(audio)) for path in paths]
+
+
 def read_manifest_rows(
-    path: str | Path, audio: Path, note, classes=(), suffix: str | None = None
+    path: str | Path, audio: Path, note, classes=(), suffix: str | None = None, files=None
 ) -> list[dict]:
     """Read and check a manifest, whose files are relative to the folder `audio`.
 
@@ -182,6 +190,8 @@ def read_manifest_rows(
         Emotions other than the seven that are meant, not misspelt.
     suffix : str, optional
         The folder has files of the same names but for this ending.
+    files : collection of str, optional
+        The paths of all files below the folder, if they are known.
 
     Returns
     -------
@@ -198,17 +208,18 @@ def read_manifest_rows(
     if ignored := [name for name in names if name and name not in MANIFEST_COLUMNS]:
         note(f"{path}: columns that are not used: {quote(', '.join(ignored))}")
     option = "--frames" if suffix else "--audio"
-    files = [file for _, row in rows if (file := (row["file"] or "").strip())]
-    if len(files) > 1 and not any(find_recording(audio, file, suffix) for file in files):
+    named = [file for _, row in rows if (file := (row["file"] or "").strip())]
+    find = partial(find_recording, audio, suffix, files)
+    if len(named) > 1 and not any(map(find, named)):
         raise DataError(
-            f"{path}: none of its {len(files)} files, such as {files[0]}, is in {audio}; give "
+            f"{path}: none of its {len(named)} files, such as {named[0]}, is in {audio}; give "
             f"paths below that folder, or name another with {option} DIR"
         )
     read, problems = [], []
     for line, row in rows:
         place = f"{path}, line {line}"
         try:
-            read.append(read_row(row, audio, classes, suffix) | {"place": place})
+            read.append(read_row(row, audio, classes, suffix, find) | {"place": place})
         except DataError as error:
             problems.append(f"{place}: {error}")
     if problems:
@@ -282,14 +293,14 @@ def list_cells(row) -> list[str]:
     return cells + row.get(None, [])
 
 
-def read_row(row, audio: Path, classes, suffix: str | None) -> dict:
+def read_row(row, audio: Path, classes, suffix: str | None, find) -> dict:
     """Check a row of a manifest and return it like one of `read_names`; or raise a `DataError`."""
     if any(map(str.strip, row.get(None, []))):
         raise DataError("more cells than columns; put cells that contain a comma in quotes")
     cells = {name: (row.get(name) or "").strip() for name in MANIFEST_COLUMNS}
     if not cells["file"]:
         raise DataError("no file")
-    if (recording := find_recording(audio, cells["file"], suffix)) is None:
+    if (recording := find(cells["file"])) is None:
         raise DataError(explain_missing(audio, cells["file"], suffix))
     start_seconds, end_seconds = (read_seconds(name, cells[name]) for name in ("start", "end"))
     if end_seconds is not None and end_seconds <= (start_seconds or 0):
@@ -313,14 +324,17 @@ def read_row(row, audio: Path, classes, suffix: str | None) -> dict:
     }
 
 
-def find_recording(audio: Path, file: str, suffix: str | None) -> str | None:
+def find_recording(audio: Path, suffix: str | None, files, file: str) -> str | None:
     """Return the path of a recording below a folder as this system writes it; None if it lacks.
 
     Tables that were written on Windows have backslashes in their paths.
     """
     for name in (file, file.replace("\\", "/")):
+        if files is not None:
+            if name in files:
+                return name
         # Path.is_file raises an error if a name is too long.
-        if os.path.isfile(with_suffix(audio / name, suffix)):  # noqa: PTH113
+        elif os.path.isfile(with_suffix(audio / name, suffix)):  # noqa: PTH113
             return name
     return None
 
@@ -334,7 +348,11 @@ def explain_missing(audio: Path, file: str, suffix: str | None) -> str:
     """Say why a file of a manifest is not there, and what to do."""
     if PureWindowsPath(file).drive:
         return f"{file}: a path of another computer; give the path below {audio}"
-    return f"{with_suffix(audio / file, suffix)}: no such file"
+    return (
+        f"{audio}/{file}: no such file"
+        if is_address(audio)
+        else f"{with_suffix(audio / file, suffix)}: no such file"
+    )
 
 
 def read_seconds(name: str, text: str) -> float | None:

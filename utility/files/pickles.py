@@ -22,6 +22,7 @@ import numpy as np
 from utility.errors import DataError, quote
 from utility.functions import (
     check_regular,
+    remove,
     replace_all,
     replaced_when_done,
     temporary_beside,
@@ -55,19 +56,32 @@ def write_pickles(contents) -> None:
     until the first has taken its own: a process that is killed leaves the old set, or a new one
     that `finish_writing` makes whole. A symbolic link stays one.
     """
-    identity, temporaries = uuid4().hex, {}
+    identity, temporaries = make_identity(), {}
     with contextlib.ExitStack() as stack:
         for path, content in ((path.resolve(), content) for path, content in contents):
             temporaries[path] = stack.enter_context(temporary_beside(path))
             write_plain(temporaries[path], content | {"identity": identity})
-        first, *others = temporaries
-        remove_waiting(others)
-        with signals_blocked():
-            replace_all(
-                {path.with_name(name_waiting(path, identity)): temporaries[path] for path in others}
-            )
-            replace_all({first: temporaries[first]})
-            finish_writing(others, identity)
+        take_places(temporaries, identity)
+
+
+def make_identity() -> str:
+    """Return a random identity for the files of a data set that are written together."""
+    return uuid4().hex
+
+
+def take_places(temporaries, identity) -> None:
+    """Let temporary files and folders take their places, given by these; see `write_pickles`."""
+    first, *others = temporaries
+    remove_waiting(others)
+    with signals_blocked():
+        for path in others:
+            waiting = path.with_name(name_waiting(path, identity))
+            if temporaries[path].is_dir():
+                temporaries[path].rename(waiting)
+            else:
+                replace_all({waiting: temporaries[path]})
+        replace_all({first: temporaries[first]})
+        finish_writing(others, identity)
 
 
 def name_waiting(path, identity) -> str:
@@ -76,17 +90,19 @@ def name_waiting(path, identity) -> str:
 
 
 def finish_writing(paths, identity) -> None:
-    """Let those pickles take their places that wait for them and have this identity."""
+    """Let those take their places that wait for them and have this identity."""
     for path in map(Path.resolve, paths):
         for waiting in find_waiting(path):
             if waiting.name == name_waiting(path, identity):
+                if waiting.is_dir():
+                    remove(path)
                 waiting.replace(path)
 
 
 def remove_waiting(paths) -> None:
-    """Remove pickles that wait for their places, since the process that wrote them was killed."""
+    """Remove what waits for its place, since the process that wrote it was killed."""
     for waiting in chain.from_iterable(map(find_waiting, paths)):
-        waiting.unlink(missing_ok=True)
+        remove(waiting)
 
 
 def find_waiting(path) -> list[Path]:

@@ -27,20 +27,21 @@ ITEMS_PER_SLOT = 8
 
 
 @contextlib.contextmanager
-def in_spark(function, items, session, give_up=None, share_out=None):
+def in_spark(function, items, session, give_up=None, share_out=None, most_items=MOST_ITEMS_PER_JOB):
     """Call `function(item)` for each item on the workers of a session.
 
     Yields an iterator over the results, in the order of the items; only a few wait to be taken. An
     error that the function raises is raised here. A task whose process dies is tried again; if it
     always dies, its result is `give_up(item, error)`, or without that a `SpeechEmotionError`.
-    `share_out` is how items reach the workers, `share_out_items` unless it is given.
+    `share_out` is how items reach the workers, `share_out_items` unless it is given, and
+    `most_items` how many come back together.
 
     The function must be defined at the top level of a module of this program, or be a
     `functools.partial` of such a function.
     """
     context = session.sparkContext
     slots = context.defaultParallelism
-    count = max(1, min(MOST_ITEMS_PER_JOB, len(items) // (ITEMS_PER_SLOT * slots)))
+    count = max(1, min(most_items, len(items) // (ITEMS_PER_SLOT * slots)))
     jobs = [items[first : first + count] for first in range(0, len(items), count)]
     with (
         function_sent(function, context) as payload,

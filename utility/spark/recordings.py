@@ -18,7 +18,7 @@ from utility.globalvars import RECORDING_ENDINGS
 from utility.parallel import GROUP_BYTES, GROUP_FILES, group_files, measure_bytes
 from utility.prediction.recordings import Search, find_recordings
 from utility.processes.worker import attempt, use_one_thread
-from utility.spark.mapping import in_spark, leave_out, load_function
+from utility.spark.mapping import MOST_ITEMS_PER_JOB, in_spark, leave_out, load_function
 from utility.spark.session import ATTEMPTS, describe
 
 # A task of fewer would take Spark longer to start.
@@ -73,17 +73,26 @@ def list_address(session, address, search) -> list[Source]:
     """
     reader = session.read.format("binaryFile").option("recursiveFileLookup", True)
     try:
+        place = qualify(session, address)
         rows = sorted(reader.load(address).select("path", "length").collect())
     except Exception as error:  # of Java, of the network, of the address
         search.errors.append(OSError(errno.EIO, describe(error), address))
         return []
     # A file that is named itself is a recording, whatever its name.
-    itself = [tuple(row) for row in rows if name_place(row[0]) == name_place(address)]
+    itself = [tuple(row) for row in rows if row[0] == place]
     found = itself or [tuple(row) for row in rows if has_ending(row[0])]
     if not found:
         search.errors.append(OSError(errno.ENOENT, "it has no recordings", address))
     search.others.update({Path(path): None for path, size in rows if (path, size) not in {*found}})
     return [Source(name_place(path), path, size) for path, size in found]
+
+
+def qualify(session, address) -> str:
+    """Return an address as Spark writes it."""
+    context = session.sparkContext
+    path = context._jvm.org.apache.hadoop.fs.Path(address)
+    files = path.getFileSystem(context._jsc.hadoopConfiguration())
+    return files.makeQualified(path).toString()
 
 
 def has_ending(path) -> bool:
@@ -98,22 +107,25 @@ def name_place(address) -> str:
     return "/" + address.removeprefix(FILE_SCHEME).lstrip("/")
 
 
-def map_sources(function, sources, session):
+def map_sources(
+    function, sources, session, task_files=TASK_FILES, most_tasks_per_job=MOST_ITEMS_PER_JOB
+):
     """Yield a few sources, and the results of these, until all are done.
 
-    `function` takes a list of pairs, a name and a sound for `open_recording`, and returns a list
-    of results. The result of a recording that its workers cannot survive, or that Spark cannot
-    read, is a `SignalError`.
+    A task has up to `task_files`. `function` takes a list of pairs, a name and a sound for
+    `open_recording`, and returns a list of results. The result of a recording that its workers
+    cannot survive, or that Spark cannot read, is a `SignalError`.
     """
     slots = session.sparkContext.defaultParallelism
-    count = max(1, min(TASK_FILES, -(-len(sources) // (TASKS_PER_SLOT * slots))))
+    count = max(1, min(task_files, -(-len(sources) // (TASKS_PER_SLOT * slots))))
     large = [source for source in sources if is_too_large(source)]
     remote = [each for each in sources if is_address(each.place) and not is_too_large(each)]
     local = [each for each in sources if not is_address(each.place)]
     yield large, [SignalError(TOO_LARGE) for _ in large]
     for some, share_out in ((local, None), (remote, share_out_contents)):
         groups = group_files(some, lambda source: source.size_bytes, count)
-        with in_spark(function, [*map(pair, groups)], session, leave_out, share_out) as results:
+        tasks, options = [*map(pair, groups)], (leave_out, share_out, most_tasks_per_job)
+        with in_spark(function, tasks, session, *options) as results:
             for group, result in zip(groups, results, strict=True):
                 yield group, result or map_singly(function, group, session, share_out)
 
