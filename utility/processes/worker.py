@@ -44,10 +44,10 @@ def answer(function, request) -> bytes:
     return attempt(lambda: function(pickle.loads(request)))
 
 
-def attempt(call) -> bytes:
+def attempt(function, *arguments) -> bytes:
     """Return the outcome of a call: a result or an error, pickled."""
     try:
-        return pickle.dumps((call(), None, ""))
+        return pickle.dumps((function(*arguments), None, ""))
     except Exception as error:
         return dump_error(error)
 

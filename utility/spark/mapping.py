@@ -17,7 +17,7 @@ from utility.corpora.frames import StoredTables, make_stamp
 from utility.errors import SpeechEmotionError
 from utility.functions import temporary_path
 from utility.parallel import map_ahead
-from utility.processes.worker import answer, use_one_thread
+from utility.processes.worker import attempt, use_one_thread
 from utility.spark.session import ATTEMPTS, is_local
 
 # Jobs that wait keep the workers busy while the results of others are taken.
@@ -117,9 +117,13 @@ def get_result(result, error, text):
 def carry_out(payload, requests):
     """Yield the outcome of each request; see `utility.processes.worker`."""
     use_one_thread()
-    function = load_function(payload)
     for request in requests:
-        yield answer(function, request)
+        yield attempt(call_loaded, payload, pickle.loads(request))
+
+
+def call_loaded(payload, item):
+    """Call the function of a payload."""
+    return load_function(payload)(item)
 
 
 @lru_cache(maxsize=1)

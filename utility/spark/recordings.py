@@ -18,7 +18,7 @@ from utility.globalvars import RECORDING_ENDINGS
 from utility.parallel import GROUP_BYTES, GROUP_FILES, group_files, measure_bytes
 from utility.prediction.recordings import Search, find_recordings
 from utility.processes.worker import attempt, use_one_thread
-from utility.spark.mapping import MOST_ITEMS_PER_JOB, in_spark, leave_out, load_function
+from utility.spark.mapping import MOST_ITEMS_PER_JOB, call_loaded, in_spark, leave_out
 from utility.spark.session import ATTEMPTS, describe
 
 # A task of fewer would take Spark longer to start.
@@ -176,10 +176,9 @@ def escape(address) -> str:
 def carry_out_contents(payload, rows):
     """Yield the addresses of a few recordings and the outcome of these, until all are done."""
     use_one_thread()
-    function = load_function(payload)
     for group in group_rows(rows):
         pairs = [(name_place(path), io.BytesIO(content)) for path, content in group]
-        yield [path for path, _ in group], attempt(partial(function, pairs))
+        yield [path for path, _ in group], attempt(call_loaded, payload, pairs)
 
 
 def group_rows(rows):
