@@ -23,7 +23,7 @@ IMPORTABLE = {
     "reports": {"corpora", "network", "reports"},
     "evaluation": {"corpora", "voices", "network", "reports", "evaluation"},
     "prediction": {"processes", "audio", "voices", "network", "prediction"},
-    "spark": {"processes", "corpora", "evaluation", "prediction", "spark"},
+    "spark": {"processes", "audio", "corpora", "evaluation", "prediction", "spark"},
 }
 FOLDERS = [UTILITY, *(UTILITY / room for room in IMPORTABLE if room)]
 MODULES = sorted(UTILITY.rglob("*.py"))
