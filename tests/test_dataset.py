@@ -39,6 +39,19 @@ def test_the_pickles_of_emodb_are_not_overwritten(tmp_path, call_command):
     assert "other than berlin" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--audio", "s3a://bucket/x"], "--audio s3a://bucket/x: is an address; download"),
+        (["--spark", "local", "--processes", "2"], "--spark: omit --frames and --processes"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options, message, call_command):
+    done = call_command("dataset.py", "extract", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
 def test_a_manifest_that_is_missing_says_so(tmp_path, call_command):
     done = call_command("dataset.py", "extract", "--manifest", tmp_path / "none.csv")
     assert done.returncode == 1

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -20,7 +21,7 @@ from fuzz.moments import (
 )
 from utility.errors import SpeechEmotionError
 from utility.globalvars import ROOT
-from utility.parallel import available_memory, in_processes
+from utility.parallel import available_memory, in_processes, map_ahead
 
 
 def test_a_reader_that_exits_ends_all_processes(folder):
@@ -107,3 +108,19 @@ def test_memory_is_unknown_where_the_system_does_not_tell(monkeypatch):
     assert 0 < available_memory() < float("inf")
     monkeypatch.setattr(Path, "read_text", lambda path: "MemTotal: 1 kB")
     assert available_memory() == float("inf")
+
+
+def test_results_that_are_not_taken_yet_are_few_and_stay_in_order():
+    called = []
+
+    def call(item):
+        called.append(item)
+        return -item
+
+    with ThreadPoolExecutor(3) as pool:
+        results = map_ahead(pool, call, range(20), 5)
+        assert next(results) == 0
+    assert sorted(called) == [*range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        assert [*map_ahead(pool, call, range(20), 5)] == [-item for item in range(20)]
+        assert [*map_ahead(pool, call, [], 5)] == []

@@ -228,6 +228,14 @@ def test_wrong_usage_ends_with_2(options, call_command):
         (["--attention"], "also give --json"),
         (["--embedding", "--csv"], "also give --json"),
         (["--attention", "--json", "--timeline"], "omit --timeline and --stream"),
+        (["--output", "hdfs://host/x"], "--output hdfs://host/x: is an address; also give --spark"),
+        (["--spark", "local"], "--spark: also give --output DIR"),
+        (
+            ["--spark", "local", "--output", "x", "--csv", "--output-dir", "y", "--processes", "2"],
+            "--spark: omit --csv, --output-dir, --processes",
+        ),
+        (["--spark", "local", "--output", "x", "--channel", "each"], "--spark, give a number"),
+        (["--spark", "local", "--output", "x", "-"], "-: with --spark, give files, folders or"),
     ],
 )
 def test_wrong_options_are_explained(options, message, call_command):

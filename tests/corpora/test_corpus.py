@@ -1,13 +1,22 @@
 """A corpus: the shipped one, and pickles that do not fit."""
 
 import pickle
+import shutil
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from utility.corpora.corpus import PRECISIONS, pickle_paths, read_corpus, write_corpus
+from utility.corpora import corpus as corpora
+from utility.corpora.corpus import (
+    PRECISIONS,
+    list_paths,
+    open_corpus,
+    pickle_paths,
+    read_corpus,
+    write_corpus,
+)
 from utility.corpora.published import read_manifest
 from utility.errors import DataError
 from utility.files.pickles import read_pickle, write_pickle
@@ -208,3 +217,79 @@ def test_an_unknown_speaker_is_known_as_such_also_in_segments(corpus):
     speakers = np.array(["a.wav", "b.wav", "ann", "bob"])
     part = replace(corpus.take(range(4)), file=names, speaker=speakers)
     assert part.speaker_known.tolist() == [False, False, True, True]
+
+
+# Corpora that are too large for memory
+
+
+@pytest.fixture
+def large_from(monkeypatch):
+    """Return a function that sets how many bytes a corpus may have to be held in memory."""
+    return lambda size: monkeypatch.setattr(corpora, "LARGEST_IN_MEMORY_BYTES", size)
+
+
+def list_names(folder):
+    """List what is in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_large_corpus_is_labels_and_a_folder_of_tables(corpus, tmp_path, large_from):
+    few = corpus.take(range(5))
+    size = 204 * sum(map(len, few.frames))
+    large_from(size)
+    write_corpus(tmp_path / "x", few)
+    assert len(list_names(tmp_path)) == 3
+    large_from(size - 1)
+    write_corpus(tmp_path / "x", few)
+    assert list_names(tmp_path) == ["x_db.p", "x_tables"]
+    for read in (read_corpus(tmp_path / "x"), open_corpus(tmp_path / "x", tmp_path / "unused")):
+        assert read.file.tolist() == few.file.tolist()
+        for table, expected in zip(read.frames, few.frames, strict=True):
+            np.testing.assert_array_equal(table, expected)
+        assert list_paths(tmp_path / "x", read) == [tmp_path / "x_db.p", tmp_path / "x_tables"]
+    write_corpus(tmp_path / "x", read.take([2, 0]))
+    assert read_corpus(tmp_path / "x").file.tolist() == few.file[[2, 0]].tolist()
+    large_from(size)
+    write_corpus(tmp_path / "x", few)
+    assert list_names(tmp_path) == ["x_db.p", "x_features.p", "x_further_features.p"]
+    assert len(read_corpus(tmp_path / "x")) == 5
+
+
+def test_tables_of_another_extraction_are_refused(corpus, tmp_path, large_from):
+    large_from(0)
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        write_corpus(tmp_path / name / "berlin", corpus.take(range(5)))
+    shutil.rmtree(tmp_path / "x" / "berlin_tables")
+    remedy = f"python dataset.py extract --output {tmp_path / 'x'}"
+    with pytest.raises(DataError, match=f"berlin_tables: missing .*; rebuild it with: {remedy}"):
+        read_corpus(tmp_path / "x")
+    (tmp_path / "y" / "berlin_tables").rename(tmp_path / "x" / "berlin_tables")
+    with pytest.raises(DataError, match=f"berlin_tables: damaged, or of other .*{remedy}"):
+        read_corpus(tmp_path / "x")
+
+
+def test_tables_that_waited_when_the_process_was_killed_take_their_place(
+    corpus, tmp_path, large_from
+):
+    large_from(0)
+    for count in (3, 5):
+        write_corpus(tmp_path / "x", corpus.take(range(count)))
+    identity = read_pickle(tmp_path / "x_db.p", 2, "")["identity"]
+    (tmp_path / "x_tables").rename(tmp_path / f".x_tables.{identity}")
+    shutil.copytree(tmp_path / f".x_tables.{identity}", tmp_path / "x_tables")
+    (tmp_path / "x_tables" / "tables").write_bytes(b"old")
+    assert len(read_corpus(tmp_path / "x").frames[4]) == len(corpus.frames[4])
+    assert list_names(tmp_path) == ["x_db.p", "x_tables"]
+
+
+def test_a_folder_of_the_users_own_is_not_replaced(corpus, tmp_path, large_from):
+    (tmp_path / "x_tables").mkdir()
+    (tmp_path / "x_tables" / "mine.npy").touch()
+    write_corpus(tmp_path / "x", corpus.take(range(2)))
+    assert len(list_names(tmp_path)) == 4
+    large_from(0)
+    with pytest.raises(DataError, match="x_tables: is in the way"):
+        write_corpus(tmp_path / "x", corpus.take(range(2)))
+    assert list_names(tmp_path / "x_tables") == ["mine.npy"]
+    assert len(read_corpus(tmp_path / "x")) == 2

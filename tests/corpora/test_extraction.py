@@ -9,6 +9,7 @@ import soundfile
 
 from made import DEMO, RATE, disk_full, make_voice, speak, write_emodb, write_own_frames
 from utility.audio.recording import load_audio
+from utility.corpora import corpus as corpora
 from utility.corpora.augmentation import make_variant
 from utility.corpora.corpus import COLUMNS, read_corpus
 from utility.corpora.extraction import extract_emodb
@@ -44,6 +45,32 @@ def test_extract_writes_rows_in_file_name_order(tmp_path, call_command):
     assert corpus.naturalness[0] == pytest.approx(0.75)
     np.testing.assert_allclose(corpus.seconds, 0.5)
     assert [table.shape for table in corpus.frames] == [(48, 66)] * 2
+
+
+def test_a_large_corpus_is_extracted_table_by_table(tmp_path, call_command, monkeypatch):
+    (tmp_path / "audio").mkdir()
+    for name in ("16b10Td", "03a01Fa", "03a01Na"):
+        write_tone(tmp_path / "audio" / f"{name}.wav")
+    # The same recording under two names, which differ in a label.
+    shutil.copy(tmp_path / "audio" / "16b10Td.wav", tmp_path / "audio" / "15b10Td.wav")
+    words = "dataset.py", "extract", "--audio", tmp_path / "audio", "--output", tmp_path
+    monkeypatch.setattr(corpora, "LARGEST_IN_MEMORY_BYTES", 30_000)
+    done = call_command(*words, "--name", "large", "--processes", 2)
+    assert done.returncode == 0, done.stderr
+    assert "large_db.p" in done.stderr
+    assert "large_tables" in done.stderr
+    assert call_command("dataset.py", "info", "--data", tmp_path / "large").stdout == done.stdout
+    kept = (tmp_path / "large_db.p").stat().st_mtime_ns
+    again = call_command(*words, "--name", "large", "--processes", 1)
+    assert "already hold the same" in again.stderr
+    assert (tmp_path / "large_db.p").stat().st_mtime_ns == kept
+    monkeypatch.undo()
+    small = call_command(*words, "--name", "small", "--processes", 1)
+    assert small.stdout == done.stdout
+    for one, other in zip(
+        read_corpus(tmp_path / "large").frames, read_corpus(tmp_path / "small").frames, strict=True
+    ):
+        np.testing.assert_allclose(one, other, 1e-3)
 
 
 def test_extract_names_every_bad_recording_and_writes_nothing(tmp_path, call_command):
