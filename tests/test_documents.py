@@ -191,7 +191,7 @@ def test_there_are_results():
 def test_the_metrics_and_the_report_follow_from_the_predictions(run, tmp_path, monkeypatch):
     monkeypatch.setattr("utility.reports.plots.draw_confusion", lambda *arguments: None)
     # All runs are of EmoDB, also those on other features, which are not in the repository.
-    monkeypatch.setattr("utility.evaluation.material.open_corpus", lambda *names: read_corpus())
+    monkeypatch.setattr("utility.evaluation.material.read_corpus", lambda *names: read_corpus())
     copy = shutil.copytree(run, tmp_path / run.name)
     rewrite_report(copy)
     for name in ("metrics.json", "report.md"):

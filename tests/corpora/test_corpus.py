@@ -12,7 +12,6 @@ from utility.corpora import corpus as corpora
 from utility.corpora.corpus import (
     PRECISIONS,
     list_paths,
-    open_corpus,
     pickle_paths,
     read_corpus,
     write_corpus,
@@ -242,11 +241,11 @@ def test_a_large_corpus_is_labels_and_a_folder_of_tables(corpus, tmp_path, large
     large_from(size - 1)
     write_corpus(tmp_path / "x", few)
     assert list_names(tmp_path) == ["x_db.p", "x_tables"]
-    for read in (read_corpus(tmp_path / "x"), open_corpus(tmp_path / "x", tmp_path / "unused")):
-        assert read.file.tolist() == few.file.tolist()
-        for table, expected in zip(read.frames, few.frames, strict=True):
-            np.testing.assert_array_equal(table, expected)
-        assert list_paths(tmp_path / "x", read) == [tmp_path / "x_db.p", tmp_path / "x_tables"]
+    read = read_corpus(tmp_path / "x")
+    assert read.file.tolist() == few.file.tolist()
+    for table, expected in zip(read.frames, few.frames, strict=True):
+        np.testing.assert_array_equal(table, expected)
+    assert list_paths(tmp_path / "x", read) == [tmp_path / "x_db.p", tmp_path / "x_tables"]
     write_corpus(tmp_path / "x", read.take([2, 0]))
     assert read_corpus(tmp_path / "x").file.tolist() == few.file[[2, 0]].tolist()
     large_from(size)

@@ -51,9 +51,8 @@ from utility.globalvars import BERLIN, COLUMN_NAMES, EMOTION_LABELS, ROOT
 # Half precision costs a thousandth of a feature's deviation, and halves the file.
 PRECISIONS = {"original": np.float32, "further": np.float16}
 OWN_PRECISION = np.float32
-# Frames of a corpus whose pickles are, or would be, larger are not held in memory: some 4,000 clips
-# like those of EmoDB. Each process of a run has its own copy, which should be less than it takes
-# anyway.
+# Frames of a corpus whose pickles would be larger are not held in memory: some 4,500 clips of 3 s.
+# Each process of a run has its own copy, which should be less than it takes anyway.
 LARGEST_IN_MEMORY_BYTES = 2**28
 LARGE_KIND, TABLES_FORM = "<f4", "tables"
 
@@ -73,8 +72,8 @@ class Corpus:
         The duration, and the fractions of 20 listeners who named the intended emotion and who
         found it natural; NaN where there are no judgements.
     frames : sequence of np.ndarray, shape (frames, features), float32
-        Columns in the order of the feature sets. Those of a large corpus may be on disk, see
-        `open_corpus`.
+        Columns in the order of the feature sets. Those of a large corpus are on disk, and read when
+        they are asked for.
     audio : str
         Folder of the recordings; empty for EmoDB.
     feature_sets : dict of str to FeatureSet
@@ -267,6 +266,8 @@ def explain_missing_corpus(path: Path) -> str:
 def read_corpus(name: str | os.PathLike = BERLIN) -> Corpus:
     """Read and check the files of a corpus; see `corpus_path` for its name.
 
+    The frames of a large one stay on disk.
+
     Raises
     ------
     DataError
@@ -304,31 +305,6 @@ def list_paths(path: Path, corpus: Corpus) -> list[Path]:
     if isinstance(corpus.frames, list):
         return pickle_paths(path, corpus.feature_sets)
     return [database_path(path), tables_path(path)]
-
-
-def open_corpus(name: str | os.PathLike, folder: Path) -> Corpus:
-    """Read a corpus like `read_corpus`, but leave the frames of large pickles on disk.
-
-    The first time, they are stored in `folder`, as tables that can be read one by one.
-    """
-    path = corpus_path(name)
-    database, feature_sets = read_database(path)
-    paths = [each for each in frame_paths(path, feature_sets).values() if each.exists()]
-    size = sum(each.stat().st_size for each in paths)
-    if is_large(database) or size <= LARGEST_IN_MEMORY_BYTES:
-        return read_corpus(name)
-    facts = {"feature_sets": feature_sets, "identity": database["identity"]}
-    remedy = f"remove {folder}"
-    try:
-        frames = open_tables(folder, database["file"], remedy, **facts)
-    except DataError:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        tables = read_corpus(name).frames
-        with tables_stored_when_done(folder, database["file"], LARGE_KIND, **facts) as write:
-            for row, table in enumerate(tables):
-                write(row, table)
-        frames = open_tables(folder, database["file"], remedy, **facts)
-    return build_corpus(database, frames, feature_sets)
 
 
 def write_corpus(path: Path, corpus: Corpus) -> None:

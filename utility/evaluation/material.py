@@ -14,7 +14,7 @@ from utility.corpora.corpus import (
     explain_missing_audio,
     find_audio,
     join_corpora,
-    open_corpus,
+    read_corpus,
     read_database,
 )
 from utility.corpora.frames import choose_tables, join_tables
@@ -24,9 +24,6 @@ from utility.furtherFeatures import FEATURE_SETS
 from utility.globalvars import VARIANTS_NAME
 from utility.network.hyperparameters import Hyperparameters
 from utility.network.weights import find_feature_sets
-
-# Beside the variants of a large corpus, the frames of its recordings.
-RECORDINGS_NAME = "recordings"
 
 
 def choose_features(hyperparameters, data, test_data=()) -> Hyperparameters:
@@ -92,7 +89,7 @@ def read_sources(data, test_data, note) -> list[Source]:
     DataError
         If a corpus cannot be read, or one to train on has a single emotion.
     """
-    trained = {name: open_corpus(name, find_variants(name) / RECORDINGS_NAME) for name in data}
+    trained = {name: read_corpus(name) for name in data}
     for name, corpus in trained.items():
         if len(corpus.emotions) < 2:
             raise DataError(
@@ -107,7 +104,7 @@ def read_sources(data, test_data, note) -> list[Source]:
 
 
 def find_variants(name) -> Path:
-    """Return the folder where variants of a corpus are kept, and its own frames if it is large."""
+    """Return the folder where variants of a corpus are kept."""
     path = corpus_path(name)
     return path.parent / VARIANTS_NAME / path.name
 
@@ -122,7 +119,7 @@ def read_tested(names, emotions, note) -> list[Source]:
     """
     sources = []
     for name in names:
-        corpus = open_corpus(name, find_variants(name) / RECORDINGS_NAME)
+        corpus = read_corpus(name)
         known = np.isin(corpus.emotion, sorted(emotions))
         if not known.all():
             note(describe_left_out(name, corpus.emotion[~known]))

@@ -30,6 +30,11 @@ SETTINGS = {
 }
 # Nothing on this machine is open to others.
 LOCAL_SETTINGS = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
+# Java has little to do beside Python: to compile it thoroughly would take cores from that.
+LOCAL_SETTINGS |= {
+    "spark.driver.memory": "512m",
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+}
 LOCAL = re.compile(r"local(?:\[(\d+|\*)\])?")
 
 
