@@ -24,6 +24,10 @@ from utility.spark.session import ATTEMPTS, is_local
 JOBS_PER_SLOT = 2
 MOST_ITEMS_PER_JOB = 32
 ITEMS_PER_SLOT = 8
+STOPPED = (
+    "Spark has stopped, perhaps because memory ran out; give it more by spark.driver.memory, or "
+    "look at the log of its master"
+)
 
 
 @contextlib.contextmanager
@@ -53,7 +57,8 @@ def in_spark(function, items, session, give_up=None, share_out=None, most_items=
             yield chain.from_iterable(map_ahead(pool, work, jobs, 2 * JOBS_PER_SLOT * slots))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            context.cancelAllJobs()
+            if not has_stopped(context):
+                context.cancelAllJobs()
             raise
 
 
@@ -66,7 +71,18 @@ def function_sent(function, context):
         try:
             yield payload
         finally:
-            payload.destroy()
+            if not has_stopped(context):
+                payload.destroy()
+
+
+def has_stopped(context) -> bool:
+    """Tell whether Spark has stopped, or Java has ended."""
+    from py4j.protocol import Py4JError
+
+    try:
+        return context._jsc.sc().isStopped()
+    except (OSError, Py4JError):
+        return True
 
 
 def run_job(context, share_out, give_up, items) -> list:
@@ -77,8 +93,8 @@ def run_job(context, share_out, give_up, items) -> list:
     try:
         outcomes = share_out(items)
     except Exception as error:  # of Java, where it happened
-        if context._jsc.sc().isStopped():
-            raise SpeechEmotionError("Spark has stopped; look at the log of its master") from error
+        if has_stopped(context):
+            raise SpeechEmotionError(STOPPED) from error
         if len(items) == 1:
             return [give_up(items[0], error)]
         return [run_job(context, share_out, give_up, [item])[0] for item in items]

@@ -24,7 +24,7 @@ from utility.spark.session import ATTEMPTS, describe
 # A task of fewer would take Spark longer to start.
 TASK_FILES = 64
 TASKS_PER_SLOT = 4
-# Spark holds a few copies of each recording that it reads.
+# Java makes some eight copies of each recording that it reads.
 LARGEST_BYTES = 2**26
 TOO_LARGE = (
     f"has more than {LARGEST_BYTES >> 20} MB, which Spark would hold in memory; copy it to a disk "
@@ -157,15 +157,31 @@ def give_up(item, error) -> list[SignalError]:
 def share_out_contents(session, payload, items) -> list[tuple]:
     """Call a function on the workers for recordings that Spark reads; see `share_out_items`."""
     places = [escape(place) for item in items for _, place in item]
-    rows = session.read.format("binaryFile").load(places).select("path", "content").rdd
-    found, failed = {}, None
-    for read, outcome in rows.mapPartitions(partial(carry_out_contents, payload)).collect():
+    work, found, failed = partial(carry_out_contents, payload), {}, None
+    for read, outcome in read_contents(session, places).mapPartitions(work).collect():
         results, *failure = pickle.loads(outcome)
         if results is None:
             failed = None, *failure
         else:
             found |= zip(read, results, strict=True)
     return [failed or ([found[place] for _, place in item], None, "") for item in items]
+
+
+def read_contents(session, places):
+    """Return an RDD of the addresses and contents of recordings.
+
+    The contents go to Python as they are: to pickle them, as the `rdd` of a frame does, would take
+    Java several times their size, and longer than all else that it does.
+    """
+    from pyspark import RDD
+    from pyspark.serializers import NoOpSerializer, PairDeserializer, UTF8Deserializer
+
+    frame = session.read.format("binaryFile").load(places).selectExpr("path _1", "content _2")
+    encoders = session.sparkContext._jvm.org.apache.spark.sql.Encoders
+    pair = encoders.tuple(encoders.STRING(), encoders.BINARY())
+    pairs = getattr(frame._jdf, "as")(pair).toJavaRDD()
+    deserializer = PairDeserializer(UTF8Deserializer(), NoOpSerializer())
+    return RDD(pairs, session.sparkContext, deserializer)
 
 
 def escape(address) -> str:

@@ -16,6 +16,7 @@ from utility.command_line import display_path, native_stderr_silenced
 from utility.errors import UsageError, quote
 from utility.functions import temporary_path
 from utility.globalvars import ROOT
+from utility.parallel import core_count
 
 # How often a task is tried.
 ATTEMPTS = 4
@@ -31,10 +32,9 @@ SETTINGS = {
 # Nothing on this machine is open to others.
 LOCAL_SETTINGS = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
 # Java has little to do beside Python: to compile it thoroughly would take cores from that.
-LOCAL_SETTINGS |= {
-    "spark.driver.memory": "512m",
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-}
+LOCAL_SETTINGS["spark.driver.extraJavaOptions"] = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+# At most: for Spark itself, and for each large recording that it reads at a time.
+BASIC_MEGABYTES, SLOT_MEGABYTES = 128, 512
 LOCAL = re.compile(r"local(?:\[(\d+|\*)\])?")
 
 
@@ -63,7 +63,7 @@ def open_session(master):
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     conf, handler = SparkConf(), signal.getsignal(signal.SIGINT)
-    settings = SETTINGS | (LOCAL_SETTINGS if is_local(master) else {})
+    settings = SETTINGS | (describe_machine(master) if is_local(master) else {})
     for name, value in settings.items():
         conf.setIfMissing(name, value)
     conf.setMaster(count_attempts(master))
@@ -84,7 +84,8 @@ def open_session(master):
         try:
             yield session
         finally:
-            session.stop()
+            with contextlib.suppress(OSError):  # if Java has ended
+                session.stop()
 
 
 def check_installed() -> None:
@@ -104,6 +105,14 @@ def check_installed() -> None:
 def is_local(master) -> bool:
     """Tell whether a master is this process itself."""
     return master.startswith("local")
+
+
+def describe_machine(master) -> dict[str, str]:
+    """Return settings for this machine: what it may be asked, and how much memory Java takes."""
+    found = LOCAL.match(master)
+    slots = core_count() if found and found[1] == "*" else int((found and found[1]) or 1)
+    memory = BASIC_MEGABYTES + SLOT_MEGABYTES * max(2, slots)
+    return LOCAL_SETTINGS | {"spark.driver.memory": f"{memory}m"}
 
 
 def count_attempts(master) -> str:
