@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -96,6 +99,30 @@ def test_a_second_start_does_only_what_is_missing(call_command, tmp_path):
     done = call_command(*words, "--in-domain", first)
     assert done.returncode == 2
     assert "holds results with other in_domain" in done.stderr
+
+
+def find_java(process):
+    """Return the number of the process of Java that another one has started."""
+    for number in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+        if Path(f"/proc/{number}/comm").read_text() == "java\n":
+            return int(number)
+    return None
+
+
+def test_the_end_of_java_is_one_line(start_command, tmp_path):
+    (tmp_path / "clips").mkdir()
+    for number in range(300):
+        os.link(shutil.copy(DEMO, tmp_path), tmp_path / "clips" / f"{number}.wav")
+    options = "--spark", "local[2]", "--output", tmp_path / "results"
+    command = start_command("predict.py", *options, f"file:{tmp_path}/clips")
+    while command.poll() is None and not (tmp_path / "results" / "_about.json").exists():
+        time.sleep(0.01)
+    os.kill(find_java(command.pid), signal.SIGKILL)
+    _, errors = command.communicate(timeout=300)
+    assert errors.startswith("predict.py: Spark has stopped, perhaps because memory ran out")
+    assert len(errors.splitlines()) == 1
+    assert command.returncode == 1
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["_about.json"]
 
 
 def test_a_recording_that_always_ends_its_process_is_one_error_of_fifty(run_command, tmp_path):

@@ -18,16 +18,12 @@ from utility.errors import SpeechEmotionError
 from utility.functions import temporary_path
 from utility.parallel import map_ahead
 from utility.processes.worker import attempt, use_one_thread
-from utility.spark.session import ATTEMPTS, is_local
+from utility.spark.session import ATTEMPTS, STOPPED, has_stopped, is_local
 
 # Jobs that wait keep the workers busy while the results of others are taken.
 JOBS_PER_SLOT = 2
 MOST_ITEMS_PER_JOB = 32
 ITEMS_PER_SLOT = 8
-STOPPED = (
-    "Spark has stopped, perhaps because memory ran out; give it more by spark.driver.memory, or "
-    "look at the log of its master"
-)
 
 
 @contextlib.contextmanager
@@ -73,16 +69,6 @@ def function_sent(function, context):
         finally:
             if not has_stopped(context):
                 payload.destroy()
-
-
-def has_stopped(context) -> bool:
-    """Tell whether Spark has stopped, or Java has ended."""
-    from py4j.protocol import Py4JError
-
-    try:
-        return context._jsc.sc().isStopped()
-    except (OSError, Py4JError):
-        return True
 
 
 def run_job(context, share_out, give_up, items) -> list:

@@ -1,6 +1,7 @@
 """A session of Apache Spark: started by its master's address, with this program on its workers."""
 
 import contextlib
+import logging
 import os
 import re
 import shlex
@@ -8,18 +9,23 @@ import shutil
 import signal
 import sys
 import tempfile
+import warnings
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
 from utility.command_line import display_path, native_stderr_silenced
-from utility.errors import UsageError, quote
+from utility.errors import SpeechEmotionError, UsageError, quote
 from utility.functions import temporary_path
 from utility.globalvars import ROOT
 from utility.parallel import core_count
 
 # How often a task is tried.
 ATTEMPTS = 4
+STOPPED = (
+    "Spark has stopped, perhaps because memory ran out; give it more by spark.driver.memory, or "
+    "look at the log of its master"
+)
 # What a file of settings, or spark-submit, says otherwise is kept.
 SETTINGS = {
     "spark.app.name": "speech_emotion",
@@ -62,6 +68,8 @@ def open_session(master):
     from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # What the connection to Java logs is told by an error.
+    logging.getLogger().addHandler(logging.NullHandler())
     conf, handler = SparkConf(), signal.getsignal(signal.SIGINT)
     settings = SETTINGS | (describe_machine(master) if is_local(master) else {})
     for name, value in settings.items():
@@ -77,14 +85,21 @@ def open_session(master):
             "or spark://host:7077, and that Java is 17 or later"
         ) from error
     signal.signal(signal.SIGINT, handler)  # Spark has its own
+    # It would print a traceback if Java ends.
+    session.sparkContext._accumulatorServer.handle_error = lambda *_: None
     # As long as there is a session, a worker may join it.
     with temporary_path(tempfile.gettempdir()) as folder:
         folder.mkdir()
         session.sparkContext.addPyFile(str(zip_program(folder / "utility.zip")))
         try:
             yield session
+        except Exception as error:
+            if has_stopped(session.sparkContext) and not isinstance(error, SpeechEmotionError):
+                raise SpeechEmotionError(STOPPED) from error
+            raise
         finally:
-            with contextlib.suppress(OSError):  # if Java has ended
+            with contextlib.suppress(Exception), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Java that has ended
                 session.stop()
 
 
@@ -100,6 +115,16 @@ def check_installed() -> None:
         words = display_path(sys.executable), "-m", "pip", "install", "-r"
         command = shlex.join([*words, display_path(ROOT / "requirements-spark.txt")])
         raise UsageError(f"--spark: pyspark is not installed; install it with: {command}")
+
+
+def has_stopped(context) -> bool:
+    """Tell whether Spark has stopped, or Java has ended."""
+    from py4j.protocol import Py4JError
+
+    try:
+        return context._jsc.sc().isStopped()
+    except (OSError, Py4JError):
+        return True
 
 
 def is_local(master) -> bool:
