@@ -60,6 +60,7 @@ ROOMS = (
     "reports",
     "evaluation",
     "prediction",
+    "spark",
 )
 NETWORKS = {"default": "ours", "seed2018": "2018 network (`--preset seed2018`)"}
 

@@ -25,7 +25,7 @@ from utility.spark.session import ATTEMPTS, describe
 TASK_FILES = 64
 TASKS_PER_SLOT = 4
 # Java makes some eight copies of each recording that it reads.
-LARGEST_BYTES = 2**26
+LARGEST_BYTES = 2**25
 TOO_LARGE = (
     f"has more than {LARGEST_BYTES >> 20} MB, which Spark would hold in memory; copy it to a disk "
     "and give its path"

@@ -40,7 +40,7 @@ LOCAL_SETTINGS = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": 
 # Java has little to do beside Python: to compile it thoroughly would take cores from that.
 LOCAL_SETTINGS["spark.driver.extraJavaOptions"] = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 # At most: for Spark itself, and for each large recording that it reads at a time.
-BASIC_MEGABYTES, SLOT_MEGABYTES = 128, 512
+BASIC_MEGABYTES, SLOT_MEGABYTES = 128, 320
 LOCAL = re.compile(r"local(?:\[(\d+|\*)\])?")
 
 
