@@ -20,7 +20,7 @@ from made import DEMO, speak, write_emodb
 from utility.globalvars import EMOTIONS, ROOT
 
 # These need the internet, openSMILE, or the real recordings. Other tests download, from a
-# server of their own.
+# server of their own, and start Spark.
 ELSEWHERE = {
     "python dataset.py download",
     "python dataset.py download nemo",
@@ -160,7 +160,7 @@ def carry_out(project, start_session):
 
 def needs_more(line):
     """Tell whether a command needs what is not here."""
-    return line in ELSEWHERE or "emotiontts" in line
+    return line in ELSEWHERE or "emotiontts" in line or "--spark" in line
 
 
 @pytest.mark.parametrize("line", [line for line in shown_commands() if not needs_more(line)])
