@@ -1,6 +1,7 @@
 """Uncompressed files: all sample formats, sizes that are unknown or wrong, headers that lie."""
 
 import io
+import json
 import struct
 
 import numpy as np
@@ -160,3 +161,15 @@ def test_libsndfile_alone_would_open_it(tmp_path, monkeypatch):
     with watched(tmp_path / "._") as opened, pytest.raises(soundfile.LibsndfileError):
         soundfile.SoundFile(io.BytesIO(STRANGE_BEGINNINGS[0] + bytes(2000)))
     assert opened
+
+
+def test_damaged_alac_prints_nothing_on_standard_output(tmp_path, run_command):
+    path = tmp_path / "damaged.caf"
+    soundfile.write(path, make_voice(1, RATE), RATE, subtype="ALAC_16", format="CAF")
+    content = bytearray(path.read_bytes())
+    sizes = content.index(b"pakt") + 36  # of the packets
+    content[sizes : sizes + 4] = b"\xff" * 4
+    path.write_bytes(content)
+    done = run_command("predict.py", "--json", path)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    assert json.loads(done.stdout)["path"] == str(path)

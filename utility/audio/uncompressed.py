@@ -9,13 +9,15 @@ from utility.audio.blocks import count_samples
 from utility.errors import SignalError
 
 # How the files begin: those that are uncompressed as a rule, and those that only libsndfile reads.
-# Of a file that begins in another way it would look for a second one, called "._".
+# Of a file that begins in another way it would look for a second one, called "._"; and of ALAC in a
+# CAF file, some damage would be told on standard output.
 BEGINNINGS = re.compile(
-    rb"(RIFF|RIFX|RF64)....WAVE|FORM....(AIF[FC]|8SVX|16SV)|[.]snd|dns[.]|riff|caff....desc",
+    rb"(RIFF|RIFX|RF64)....WAVE|FORM....(AIF[FC]|8SVX|16SV)|[.]snd|dns[.]|riff"
+    rb"|caff....desc.{16}(lpcm|[au]law)",
     re.DOTALL,
 )
 RARE_BEGINNINGS = re.compile(rb" paf|fap |2BIT|NIST|PVF1|ALawSoundFil|Extended Ins|MATLAB 5")
-BEGINNING_BYTES = 12
+BEGINNING_BYTES = 32
 PLAIN = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 # Programs that write to a pipe put a size near 2 or 4 GB, or none.
 UNKNOWN_SIZE = 2**31 - 2**16
