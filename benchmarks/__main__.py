@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.table import format_results
-from experiments.parser import make_parser
+from experiments.parser import make_emodb_parser
 from utility.command_line import Parser, print_message, run
 from utility.corpora.published import require_recordings_folder
 from utility.errors import UsageError
@@ -61,7 +61,7 @@ def build_parser() -> Parser:
         "Measure speed and memory compared with other programs; all takes hours, and 9 GB of disk "
         "to train with 10,000 clips."
     )
-    parser = make_parser("benchmarks", description, RESULTS_PATH)
+    parser = make_emodb_parser("benchmarks", description, RESULTS_PATH)
     parser.add_argument(
         "--only", choices=NAMES, action="append", metavar="NAME",
         help=f"one of {', '.join(NAMES)}; may be repeated; the results of the others are kept",
