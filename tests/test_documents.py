@@ -125,8 +125,15 @@ def test_every_command_is_one_that_the_program_knows(words):
 def test_the_speed_table_is_that_of_the_results():
     results = read_json(ROOT / "benchmarks" / "results.json")
     del results["growth"]  # which is a picture
+    assert format_results({"spark": results.pop("spark")}) in DOCUMENTS["scaling"]
     assert format_results(results) in DOCUMENTS["speed"]
     assert results["clip"]["machine"]["processor"] in DOCUMENTS["speed"]
+
+
+def test_benchmarks_begin_with_the_recordings(run_command, tmp_path):
+    done = run_command("-m", "benchmarks", "--audio", tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "has no .wav files; give the folder of the EmoDB recordings" in done.stderr
 
 
 def test_the_commands_ask_for_files_that_exist():
