@@ -276,7 +276,7 @@ def predict_with_spark(arguments, weights, voice) -> int:
     now, before, errors = predict_in_spark(
         arguments.spark, arguments.audio, arguments.output, predict_group, about, **kind
     )
-    print(f"{now} recordings predicted, {before} before; {errors} errors; {arguments.output}")
+    print(f"predicted: {now}, before: {before}, errors: {errors}; results: {arguments.output}")
     return errors
 
 

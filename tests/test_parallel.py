@@ -21,7 +21,7 @@ from fuzz.moments import (
 )
 from utility.errors import SpeechEmotionError
 from utility.globalvars import ROOT
-from utility.parallel import available_memory, in_processes, map_ahead
+from utility.parallel import available_memory, group_items, in_processes, map_ahead
 
 
 def test_a_reader_that_exits_ends_all_processes(folder):
@@ -124,3 +124,9 @@ def test_results_that_are_not_taken_yet_are_few_and_stay_in_order():
     with ThreadPoolExecutor(3) as pool:
         assert [*map_ahead(pool, call, range(20), 5)] == [-item for item in range(20)]
         assert [*map_ahead(pool, call, [], 5)] == []
+
+
+def test_groups_have_up_to_a_number_of_items_and_a_size_or_one_large_item():
+    assert list(map(len, group_items("x" * 40, len, 16, 200))) == [16, 16, 8]
+    sized = ["a" * 150, "b" * 50, "c", "d" * 200, "e" * 300, "f"]
+    assert list(map(len, group_items(sized, len, 16, 200))) == [2, 1, 1, 1, 1]

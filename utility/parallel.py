@@ -192,18 +192,20 @@ def find_main(function) -> str | None:
     return main.__spec__.name if main.__spec__ else Path(main.__file__).stem
 
 
-def group_files(files, measure=None, most=GROUP_FILES) -> list[list]:
-    """Divide files, in order, into groups of a few or one large file.
+def group_files(files) -> list[list]:
+    """Divide files, in order, into groups of a few or one large file; an array has no size."""
+    return group_items(files, measure_bytes, GROUP_FILES, GROUP_BYTES)
 
-    `measure` returns the size of a file, by default `measure_bytes`; an array has none.
-    """
-    measure, groups, total = measure or measure_bytes, [], 0
-    for file in files:
-        total += measure(file)
-        if not groups or len(groups[-1]) == most or total > GROUP_BYTES:
+
+def group_items(items, measure, most_items, largest_size) -> list[list]:
+    """Divide items, in order, into groups of up to a number and a size, or of one large item."""
+    groups, total = [], 0
+    for item in items:
+        total += measure(item)
+        if not groups or len(groups[-1]) == most_items or total > largest_size:
             groups.append([])
-            total = measure(file)
-        groups[-1].append(file)
+            total = measure(item)
+        groups[-1].append(item)
     return groups
 
 

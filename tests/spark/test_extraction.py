@@ -12,7 +12,7 @@ from utility.corpora import corpus as corpora
 from utility.corpora.corpus import pickle_paths, read_corpus
 from utility.errors import SignalError
 from utility.files.pickles import read_pickle
-from utility.spark.extraction import chunk, extraction_in_spark
+from utility.spark.extraction import extraction_in_spark
 
 SPARK = "--spark", "local[2]"
 
@@ -107,8 +107,3 @@ def test_an_address_that_is_no_folder_is_told(recordings, call_command):
         assert done.returncode == 1
         assert done.stderr.startswith(f"dataset.py: {audio}: ")
         assert len(done.stderr.splitlines()) == 1
-
-
-def test_tasks_have_few_recordings_and_segments():
-    assert list(map(len, chunk([["a"]] * 40))) == [16, 16, 8]
-    assert list(map(len, chunk([["a"] * 150, ["b"] * 50, ["c"], ["d"] * 200]))) == [2, 1, 1]

@@ -49,7 +49,7 @@ def test_rows_are_those_without_spark(predict_both, folder, tmp_path):
     missing = tmp_path / "ü, [missing].wav"
     found, expected, done = predict_both(folder, DEMO, missing)
     assert found == expected
-    assert "13 recordings predicted, 0 before; 3 errors;" in done.stdout
+    assert "predicted: 13, before: 0, errors: 3;" in done.stdout
     assert "note: passed over notes.txt" in done.stderr
 
 
@@ -90,7 +90,7 @@ def test_a_second_start_does_only_what_is_missing(call_command, tmp_path):
     # As a process that was killed leaves it.
     (results / "_unfinished.part-00001.jsonl").write_text(before[0][:50])
     done = call_command(*words, first, second)
-    assert "2 recordings predicted, 2 before; 2 errors;" in done.stdout
+    assert "predicted: 2, before: 2, errors: 2;" in done.stdout
     assert done.returncode == 1
     assert (part.read_text(), part.stat().st_mtime_ns) == before
     assert [json.loads(line)["path"] for line in read_parts(results)] == [
@@ -137,7 +137,7 @@ def test_a_recording_that_always_ends_its_process_is_one_error_of_fifty(run_comm
         *("predict.py", "--spark", "local[2]", "--output", results, voices),
         env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
     )
-    assert "50 recordings predicted, 0 before; 1 errors;" in done.stdout, done.stderr
+    assert "predicted: 50, before: 0, errors: 1;" in done.stdout, done.stderr
     assert done.returncode == 1
     rows = {row["path"]: row for row in map(json.loads, read_parts(results))}
     assert "died 4 times" in rows.pop(str(voices / "deadly.wav"))["error"]

@@ -164,7 +164,7 @@ def bidirectional_lstm(x, mask, hyperparameters):
 
 
 class Dropout(layers.Dropout):
-    """Dropout that draws 16 random bits for a value, in half the time of 32.
+    """Dropout that draws 16 random bits for a value, which takes less time than 32.
 
     The rate is rounded to a multiple of 2**-16.
     """
@@ -186,8 +186,7 @@ class BidirectionalLSTM(layers.Bidirectional):
     """Two LSTMs whose steps run inside one kernel of TensorFlow.
 
     Computes the same as `keras.layers.Bidirectional`, which without a GPU runs a loop of small
-    kernels. On one core, an update of the default network takes two thirds of the time.
-    Padding must follow the clip.
+    kernels. Padding must follow the clip.
     """
 
     def call(self, sequences, initial_state=None, mask=None):

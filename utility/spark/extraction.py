@@ -8,6 +8,7 @@ from utility.corpora.extraction import MOST_SEGMENTS, name_error
 from utility.corpora.naming import find_segment
 from utility.errors import DataError, SignalError
 from utility.functions import is_address
+from utility.parallel import group_items
 from utility.prediction.recordings import Search
 from utility.spark.mapping import in_spark, leave_out
 from utility.spark.recordings import DIED, list_address, map_sources, qualify
@@ -63,24 +64,12 @@ def map_paths(session, audio, function, groups):
     If the process of a recording always dies, its utterances have an error.
     """
     call_all = partial(call_each, function)
-    tasks = chunk(groups)
+    tasks = group_items(groups, len, TASK_RECORDINGS, MOST_SEGMENTS)
     with in_spark(call_all, tasks, session, leave_out, most_items=MOST_TASKS_PER_JOB) as results:
         yield chain.from_iterable(
             result or map_singly(session, audio, function, task)
             for task, result in zip(tasks, results, strict=True)
         )
-
-
-def chunk(groups) -> list[list]:
-    """Divide groups of utterances into tasks of some recordings, with not too many segments."""
-    tasks, total = [], 0
-    for group in groups:
-        total += len(group)
-        if not tasks or len(tasks[-1]) == TASK_RECORDINGS or total > MOST_SEGMENTS:
-            tasks.append([])
-            total = len(group)
-        tasks[-1].append(group)
-    return tasks
 
 
 def call_each(function, groups) -> list:

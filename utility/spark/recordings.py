@@ -9,13 +9,14 @@ import io
 import pickle
 import re
 from functools import partial
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from utility.errors import SignalError
 from utility.functions import is_address
 from utility.globalvars import RECORDING_ENDINGS
-from utility.parallel import GROUP_BYTES, GROUP_FILES, group_files, measure_bytes
+from utility.parallel import GROUP_BYTES, GROUP_FILES, group_items, measure_bytes
 from utility.prediction.recordings import Search, find_recordings
 from utility.processes.worker import attempt, use_one_thread
 from utility.spark.mapping import MOST_ITEMS_PER_JOB, call_loaded, in_spark, leave_out
@@ -123,7 +124,7 @@ def map_sources(
     local = [each for each in sources if not is_address(each.place)]
     yield large, [SignalError(TOO_LARGE) for _ in large]
     for some, share_out in ((local, None), (remote, share_out_contents)):
-        groups = group_files(some, lambda source: source.size_bytes, count)
+        groups = group_items(some, attrgetter("size_bytes"), count, GROUP_BYTES)
         tasks, options = [*map(pair, groups)], (leave_out, share_out, most_tasks_per_job)
         with in_spark(function, tasks, session, *options) as results:
             for group, result in zip(groups, results, strict=True):
