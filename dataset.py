@@ -175,6 +175,8 @@ def extract(arguments, note):
     if processes is not None and processes < 1:
         raise UsageError(f"--processes {processes}: give 1 or more")
     check_frames(arguments)
+    if arguments.classes and is_project_emodb(arguments):
+        raise UsageError("--classes: EmoDB has only the seven; omit it")
     check_room((output or ROOT).resolve(), LEAST_ROOM_BYTES)  # not after an hour
     audio = choose_audio(arguments)
     if not arguments.spark:
@@ -192,6 +194,12 @@ def check_spark(arguments) -> None:
         raise UsageError(f"--audio {audio}: is an address; download the folder, or give --spark")
     if arguments.spark and (arguments.frames or arguments.processes):
         raise UsageError("--spark: omit --frames and --processes")
+
+
+def is_project_emodb(arguments) -> bool:
+    """Tell whether EmoDB is extracted by the name and with the features of the project."""
+    others = arguments.manifest or arguments.name or arguments.frames
+    return arguments.corpus == BERLIN.name and not others
 
 
 def choose_audio(arguments) -> Path | str:
@@ -216,9 +224,7 @@ def extract_from(audio, arguments, note, in_parallel, files=None):
 
     manifest, output, classes = arguments.manifest, arguments.output, arguments.classes
     folder = (output or ROOT).resolve()
-    if arguments.corpus == BERLIN.name and not (manifest or arguments.name or arguments.frames):
-        if classes:
-            raise UsageError("--classes: EmoDB has only the seven; omit it")
+    if is_project_emodb(arguments):
         options = {"files": files, "in_parallel": in_parallel}
         corpus = extract_emodb(audio, output, note=note, **options)
         if len(corpus) != len(read_manifest()):
