@@ -187,6 +187,15 @@ def test_what_is_no_sound_is_refused(kind):
         load_audio(io.BytesIO(NOT_SOUND[kind]))
 
 
+def test_a_sample_rate_of_adx_that_ffmpeg_divides_by_is_refused(tmp_path, run_command):
+    header = struct.pack(">HHBBBBI", 0x8000, 0x20, 3, 18, 4, 1, 678_129_230).ljust(0x1E, b"\0")
+    path = tmp_path / "game.adx"
+    path.write_bytes(header + b"(c)CRI" + bytes(range(256)) * 20)
+    done = run_command("predict.py", path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "convert it to WAV" in done.stderr
+
+
 def test_a_video_without_sound_says_so():
     content = io.BytesIO()
     with av.open(content, "w", format="avi") as file:

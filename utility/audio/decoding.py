@@ -14,9 +14,10 @@ from utility.audio.ogg import find_links, is_complete
 from utility.errors import SignalError
 from utility.signals import check_sample_rate
 
-# Names of FFmpeg's demuxers: containers of sound, and of video with sound.
+# Names of FFmpeg's demuxers: containers of sound, and of video with sound. Not adx, of games: a header
+# with a sample rate that it refuses makes it divide by zero.
 CONTAINERS = (
-    "aac,ac3,adx,aiff,alp,amr,ape,apm,argo_asf,asf,ast,au,avi,avr,caf,codec2,dsf,dss,dts,dtshd,eac3,"
+    "aac,ac3,aiff,alp,amr,ape,apm,argo_asf,asf,ast,au,avi,avr,caf,codec2,dsf,dss,dts,dtshd,eac3,"
     "flac,flv,gsm,gxf,hca,hcom,ircam,kvag,loas,matroska,mlp,mmf,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,"
     "nistsphere,nut,ogg,oma,osq,paf,pvf,qcp,qoa,rm,roq,shn,smjpeg,sox,spdif,swf,tak,truehd,tta,voc,"
     "vqf,w64,wav,wsaud,wsd,wtv,wv,xwma"
