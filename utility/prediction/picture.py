@@ -16,6 +16,7 @@ from utility.prediction.output import NO_VOICE
 
 with in_folder_of_program():
     import matplotlib
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -65,23 +66,31 @@ def draw_attention(sound, result, emotions) -> Figure:
 
     Without a voice there is only the sound, which is as for `open_recording` and has a few seconds.
     """
-    signal = load_audio(sound)
     figure = Figure(figsize=(10, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1), height_ratios=(1, 1.4))
     wave = figure.add_subplot(grid[0, 0])
     spectrum = figure.add_subplot(grid[1, 0], sharex=wave)
-    draw_waveform(signal, wave)
-    draw_spectrogram(signal, spectrum)
-    if result.has_voice:
-        for axes in (wave, spectrum):
-            lay_attention_over(axes, result.frame_seconds, 100 * result.attention)
-    handles = [*wave.lines, *figure.axes[-1].lines]
-    wave.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    draw_sound(load_audio(sound), result, wave, spectrum)
     if result.has_voice:
         draw_probabilities(emotions, result.ranking, figure.add_subplot(grid[:, 1]))
     else:
         figure.text(0.88, 0.5, NO_VOICE, ha="center")
     return figure
+
+
+def draw_sound(signal, result, wave, spectrum) -> None:
+    """Draw waveform and spectrogram on two axes, with the attention over both if there is a voice.
+
+    The result is a `Prediction` with its details.
+    """
+    draw_waveform(signal, wave)
+    draw_spectrogram(signal, spectrum)
+    handles = [*wave.lines]
+    if result.has_voice:
+        for axes in (wave, spectrum):
+            overlay = lay_attention_over(axes, result.frame_seconds, 100 * result.attention)
+        handles += overlay.lines
+    wave.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
 
 
 def draw_waveform(signal, axes) -> None:
@@ -108,8 +117,8 @@ def draw_spectrogram(signal, axes) -> None:
     axes.figure.colorbar(image, ax=axes, location="bottom", label="power (dB)", shrink=0.5)
 
 
-def lay_attention_over(axes, times, attention) -> None:
-    """Draw the attention over other axes, with an axis of its own on the right."""
+def lay_attention_over(axes, times, attention) -> Axes:
+    """Draw the attention over other axes, on axes with a scale of their own on the right."""
     overlay = axes.twinx()
     style = {"color": ATTENTION_COLOUR, "linewidth": 1.4, "label": "attention of the networks"}
     overlay.plot(times, attention, **style)
@@ -118,6 +127,7 @@ def lay_attention_over(axes, times, attention) -> None:
     overlay.set_ylabel("attention (% of total,\nper frame)", color=ATTENTION_COLOUR)
     overlay.tick_params(axis="y", colors=ATTENTION_COLOUR)
     overlay.locator_params(axis="y", nbins=4)
+    return overlay
 
 
 def draw_probabilities(emotions, ranking, axes) -> None:
@@ -132,12 +142,21 @@ def draw_probabilities(emotions, ranking, axes) -> None:
 
 
 def draw_timeline(result, emotions) -> Figure:
-    """Draw the probabilities of a `Timeline` as stacked bars, with gaps where there is no voice."""
+    """Draw the probabilities of a `Timeline`, with a legend beside them."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    if fill_timeline(result, emotions, figure.add_subplot()):
+        figure.legend(loc="outside right center", frameon=False, reverse=True)
+    return figure
+
+
+def fill_timeline(result, emotions, axes) -> bool:
+    """Draw probabilities as stacked bars, with gaps where there is no voice.
+
+    Returns whether there is one at all.
+    """
     length = result.whole.seconds
     seconds = 0 if length <= LONGEST_DETAILED_SECONDS else math.ceil(length / MOST_COLUMNS)
     starts, ends, shares = make_columns(result.segments, emotions, seconds)
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    axes = figure.add_subplot()
     below = np.zeros(len(starts))
     for emotion, colour, heights in zip(emotions, COLOURS * len(emotions), shares.T, strict=False):
         options = {"align": "edge", "linewidth": 0, "color": colour, "label": emotion}
@@ -147,11 +166,9 @@ def draw_timeline(result, emotions) -> Figure:
     axes.set(xlim=(0, length), ylim=(0, 100), xlabel="time (min:s)", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(9, steps=(1, 1.5, 3, 6, 10), integer=True))
     axes.xaxis.set_major_formatter(lambda time, _: f"{time // 60:.0f}:{time % 60:02.0f}")
-    if len(starts):
-        figure.legend(loc="outside right center", frameon=False, reverse=True)
-    else:
+    if not len(starts):
         axes.text(length / 2, 50, NO_VOICE, ha="center")
-    return figure
+    return len(starts) > 0
 
 
 def make_columns(segments, emotions, seconds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
