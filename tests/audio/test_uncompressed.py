@@ -173,3 +173,14 @@ def test_damaged_alac_prints_nothing_on_standard_output(tmp_path, run_command):
     done = run_command("predict.py", "--json", path)
     assert (done.returncode, done.stdout.count("\n")) == (1, 1)
     assert json.loads(done.stdout)["path"] == str(path)
+
+
+def test_a_size_that_no_file_holds_is_not_decoded_for_ever(tmp_path):
+    path = tmp_path / "endless.w64"
+    soundfile.write(path, make_voice(1, RATE), RATE, subtype="GSM610", format="W64")
+    content = bytearray(path.read_bytes())
+    size = content.index(b"data") + 16
+    content[size : size + 8] = b"\x20\x02\x00\x00\x00\x01\x42\xf7"
+    path.write_bytes(content)
+    with pytest.raises(SignalError, match="promises more than it can hold"):
+        load_audio(path)

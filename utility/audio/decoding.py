@@ -14,8 +14,8 @@ from utility.audio.ogg import find_links, is_complete
 from utility.errors import SignalError
 from utility.signals import check_sample_rate
 
-# Names of FFmpeg's demuxers: containers of sound, and of video with sound. Not adx, of games: a header
-# with a sample rate that it refuses makes it divide by zero.
+# Names of FFmpeg's demuxers: containers of sound, and of video with sound. Not adx, of games: of a
+# sample rate that is too high for its decoder, FFmpeg divides by zero.
 CONTAINERS = (
     "aac,ac3,aiff,alp,amr,ape,apm,argo_asf,asf,ast,au,avi,avr,caf,codec2,dsf,dss,dts,dtshd,eac3,"
     "flac,flv,gsm,gxf,hca,hcom,ircam,kvag,loas,matroska,mlp,mmf,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,"

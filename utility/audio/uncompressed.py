@@ -19,6 +19,8 @@ BEGINNINGS = re.compile(
 RARE_BEGINNINGS = re.compile(rb" paf|fap |2BIT|NIST|PVF1|ALawSoundFil|Extended Ins|MATLAB 5")
 BEGINNING_BYTES = 32
 PLAIN = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+# Of the encodings that are not plain; GSM 6.10 has five in a byte.
+MOST_SAMPLES_PER_BYTE = 16
 # Programs that write to a pipe put a size near 2 or 4 GB, or none.
 UNKNOWN_SIZE = 2**31 - 2**16
 LARGEST_DIFFERENCE_SECONDS = 0.05
@@ -54,9 +56,13 @@ class UncompressedSource:
         import soundfile
 
         self.file = QuietFile(file)
+        most_samples = MOST_SAMPLES_PER_BYTE * file.seek(0, 2)
+        file.seek(0)
         self.recording = soundfile.SoundFile(self.file)
         self.channel_count = self.recording.channels
         self.ends_early = self.lacks_samples()
+        if self.recording.subtype not in PLAIN and self.recording.frames > most_samples:
+            raise ValueError("it promises more than it can hold")  # and would be decoded for ever
 
     @property
     def is_plain(self) -> bool:
