@@ -243,7 +243,8 @@ def tar_entries(*entries):
 def zip_entries(*entries):
     """Return a zip archive of entries, given by name and content; names may be repeated."""
     file = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(file, "w") as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as archive:
+        warnings.simplefilter("ignore")
         for name, content in entries:
             archive.writestr(name, content, zipfile.ZIP_DEFLATED)
     return file.getvalue()
