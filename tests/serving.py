@@ -1,7 +1,13 @@
-"""An HTTP server on this machine, which can be as slow, short or endless as a test needs it."""
+"""Servers on this machine: one as slow, short or endless as a test needs it, and the page."""
 
 import http.server
+import re
+import signal
+import subprocess
+import sys
 import threading
+
+from utility.globalvars import ROOT
 
 
 class Server:
@@ -61,3 +67,27 @@ class Server:
         self.resume.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+def start_page(*arguments, command=("-m", "demo"), **options):
+    """Start the page; return its process and address."""
+    process = subprocess.Popen(
+        [sys.executable, *command, "--no-browser", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **({"cwd": ROOT} | options),
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if found := re.search(r"open (http\S+) in a browser", line):
+            return process, found[1]
+    raise AssertionError("".join(lines))
+
+
+def end_page(process):
+    """End the page by SIGTERM; return its exit code and what it still printed."""
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=60)
+    return process.returncode, rest

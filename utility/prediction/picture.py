@@ -18,6 +18,7 @@ with in_folder_of_program():
     import matplotlib
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
     from matplotlib.ticker import MaxNLocator
 
 # Nor are settings of the user obeyed.
@@ -70,7 +71,8 @@ def draw_attention(sound, result, emotions) -> Figure:
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1), height_ratios=(1, 1.4))
     wave = figure.add_subplot(grid[0, 0])
     spectrum = figure.add_subplot(grid[1, 0], sharex=wave)
-    draw_sound(load_audio(sound), result, wave, spectrum)
+    image = draw_sound(load_audio(sound), result, wave, spectrum)
+    figure.colorbar(image, ax=spectrum, location="bottom", label="power (dB)", shrink=0.5)
     if result.has_voice:
         draw_probabilities(emotions, result.ranking, figure.add_subplot(grid[:, 1]))
     else:
@@ -78,19 +80,20 @@ def draw_attention(sound, result, emotions) -> Figure:
     return figure
 
 
-def draw_sound(signal, result, wave, spectrum) -> None:
+def draw_sound(signal, result, wave, spectrum) -> AxesImage:
     """Draw waveform and spectrogram on two axes, with the attention over both if there is a voice.
 
-    The result is a `Prediction` with its details.
+    The result is a `Prediction` with its details. Returns the spectrogram.
     """
     draw_waveform(signal, wave)
-    draw_spectrogram(signal, spectrum)
+    image = draw_spectrogram(signal, spectrum)
     handles = [*wave.lines]
     if result.has_voice:
         for axes in (wave, spectrum):
             overlay = lay_attention_over(axes, result.frame_seconds, 100 * result.attention)
         handles += overlay.lines
     wave.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    return image
 
 
 def draw_waveform(signal, axes) -> None:
@@ -102,8 +105,8 @@ def draw_waveform(signal, axes) -> None:
     axes.tick_params(labelbottom=False)
 
 
-def draw_spectrogram(signal, axes) -> None:
-    """Draw the power of a signal over time and frequency."""
+def draw_spectrogram(signal, axes) -> AxesImage:
+    """Draw the power of a signal over time and frequency, in decibels below the largest."""
     padded = np.pad(signal, SPECTRUM_LENGTH // 2)
     pieces = np.lib.stride_tricks.sliding_window_view(padded, SPECTRUM_LENGTH)
     pieces = pieces[:: FRAMES.hop_length] * np.hanning(SPECTRUM_LENGTH)
@@ -112,9 +115,8 @@ def draw_spectrogram(signal, axes) -> None:
     power_db = 20 * np.log10(np.maximum(shares, 10 ** (LEAST_POWER_DB / 20)))
     extent = 0, len(signal) / RATE_HZ, 0, RATE_HZ / 2
     look = {"cmap": "gray_r", "vmin": LEAST_POWER_DB, "vmax": 0, "aspect": "auto"}
-    image = axes.imshow(power_db, origin="lower", extent=extent, **look)
     axes.set(xlabel="time (s)", ylabel="frequency (Hz)")
-    axes.figure.colorbar(image, ax=axes, location="bottom", label="power (dB)", shrink=0.5)
+    return axes.imshow(power_db, origin="lower", extent=extent, **look)
 
 
 def lay_attention_over(axes, times, attention) -> Axes:

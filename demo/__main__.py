@@ -1,0 +1,78 @@
+"""Open a page on this machine to try the networks with your voice: python -m demo.
+
+On a Hugging Face Space, this file is the `app_file`.
+"""
+
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+if __name__ == "__main__":  # as a script, only modules beside it are found
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from utility.processes.interruption import finish, listen
+
+if __name__ == "__main__":
+    listen("demo")
+
+from utility.command_line import Parser, add_debug_option, run
+from utility.errors import UsageError
+from utility.globalvars import ROOT
+
+LARGEST_UPLOAD = "100mb"
+# Gradio would otherwise ask its makers for news, and count uses.
+QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def build_parser() -> Parser:
+    """Describe the command line."""
+    parser = Parser(
+        prog="python -m demo",
+        description="Open a page on this machine to try the networks with your voice.",
+        examples=("python -m demo", "python -m demo --runs runs --audio ~/ravdess"),
+    )
+    add = parser.add_argument
+    text = "address to listen at; 0.0.0.0 lets others in (default: this machine only)"
+    add("--host", metavar="ADDRESS", help=text)
+    add("--port", type=int, metavar="N", help="port (default: the first free one from 7860)")
+    text = "folder with the runs whose mistakes can be heard"
+    add("--runs", type=Path, metavar="DIR", default=ROOT / "results", help=text)
+    text = "folder with the recordings of these runs (default: that of EmoDB)"
+    add("--audio", type=Path, metavar="DIR", help=text)
+    add("--no-browser", action="store_true", help="only print the address")
+    add_debug_option(parser)
+    return parser
+
+
+def main(arguments) -> None:
+    """Serve the page until Ctrl-C."""
+    os.environ.update(QUIET)
+    with tempfile.TemporaryDirectory(prefix="speech_emotion_demo_") as uploads:
+        os.environ["GRADIO_TEMP_DIR"] = uploads
+        try:
+            from demo.page import LOOK, build_page
+        except ImportError as error:
+            raise UsageError(f"{error}; pip install -r requirements-demo.txt") from error
+        page = build_page(arguments.runs, arguments.audio)
+        _, address, _ = page.launch(
+            server_name=arguments.host,
+            server_port=arguments.port,
+            inbrowser=not (arguments.no_browser or "SPACE_ID" in os.environ),
+            max_file_size=LARGEST_UPLOAD,
+            max_threads=2,  # the memory of each grows to that of the largest answer
+            prevent_thread_lock=True,
+            quiet=True,
+            footer_links=[],
+            **LOOK,
+        )
+        print(f"open {address} in a browser; Ctrl-C ends it", flush=True)
+        try:
+            threading.Event().wait()
+        finally:
+            page.close(verbose=False)
+
+
+if __name__ == "__main__":
+    finish(run(build_parser(), main))
