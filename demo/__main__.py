@@ -4,6 +4,7 @@ On a Hugging Face Space, this file is the `app_file`.
 """
 
 import os
+import socket
 import sys
 import tempfile
 import threading
@@ -12,13 +13,14 @@ from pathlib import Path
 if __name__ == "__main__":  # as a script, only modules beside it are found
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utility.processes.interruption import finish, listen
+from utility.processes.interruption import expect_interruption, finish, listen
 
 if __name__ == "__main__":
     listen("demo")
 
 from utility.command_line import Parser, add_debug_option, run
 from utility.errors import UsageError
+from utility.functions import temporary_path
 from utility.globalvars import ROOT
 
 LARGEST_UPLOAD = "100mb"
@@ -46,11 +48,23 @@ def build_parser() -> Parser:
     return parser
 
 
+def check_address(host, port) -> None:
+    """Raise `UsageError` if nothing can listen there."""
+    try:
+        socket.create_server((host or "127.0.0.1", port or 0)).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        text = f"--host and --port: nothing can listen there ({reason}); give others"
+        raise UsageError(text) from error
+
+
 def main(arguments) -> None:
     """Serve the page until Ctrl-C."""
+    check_address(arguments.host, arguments.port)
     os.environ.update(QUIET)
-    with tempfile.TemporaryDirectory(prefix="speech_emotion_demo_") as uploads:
-        os.environ["GRADIO_TEMP_DIR"] = uploads
+    with temporary_path(tempfile.gettempdir()) as uploads:
+        uploads.mkdir(mode=0o700)
+        os.environ["GRADIO_TEMP_DIR"] = str(uploads)
         try:
             from demo.page import LOOK, build_page
         except ImportError as error:
@@ -68,10 +82,8 @@ def main(arguments) -> None:
             **LOOK,
         )
         print(f"open {address} in a browser; Ctrl-C ends it", flush=True)
-        try:
-            threading.Event().wait()
-        finally:
-            page.close(verbose=False)
+        expect_interruption()
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ FOLDERS = [UTILITY, *(UTILITY / room for room in IMPORTABLE if room)]
 MODULES = sorted(UTILITY.rglob("*.py"))
 PROGRAMS = [
     path
-    for folder in ("utility", "benchmarks", "experiments")
+    for folder in ("utility", "benchmarks", "demo", "experiments")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ] + [ROOT / name for name in SCRIPTS]
 MOST_MODULES = 8

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import shutil
+import socket
 import urllib.request
 from fnmatch import fnmatch
 from pathlib import Path
@@ -68,6 +69,20 @@ def test_what_it_is_not_for_are_sentences_of_the_model_card():
     ):
         assert part in text
         assert part in card
+
+
+@pytest.mark.parametrize("where", [("--port", 99999), ("--host", "203.0.113.1")])
+def test_an_address_that_is_not_of_this_machine_is_refused(where, run_command):
+    done = run_command("-m", "demo", *where)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"python -m demo: --host and --port: .*; give others\n", done.stderr)
+
+
+def test_a_port_that_is_taken_is_refused(run_command):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run_command("-m", "demo", "--port", taken.getsockname()[1])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "in use" in done.stderr
 
 
 @needs_gradio

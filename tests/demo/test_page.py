@@ -209,7 +209,7 @@ def test_a_cell_of_the_confusion_matrix_lists_its_clips_which_can_be_heard(page)
     assert read_label(panel) == {"anger": 90, "sadness": 10}
     expect_text(panel, "0:02")
     clips.get_by_test_id("cell-1-0").click()
-    expect_text(panel, "missing.wav: does not exist")
+    expect_text(panel, "missing.wav: no such file")
     matrix.get_by_test_id("cell-0-2").click()  # meant as anger, heard as sadness
     clips.get_by_test_id("cell-0-0").filter(has_text="missing.wav").wait_for()
     assert not clips.get_by_test_id("cell-1-0").count()
