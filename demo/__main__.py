@@ -3,11 +3,13 @@
 On a Hugging Face Space, this file is the `app_file`.
 """
 
+import contextlib
+import logging
 import os
 import socket
 import sys
 import tempfile
-import threading
+import time
 from pathlib import Path
 
 if __name__ == "__main__":  # as a script, only modules beside it are found
@@ -24,6 +26,7 @@ from utility.functions import temporary_path
 from utility.globalvars import ROOT
 
 LARGEST_UPLOAD = "100mb"
+LONGEST_KEPT_SECONDS = 900
 # Gradio would otherwise ask its makers for news, and count uses.
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -41,7 +44,7 @@ def build_parser() -> Parser:
     add("--port", type=int, metavar="N", help="port (default: the first free one from 7860)")
     text = "folder with the runs whose mistakes can be heard"
     add("--runs", type=Path, metavar="DIR", default=ROOT / "results", help=text)
-    text = "folder with the recordings of these runs (default: that of EmoDB)"
+    text = "folder with the recordings of these runs (default: those in data/)"
     add("--audio", type=Path, metavar="DIR", help=text)
     add("--no-browser", action="store_true", help="only print the address")
     add_debug_option(parser)
@@ -58,9 +61,26 @@ def check_address(host, port) -> None:
         raise UsageError(text) from error
 
 
+def check_folders(runs, audio) -> None:
+    """Raise `UsageError` if there are no runs, or no folder of recordings."""
+    if not any(runs.glob("**/predictions.csv")):
+        raise UsageError(f"--runs {runs}: no folder with runs; give one that holds their folders")
+    if audio and not audio.is_dir():
+        raise UsageError(f"--audio {audio}: is no folder; give one with recordings")
+
+
+def remove_old_files(folder) -> None:
+    """Remove the recordings that were given, and what was made of them, after some time."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime > LONGEST_KEPT_SECONDS:
+                path.unlink()
+
+
 def main(arguments) -> None:
     """Serve the page until Ctrl-C."""
     check_address(arguments.host, arguments.port)
+    check_folders(arguments.runs, arguments.audio)
     os.environ.update(QUIET)
     with temporary_path(tempfile.gettempdir()) as uploads:
         uploads.mkdir(mode=0o700)
@@ -72,7 +92,7 @@ def main(arguments) -> None:
         page = build_page(arguments.runs, arguments.audio)
         _, address, _ = page.launch(
             server_name=arguments.host,
-            server_port=arguments.port,
+            server_port=arguments.port or None,
             inbrowser=not (arguments.no_browser or "SPACE_ID" in os.environ),
             max_file_size=LARGEST_UPLOAD,
             max_threads=2,  # the memory of each grows to that of the largest answer
@@ -81,9 +101,12 @@ def main(arguments) -> None:
             footer_links=[],
             **LOOK,
         )
+        logging.disable()  # of browsers that are closed while they send
         print(f"open {address} in a browser; Ctrl-C ends it", flush=True)
         expect_interruption()
-        threading.Event().wait()
+        while True:
+            time.sleep(60)
+            remove_old_files(uploads)
 
 
 if __name__ == "__main__":

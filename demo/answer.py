@@ -44,16 +44,18 @@ def to_sound(signal) -> tuple[int, np.ndarray]:
     return FRAMES.sample_rate_hz, np.int16(32767 * np.clip(signal, -1, 1))
 
 
-def describe(prediction) -> str:
+def describe(prediction, timeline) -> str:
     """Say in Markdown what to know of an answer."""
     if not prediction.has_voice:
         return "**No voice** was found. Silence, noise, tones, clicks and music have no emotion."
     most = prediction.frame_seconds[np.argmax(prediction.attention)]
-    text = f"The networks listened most at {most:.1f} s. "
+    text = f"The networks listened most at {most:.1f} s."
+    if timeline:
+        text = "The emotions are the mean over the recording; the picture shows its parts."
     if is_unfamiliar(prediction):
-        text += "It sounds **unlike the training recordings**; expect more mistakes."
+        text += " It sounds **unlike the training recordings**; expect more mistakes."
     elif prediction.familiarity is not None:
-        text += "It sounds like the training recordings."
+        text += " It sounds like the training recordings."
     return " ".join([text, *(f"The recording {note}." for note in list_notes(prediction))])
 
 

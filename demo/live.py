@@ -17,7 +17,7 @@ def build(weights) -> None:
     with gr.Row():
         with gr.Column():
             gr.Markdown(
-                "Speak; twice a second, the answer tells the emotion of the last 3 seconds."
+                "Speak; twice a second, the answer tells the emotion of the last seconds, up to 3."
             )
             microphone = gr.Audio(sources=["microphone"], streaming=True, label="Speak")
         emotions = gr.Label(label="Emotion")
@@ -25,8 +25,8 @@ def build(weights) -> None:
     microphone.stream(
         follow, [microphone, window, weights], [window, emotions],
         stream_every=HOP_SECONDS, time_limit=LONGEST_SECONDS, show_progress="hidden",
+        concurrency_limit=None,  # a stream lasts as long as somebody speaks
     )  # fmt: skip
-    microphone.start_recording(lambda: (None, None), outputs=[window, emotions], queue=False)
 
 
 def follow(chunk, window, weights_path):

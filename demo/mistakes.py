@@ -11,15 +11,16 @@ from demo.answer import to_sound
 from utility.audio.recording import load_audio
 from utility.corpora.naming import find_segment
 from utility.corpora.published import NO_RECORDINGS, PUBLISHED, find_recordings_folder
-from utility.errors import SpeechEmotionError
+from utility.errors import DataError, SpeechEmotionError
 from utility.globalvars import BERLIN
 from utility.reports.measures import CLEAN, read_tests
-from utility.reports.report import describe_test
+from utility.reports.report import count_noun, describe_test, escape, rank_test
 
 FIRST_RUN = "loso"
-HINT = "Percent of the clips of each emotion, mean of {} seeds. Choose a cell to list its clips."
+HINT = "Percent of the clips of each emotion, mean of {}. Choose a cell to list its clips."
+NO_CLIP = "Choose a clip to hear it.", None, None
 LISTENERS = {"recognition_percent": "recognised (%)", "naturalness_percent": "natural (%)"}
-EMPTY = pd.DataFrame(columns=["file", "speaker", "seeds", *LISTENERS.values()])
+EMPTY = pd.DataFrame(columns=["file", "speaker", "trainings", *LISTENERS.values()])
 read_run = lru_cache(maxsize=4)(read_tests)
 
 
@@ -27,31 +28,27 @@ def build(folder, audio) -> None:
     """Build the tab for the runs in a folder, and the folder of their recordings, if given."""
     tables = sorted(folder.glob("**/predictions.csv"))
     runs = Runs({path.parent.relative_to(folder).as_posix(): path.parent for path in tables}, audio)
-    if not runs.folders:
-        gr.Markdown(f"{folder}: has no runs; name a folder of runs with --runs")
-        return
     with gr.Row():
         first = FIRST_RUN if FIRST_RUN in runs.folders else next(iter(runs.folders))
-        run = gr.Dropdown([*runs.folders], value=first, label="Run")
-        test = gr.Dropdown([(describe_test(CLEAN), CLEAN)], value=CLEAN, label="Recordings")
+        run = gr.Dropdown([*runs.folders], value=first, label="Run, as in docs/results.md")
+        test = gr.Dropdown([(describe_test(CLEAN), CLEAN)], value=CLEAN, label="Test")
     about = gr.Markdown()
     matrix = gr.Dataframe(interactive=False, label="Meant as (rows), heard as (columns)")
     with gr.Row():
         clips = gr.Dataframe(interactive=False, label="Clips of a cell", max_height=400)
         with gr.Column():
-            clip = gr.Markdown("Choose a clip to hear it.")
-            player = gr.Audio(label="Clip", interactive=False, buttons=[])
-            emotions = gr.Label(label="Probabilities, mean of the seeds")
-    shown = [test, about, matrix, clips]
-    gr.on(
-        [gr.context.Context.root_block.load, run.input, test.input], runs.show, [run, test], shown
-    )
-    matrix.select(runs.list_clips, [run, test], clips)
-    clips.select(runs.show_clip, [run, test], [clip, player, emotions])
+            clip = gr.Markdown(NO_CLIP[0])
+            player = gr.Audio(label="Clip", interactive=False, autoplay=True, buttons=[])
+            emotions = gr.Label(label="Probabilities, mean of the trainings")
+    shown = [clip, player, emotions]
+    # When the page is opened, and when one of both is changed.
+    gr.on(fn=runs.show, inputs=[run, test], outputs=[test, about, matrix, clips, *shown])
+    matrix.select(runs.list_clips, [run, test], [clips, *shown])
+    clips.select(runs.show_clip, [run, test], shown)
 
 
 class Runs(NamedTuple):
-    """Folders of runs by their names, and the folder of the recordings; None for that of EmoDB."""
+    """Folders of runs by their names, and the folder of the recordings; None for those here."""
 
     folders: dict[str, Path]
     audio: Path | None
@@ -60,7 +57,8 @@ class Runs(NamedTuple):
         """Return the predictions of a test, with the most likely emotion as label; the emotions."""
         predictions = read_run(self.folders[run])[test]
         table = pd.DataFrame(predictions.probabilities, columns=predictions.emotions)
-        keys = {name: getattr(predictions, name) for name in ("file", "speaker", "emotion", "seed")}
+        names = ("file", "corpus", "speaker", "emotion", "seed")
+        keys = {name: getattr(predictions, name) for name in names}
         return table.assign(label=table.idxmax(axis=1), **keys), [*predictions.emotions]
 
     def show(self, run, test):
@@ -68,46 +66,62 @@ class Runs(NamedTuple):
         try:
             tests = read_run(self.folders[run])
         except SpeechEmotionError as error:
-            return gr.Dropdown(), f"**{error}**", None, EMPTY
+            return gr.Dropdown(), f"**{error}**", None, EMPTY, *NO_CLIP
         table, emotions = self.read(run, test := test if test in tests else CLEAN)
         matrix = 100 * pd.crosstab(table.emotion, table.label, normalize="index")
-        matrix = matrix.reindex(emotions, fill_value=0).reindex(columns=emotions, fill_value=0)
+        # An emotion that no clip has is a row without numbers.
+        matrix = matrix.reindex(columns=emotions, fill_value=0).reindex(emotions)
         matrix.insert(0, "meant ↓ heard →", emotions)
-        cells = matrix.style.format("{:.0f}", subset=emotions)
+        cells = matrix.style.format("{:.0f}", subset=emotions, na_rep="–")
         cells = cells.background_gradient("Blues", subset=emotions, vmin=0, vmax=100)
-        choices = [(describe_test(each), each) for each in tests]
-        return gr.Dropdown(choices, value=test), HINT.format(table.seed.nunique()), cells, EMPTY
+        choices = [(describe_test(each), each) for each in sorted(tests, key=rank_test)]
+        about = HINT.format(count_noun(table.seed.nunique(), "training"))
+        return gr.Dropdown(choices, value=test), about, cells, EMPTY, *NO_CLIP
 
-    def list_clips(self, run, test, event: gr.SelectData) -> pd.DataFrame:
-        """Return the clips of a cell, or of a row: first those that most seeds put there."""
+    def list_clips(self, run, test, event: gr.SelectData):
+        """Return the clips of a cell, or of a row: first those of most trainings; none is shown."""
         (table, emotions), (row, column) = self.read(run, test), event.index
         chosen = table[table.emotion == emotions[row]]
         if column:
             chosen = chosen[chosen.label == emotions[column - 1]]
         clips = chosen.groupby(["file", "speaker"]).size().sort_values(ascending=False)
-        clips = clips.reset_index(name="seeds")
-        return clips.join(read_judgements(), on="file")
+        clips = clips.reset_index(name=f"trainings of {table.seed.nunique()}")
+        names = clips.file.str.removeprefix(f"{BERLIN.name}/")
+        return clips.join(read_judgements(), on=names), *NO_CLIP
 
     def show_clip(self, run, test, event: gr.SelectData):
-        """Return what was meant in a clip, its sound, and the probabilities."""
+        """Return what was meant and heard in a clip, its sound, and the probabilities."""
         (table, emotions), file = self.read(run, test), event.row_value[0]
         rows = table[table.file == file]
         if rows.empty:  # a browser may ask for any file, but gets only those of the run
-            return None, None, None
-        about, probabilities = (
-            f"**{file}**: {rows.emotion.iloc[0]}.",
-            rows[emotions].mean().to_dict(),
-        )
-        recording, *span = find_segment(file)
-        if not (folder := self.audio or find_recordings_folder()):
-            return f"{about} {NO_RECORDINGS}", None, probabilities
+            return NO_CLIP
+        first, probabilities = rows.iloc[0], rows[emotions].mean().to_dict()
+        heard = max(probabilities, key=probabilities.get)
+        about = f"**{escape(file)}**: meant as {first.emotion}, heard as {heard}."
         try:
-            return about, to_sound(load_audio(folder / recording, *span)), probabilities
+            signal = load_audio(*self.find_recording(first.corpus or BERLIN.name, file))
         except SpeechEmotionError as error:
-            return f"{about} **{folder / recording}: {error}**", None, probabilities
+            return f"{about} **{error}**", None, probabilities
+        return about, to_sound(signal), probabilities
+
+    def find_recording(self, corpus, file) -> tuple[Path, float, float]:
+        """Return the recording of a clip, and where the clip starts and ends, in seconds.
+
+        Raises a `DataError` if it is not here.
+        """
+        recording, *span = find_segment(file)
+        folder, remedy = self.audio, f"name the folder that holds {recording} with --audio DIR"
+        if folder is None:
+            recording = recording.removeprefix(f"{corpus}/")
+            folder = PUBLISHED[corpus].folder if corpus in PUBLISHED else Path(corpus)
+            if corpus == BERLIN.name:
+                folder, remedy = find_recordings_folder() or folder, NO_RECORDINGS
+        if not (folder / recording).is_file():
+            raise DataError(f"{folder / recording} is missing; {remedy}")
+        return folder / recording, *span
 
 
 def read_judgements() -> pd.DataFrame:
     """Return what listeners said of the clips of EmoDB, in percent, by their files."""
     table = pd.read_csv(PUBLISHED[BERLIN.name].manifest_path, index_col="file")
-    return table[[*LISTENERS]].rename(columns=LISTENERS)
+    return table[[*LISTENERS]].rename(columns=LISTENERS).round()

@@ -32,14 +32,11 @@ TABS = {
     "Live": live.build,
     "Your voice": voice.build,
 }
-# Seconds from one removal of uploads to the next, and their age.
-REMOVAL = 60, 900
 
 
 def build_page(runs, audio) -> gr.Blocks:
     """Build the page; `runs` is a folder of runs, and `audio` that of their recordings or None."""
-    title = "Speech emotion"
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=REMOVAL) as page:
+    with gr.Blocks(title="Speech emotion", analytics_enabled=False) as page:
         gr.Markdown(INTRODUCTION)
         weights = build_choice()
         for name, build in TABS.items():

@@ -1,12 +1,16 @@
 """The tab "Speak": record or drop a recording, and see its emotion and why."""
 
 import gc
+from pathlib import Path
 
 import gradio as gr
 
 from demo.answer import describe, draw, hear, label, to_sound
 from demo.weights import read_sound_weights
+from utility.audio.recording import load_audio
 from utility.errors import SpeechEmotionError
+from utility.prediction.output import format_clock
+from utility.reports.report import escape
 
 HINT = "Speak, or drop a recording. The answer appears here."
 
@@ -17,16 +21,21 @@ def build(weights) -> None:
     with gr.Row():
         with gr.Column():
             microphone = gr.Audio(sources=["microphone"], type="filepath", label="Speak")
-            file = gr.File(label="or drop a recording of any format", height=140)
+            file = gr.File(label="or drop a recording", height=160)
             emotions = gr.Label(label="Emotion")
         with gr.Column():
             about = gr.Markdown(HINT)
             picture = gr.Image(show_label=False, format="png", interactive=False, buttons=[])
             player = gr.Audio(label="What they heard", interactive=False, visible=False, buttons=[])
-    shown = [heard, emotions, about, picture, player, place]
-    for source, changed in ((microphone, microphone), (file, file), (heard, weights)):
-        changed.change(answer, [source, weights], shown, show_progress_on=[about])
-    picture.select(play_from, place, player)
+            part = gr.Audio(interactive=False, visible=False, autoplay=True, buttons=[])
+    shown = [heard, emotions, about, picture, player, place, part]
+    sources = (microphone, file, microphone.stop_recording), (file, microphone, file.upload)
+    for source, other, given in sources:
+        given(lambda: None, outputs=other)
+        given(answer, [source, weights], shown, show_progress_on=[about])
+        source.clear(answer, [gr.State(), weights], shown)
+    weights.change(answer, [heard, weights], shown, show_progress_on=[about])
+    picture.select(play_from, [heard, place], part)
 
 
 def answer(path, weights_path):
@@ -34,7 +43,7 @@ def answer(path, weights_path):
 
     The outputs are those of `build`; of the picture, also where it starts and ends.
     """
-    hidden = gr.Image(None), gr.Audio(None, visible=False), None
+    hidden = None, gr.Audio(None, visible=False), None, gr.Audio(None, visible=False)
     if path is None:
         yield None, None, HINT, *hidden
         return
@@ -42,18 +51,19 @@ def answer(path, weights_path):
         weights = read_sound_weights(weights_path)
         signal, prediction, timeline = hear(path, weights)
     except SpeechEmotionError as error:
-        yield path, None, f"**The recording {error}.**", *hidden
+        yield path, None, f"**{escape(Path(path).name)}: {error}.**", *hidden
         return
-    about = f"{describe(prediction)} Click on the picture to play from there."
+    about = f"{describe(prediction, timeline)} Click on the picture to play from there."
     yield path, label(prediction), about, *hidden
     image, *columns = draw(signal, prediction, timeline, weights.emotions)
-    sound = gr.Audio(to_sound(signal), visible=True)
-    yield *[gr.skip()] * 3, image, sound, (*columns, prediction.seconds)
+    player = gr.Audio(to_sound(signal), visible=True)
+    yield *[gr.skip()] * 3, image, player, (*columns, prediction.seconds), gr.skip()
     gc.collect()  # a figure is a cycle of many megabytes
 
 
-def play_from(place, event: gr.SelectData):
-    """Play the recording from the place in the picture that was clicked."""
+def play_from(path, place, event: gr.SelectData):
+    """Play the recording from the place in its picture that was clicked."""
     first, last, seconds = place
-    share = min(max((event.index[0] - first) / (last - first), 0), 1)
-    return gr.Audio(playback_position=seconds * share, autoplay=True)
+    start = seconds * min(max((event.index[0] - first) / (last - first), 0), 1)
+    sound = to_sound(load_audio(path, start))
+    return gr.Audio(sound, visible=True, label=f"From {format_clock(start)}")

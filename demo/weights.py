@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 import gradio as gr
 
@@ -12,7 +13,7 @@ from utility.reports.measures import UAR
 from utility.reports.report import escape, format_percent
 
 # What the protocols mean to somebody who has not read the documents.
-PROTOCOLS = {"loso": "on new speakers", "holdout": "on known speakers"}
+PROTOCOLS = {"loso": "on new speakers:", "holdout": "on known speakers:"}
 FILE = "file"
 CHOICES = [("EmoDB", "emodb"), ("any voice", "any-voice"), ("a file of mine", FILE)]
 
@@ -45,16 +46,19 @@ def choose(choice, file):
     try:
         about = describe(path)
     except WeightsError as error:
-        path, about = "emodb", f"**This file {error}.** EmoDB answers."
+        reason = str(error).removeprefix(f"{path}: ")
+        path, about = "emodb", f"**{escape(Path(path).name)}: {reason}.** EmoDB answers."
+    if choice == FILE and file is None:
+        about = "EmoDB answers until you give a file."
     return gr.File(visible=choice == FILE), about, path
 
 
 def describe(path) -> str:
     """Describe weights: their figures, and the terms of the recordings they learned from."""
-    weights, figures = read_sound_weights(path), []
-    for score in reversed(weights.scores):
+    weights, figures = read_sound_weights(path), {"loso": "not measured"}
+    for score in weights.scores:
         with suppress(KeyError, TypeError):  # a file of somebody else may hold anything
-            tested = PROTOCOLS.get(score["protocol"], score["protocol"])
-            figures.append(f"{escape(tested)}: {format_percent(score['measures'][UAR])}")
-    text = f"Mean recall of the emotions: {'; '.join(figures) or 'not measured'}."
+            figures[score["protocol"]] = format_percent(score["measures"][UAR])
+    parts = [f"{escape(PROTOCOLS.get(name, name))} {figure}" for name, figure in figures.items()]
+    text = f"Mean recall of the emotions: {'; '.join(parts)}."
     return f"{text}\n\nRecordings: {escape(weights.licence or 'terms not known')}."

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.__main__ import remove_old_files
 from serving import end_page, start_page
 from utility.globalvars import ROOT
 
@@ -76,6 +77,24 @@ def test_an_address_that_is_not_of_this_machine_is_refused(where, run_command):
     done = run_command("-m", "demo", *where)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"python -m demo: --host and --port: .*; give others\n", done.stderr)
+
+
+@pytest.mark.parametrize(("option", "message"), [("--runs", "runs"), ("--audio", "recordings")])
+def test_a_folder_that_is_none_is_refused(option, message, run_command, tmp_path):
+    done = run_command("-m", "demo", option, tmp_path / "none")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"python -m demo: {option} \S+: .*{message}.*\n", done.stderr)
+
+
+def test_uploads_are_removed_when_they_are_old(tmp_path):
+    old, new = tmp_path / "old/clip.wav", tmp_path / "new/clip.wav"
+    for path in (old, new):
+        path.parent.mkdir()
+        path.touch()
+    os.utime(old, (0, 0))
+    remove_old_files(tmp_path)
+    assert new.exists()
+    assert not old.exists()
 
 
 def test_a_port_that_is_taken_is_refused(run_command):
