@@ -87,6 +87,7 @@ def main(arguments) -> None:
         os.environ["GRADIO_TEMP_DIR"] = str(uploads)
         try:
             from demo.page import LOOK, build_page
+            from demo.speak import answer
         except ImportError as error:
             raise UsageError(f"{error}; pip install -r requirements-demo.txt") from error
         page = build_page(arguments.runs, arguments.audio)
@@ -104,6 +105,7 @@ def main(arguments) -> None:
         logging.disable()  # of browsers that are closed while they send
         print(f"open {address} in a browser; Ctrl-C ends it", flush=True)
         expect_interruption()
+        list(answer(ROOT / "data" / "demo.wav", "emodb"))  # the first answer takes longer
         while True:
             time.sleep(60)
             remove_old_files(uploads)

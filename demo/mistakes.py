@@ -86,8 +86,9 @@ class Runs(NamedTuple):
             chosen = chosen[chosen.label == emotions[column - 1]]
         clips = chosen.groupby(["file", "speaker"]).size().sort_values(ascending=False)
         clips = clips.reset_index(name=f"trainings of {table.seed.nunique()}")
-        names = clips.file.str.removeprefix(f"{BERLIN.name}/")
-        return clips.join(read_judgements(), on=names), *NO_CLIP
+        judged = read_judgements().reindex(clips.file.str.removeprefix(f"{BERLIN.name}/"))
+        judged = judged.reset_index(drop=True).dropna(axis=1, how="all")
+        return pd.concat([clips, judged], axis=1), *NO_CLIP
 
     def show_clip(self, run, test, event: gr.SelectData):
         """Return what was meant and heard in a clip, its sound, and the probabilities."""

@@ -233,6 +233,27 @@ def test_a_cell_of_the_confusion_matrix_lists_its_clips_which_can_be_heard(page)
     assert not panel.get_by_test_id("label-output-value").count()
 
 
+def test_the_clips_of_a_run_of_emodb_show_what_listeners_said(browser):
+    process, address = start_page()
+    try:
+        page = open_page(browser, address)
+        panel = open_tab(page, "Where it is wrong")
+        matrix, clips = panel.get_by_role("grid").all()
+        matrix.get_by_test_id("cell-4-1").click()  # meant as happiness, heard as anger
+        clips.get_by_test_id("cell-0-0").filter(has_text=".wav").wait_for()
+        assert "recognised (%)" in clips.inner_text()
+        page.get_by_label("Run").click()
+        page.get_by_role("option", name="corpora").click()
+        expect_text(panel, "–")  # of an emotion that no clip has
+        matrix.get_by_test_id("cell-0-1").click()
+        clips.get_by_test_id("cell-0-0").filter(has_text="/").wait_for()
+        clips.get_by_test_id("cell-0-0").click()
+        assert read_label(panel)
+        page.context.close()
+    finally:
+        end_page(process)
+
+
 def test_other_weights_answer_and_show_their_terms(page, clips):
     panel = open_tab(page, "Speak")
     drop(panel, clips / "voice.wav")
