@@ -65,5 +65,8 @@ def play_from(path, place, event: gr.SelectData):
     """Play the recording from the place in its picture that was clicked."""
     first, last, seconds = place
     start = seconds * min(max((event.index[0] - first) / (last - first), 0), 1)
-    sound = to_sound(load_audio(path, start))
-    return gr.Audio(sound, visible=True, label=f"From {format_clock(start)}")
+    try:
+        sound, about = to_sound(load_audio(path, start)), f"From {format_clock(start)}"
+    except SpeechEmotionError:
+        sound, about = None, "The recording was deleted; give it again"
+    return gr.Audio(sound, visible=True, label=about)

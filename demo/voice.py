@@ -57,11 +57,8 @@ def compare(weights_path, tested, clips, *readings):
         voice = learn_voice(known, weights, leave_out) if len(known) >= FEWEST_CLIPS else None
         used = len(known) - len(notes)
         if used < FEWEST_CLIPS:
-            return (
-                " ".join([f"Give {FEWEST_CLIPS - used} more of the voice.", *notes]),
-                before,
-                None,
-            )
+            about = f"Give {FEWEST_CLIPS - used} more of the voice."
+            return " ".join([about, *notes]), before, None
         after = label(hear(tested, weights, voice)[1])
     except SpeechEmotionError as error:
         return f"**{error}.**", before, None
