@@ -26,12 +26,15 @@ def hear(sound, weights, voice=None) -> tuple[np.ndarray, Prediction, Timeline |
     if len(signal) > LONGEST_SECONDS * FRAMES.sample_rate_hz:
         minutes = LONGEST_SECONDS // 60
         raise SignalError(f"lasts more than {minutes} minutes; use predict.py --timeline")
-    (prediction,), timeline = predict_all([sound], weights, voice, details=True), None
-    if isinstance(prediction, SignalError):
-        raise prediction
-    if prediction.seconds > WINDOW_SECONDS:
-        (timeline,) = predict_timelines([sound], weights, PART_SECONDS, PART_SECONDS, voice)
-    return signal, prediction, timeline
+    if len(signal) > WINDOW_SECONDS * FRAMES.sample_rate_hz:
+        (result,) = predict_timelines([sound], weights, PART_SECONDS, PART_SECONDS, voice)
+    else:
+        (result,) = predict_all([sound], weights, voice, details=True)
+    if isinstance(result, SignalError):
+        raise result
+    return (
+        (signal, result.whole, result) if isinstance(result, Timeline) else (signal, result, None)
+    )
 
 
 def label(prediction) -> dict[str, float] | str:
@@ -48,10 +51,11 @@ def describe(prediction, timeline) -> str:
     """Say in Markdown what to know of an answer."""
     if not prediction.has_voice:
         return "**No voice** was found. Silence, noise, tones, clicks and music have no emotion."
-    most = prediction.frame_seconds[np.argmax(prediction.attention)]
-    text = f"The networks listened most at {most:.1f} s."
     if timeline:
         text = "The emotions are the mean over the recording; the picture shows its parts."
+    else:
+        most = prediction.frame_seconds[np.argmax(prediction.attention)]
+        text = f"The networks listened most at {most:.1f} s."
     if is_unfamiliar(prediction):
         text += " It sounds **unlike the training recordings**; expect more mistakes."
     elif prediction.familiarity is not None:

@@ -32,10 +32,10 @@ def build(weights) -> None:
 def follow(chunk, window, weights_path):
     """Return the last seconds of a stream that goes on with a chunk, and their emotions."""
     rate, samples = chunk
-    if window and window[0] == rate:
-        samples = np.concatenate([window[1], samples])
-    window = rate, samples[-round(WINDOW_SECONDS * rate) :]
+    if window and window[1] == rate:
+        samples = np.concatenate([window[0], samples])
+    window = samples[-round(WINDOW_SECONDS * rate) :], rate
     try:
-        return window, label(predict(window[::-1], read_sound_weights(weights_path)))
+        return window, label(predict(window, read_sound_weights(weights_path)))
     except SpeechEmotionError:  # too short yet
         return window, None

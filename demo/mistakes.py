@@ -10,7 +10,7 @@ import pandas as pd
 from demo.answer import to_sound
 from utility.audio.recording import load_audio
 from utility.corpora.naming import find_segment
-from utility.corpora.published import NO_RECORDINGS, PUBLISHED, find_recordings_folder
+from utility.corpora.published import PUBLISHED, find_recordings_folder
 from utility.errors import DataError, SpeechEmotionError
 from utility.globalvars import BERLIN
 from utility.reports.measures import CLEAN, read_tests
@@ -114,12 +114,14 @@ class Runs(NamedTuple):
         folder, remedy = self.audio, f"name the folder that holds {recording} with --audio DIR"
         if folder is None:
             recording = recording.removeprefix(f"{corpus}/")
-            folder = PUBLISHED[corpus].folder if corpus in PUBLISHED else Path(corpus)
-            if corpus == BERLIN.name:
-                folder, remedy = find_recordings_folder() or folder, NO_RECORDINGS
-        if not (folder / recording).is_file():
-            raise DataError(f"{folder / recording} is missing; {remedy}")
-        return folder / recording, *span
+            folder = find_recordings_folder() if corpus == BERLIN.name else None
+            if folder is None and corpus in PUBLISHED:
+                folder = PUBLISHED[corpus].folder
+                remedy = f"get it with: python dataset.py download {corpus}"
+        path = Path(folder or corpus, recording)
+        if not path.is_file():
+            raise DataError(f"{path} is missing; {remedy}")
+        return path, *span
 
 
 def read_judgements() -> pd.DataFrame:
