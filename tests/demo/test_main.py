@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import urllib.error
 import urllib.request
 from fnmatch import fnmatch
 from pathlib import Path
@@ -105,12 +106,14 @@ def test_a_port_that_is_taken_is_refused(run_command):
 
 
 @needs_gradio
-def test_it_listens_on_this_machine_only_and_leaves_no_uploads_behind(tmp_path):
+def test_it_listens_here_only_gives_out_no_files_and_leaves_no_uploads_behind(tmp_path):
     process, address = start_page(env=os.environ | {"TMPDIR": str(tmp_path)})
     try:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/?", address)
         assert "What emotion does a voice carry?" in fetch(address)
         assert any(tmp_path.iterdir())
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            fetch(f"{address.rstrip('/')}/gradio_api/file={ROOT / 'README.md'}")
     finally:
         code, rest = end_page(process)
     assert (code, rest) == (143, "demo: interrupted\n")

@@ -184,7 +184,7 @@ def test_a_bad_file_gives_the_sentence_of_predict_and_the_next_is_heard(page, cl
     panel = open_tab(page, "Speak")
     drop(panel, clips / "bad.wav")
     expect_text(panel, "bad.wav: cannot be read as audio")
-    assert not page.locator(".toast-body").count()
+    assert not page.locator(".toast-item").count()
     panel.get_by_role("button", name="Clear").last.click()
     expect_text(panel, "The answer appears here")
     drop(panel, clips / "voice.wav")
@@ -268,7 +268,7 @@ def test_other_weights_answer_and_show_their_terms(page, clips):
     expect_text(page, "EmoDB answers until you give a file.")
     drop(page, clips / "bad.wav")
     expect_text(page, "bad.wav: not a weights file")
-    assert not page.locator(".toast-body").count()
+    assert not page.locator(".toast-item").count()
 
 
 def test_two_people_do_not_get_each_others_answers(browser, address, clips):
