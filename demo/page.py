@@ -10,7 +10,8 @@ INTRODUCTION = """
 # What emotion does a voice carry?
 
 A small neural network hears anger, boredom, disgust, anxiety/fear, happiness, sadness or neutral.
-It runs on this machine; no sound leaves it, and uploads are deleted after a quarter of an hour.
+It runs on the computer that serves this page, which sends your recordings nowhere and deletes them
+after a quarter of an hour.
 
 **Not for decisions about people:** hiring, policing, education, insurance, medicine, or any
 monitoring of people who have not agreed to it. The model judges how a voice sounds, not what a
