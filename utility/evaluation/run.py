@@ -50,8 +50,8 @@ STARTING_SECONDS = 8
 TENSORFLOW_BYTES = 0.8e9
 # Measured: the values that an update holds of each step, for each value of it or unit of a layer.
 DENSE_VALUES, LSTM_VALUES = 4, 27
-# Three copies of the functionals, while the discriminant is fitted, for each value of a step.
-FUNCTIONAL_BYTES = 3 * 4 * FUNCTIONALS_PER_FEATURE / 6
+# Of the functionals, while the discriminant is fitted.
+FUNCTIONALS_COPIES = 3
 # More than the files of a run and its weights need.
 RUN_BYTES = 2**24
 # The arguments that the figures of a run depend on, with their types. A resumed run keeps them.
@@ -202,15 +202,16 @@ def estimate_memory(plan) -> float:
     # A step holds six values of each feature, in half precision, raw and adapted.
     width = 6 * len(material.corpus.feature_names)
     step_count = lengths.sum() * len(tables) / hyperparameters.frames_per_step
-    kept = min(KEPT_BYTES, 4 * width * step_count)
     functionals = 0
     if hyperparameters.has_discriminant:
-        functionals = len(tables) * len(lengths) * width * FUNCTIONAL_BYTES
+        each = 4 * FUNCTIONALS_PER_FEATURE * len(material.corpus.feature_names)
+        functionals = len(tables) * len(lengths) * each
+    kept = min(max(0, KEPT_BYTES - functionals), 4 * width * step_count)
     longest = (hyperparameters.padded_frames or lengths.max()) / hyperparameters.frames_per_step
     values = DENSE_VALUES * (width + hyperparameters.dense_units)
     values += LSTM_VALUES * hyperparameters.lstm_units
     batch = 4 * hyperparameters.batch_size * longest * values
-    return TENSORFLOW_BYTES + 1.2 * (in_memory + kept) + functionals + batch
+    return TENSORFLOW_BYTES + 1.2 * (in_memory + kept) + FUNCTIONALS_COPIES * functionals + batch
 
 
 @contextlib.contextmanager

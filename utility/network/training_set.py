@@ -19,9 +19,9 @@ from utility.voices.baseline import (
 )
 from utility.voices.functionals import FUNCTIONALS_PER_FEATURE, compute_functionals
 
-# The memory for steps that are kept. Those of EmoDB take twice as much with 20 copies each; to make
-# the others again takes less time than the network takes to learn from them.
-KEPT_BYTES = 2**28
+# The memory for functionals and for steps that are kept: those of EmoDB, with 20 copies each. Of many
+# utterances an epoch draws few items again, so that there is little use in keeping their steps.
+KEPT_BYTES = 2**29
 
 
 class Item(NamedTuple):
@@ -109,6 +109,12 @@ class TrainingSet:
         ]
 
 
+def measure_room(training_set) -> int:
+    """Return the memory that steps may take, in bytes."""
+    functionals = training_set.functionals
+    return max(0, KEPT_BYTES - (0 if functionals is None else functionals.nbytes))
+
+
 class Steps:
     """The steps of items, made as for prediction when they are asked for: (steps, values), float16.
 
@@ -116,14 +122,15 @@ class Steps:
     does not matter which ones are kept.
     """
 
-    def __init__(self, training_set, hyperparameters, statistics, room_bytes=KEPT_BYTES):
+    def __init__(self, training_set, hyperparameters, statistics, room_bytes=None):
         self.training_set, self.statistics = training_set, statistics
         self.columns = training_set.find_columns(hyperparameters.features)
         # What the functions of prediction read.
         self.weights = Weights(
             hyperparameters, [], statistics.take(self.columns), emotions=training_set.emotions
         )
-        self.kept, self.room_bytes = {}, room_bytes
+        self.kept = {}
+        self.room_bytes = measure_room(training_set) if room_bytes is None else room_bytes
         self.counts = [self.count(tables) for tables in training_set.variants]
 
     @cached_property
