@@ -91,6 +91,20 @@ class Cluster:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+    def kill_worker_during(self, command, has_begun):
+        """Kill a worker as soon as the first part of the work is done; return how a command ends.
+
+        Returns its exit code and what it wrote to stderr.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while not has_begun():
+            assert command.poll() is None, command.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        self.kill(self.workers[0])
+        _, errors = command.communicate(timeout=PATIENCE)
+        return command.returncode, errors
+
     def close(self):
         """End all processes."""
         for process in self.processes:

@@ -5,8 +5,9 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import soundfile
 
-from made import speak, write_emodb
+from made import RATE, make_voice, speak, write_emodb
 from spark import sounds
 from utility.corpora import corpus as corpora
 from utility.corpora.corpus import pickle_paths, read_corpus
@@ -48,6 +49,34 @@ def test_pickles_are_those_without_spark(recordings, tmp_path, call_command, for
         lines = done.stderr.replace(f"{tmp_path}/{name}", "").splitlines()
         results.append((done.stdout, lines, read_all(tmp_path / name / "berlin")))
     np.testing.assert_equal(*results)
+
+
+@pytest.mark.spark
+def test_pickles_on_a_cluster_that_loses_a_worker_are_those_without_spark(
+    cluster, run_command, start_command, tmp_path
+):
+    recordings = tmp_path / "audio"
+    recordings.mkdir()
+    voice, rows = make_voice(seconds=20), []
+    for number in range(160):
+        soundfile.write(recordings / f"{number}.wav", voice * (1 - number / 320), RATE)
+        rows.append(f"{number}.wav,{'anger' if number % 2 else 'fear'}")
+    manifest = tmp_path / "my.csv"
+    manifest.write_text("\n".join(["file,emotion", *rows]))
+    words = "dataset.py", "extract", "--manifest", manifest, "--audio", recordings, "--output"
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "spark").mkdir()
+    done = run_command(*words, tmp_path / "plain")
+    assert done.returncode == 0, done.stderr
+    command = start_command(*words, tmp_path / "spark", "--spark", cluster.master)
+
+    def has_begun():
+        logs = cluster.folder.glob("app-*/*/stderr")
+        return any("Finished task" in log.read_text() for log in logs)
+
+    code, errors = cluster.kill_worker_during(command, has_begun)
+    assert code == 0, errors
+    np.testing.assert_equal(read_all(tmp_path / "plain" / "my"), read_all(tmp_path / "spark/my"))
 
 
 @pytest.mark.spark

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from functools import partial
 from types import SimpleNamespace
 
@@ -11,7 +10,6 @@ import pytest
 from hyperopt import hp, tpe
 
 from spark import deadly
-from spark.conftest import PATIENCE
 from utility.errors import SpeechEmotionError
 from utility.evaluation.experiment import Trial
 from utility.network.hyperparameters import PRESETS
@@ -27,18 +25,6 @@ def list_predictions(folder):
     return {path.name: path.read_bytes() for path in folder.glob("predictions*.csv")}
 
 
-def kill_in_the_middle(cluster, command, has_begun):
-    """Kill a worker as soon as the first part of the work is done; return how the command ends."""
-    deadline = time.monotonic() + PATIENCE
-    while not has_begun():
-        assert command.poll() is None, command.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    cluster.kill(cluster.workers[0])
-    _, errors = command.communicate(timeout=PATIENCE)
-    return command.returncode, errors
-
-
 def test_folds_on_a_cluster_that_loses_a_worker_are_those_of_this_machine(
     data, cluster, run_command, start_command, tmp_path
 ):
@@ -47,7 +33,7 @@ def test_folds_on_a_cluster_that_loses_a_worker_are_those_of_this_machine(
     assert done.returncode == 0, done.stderr
     command = start_command(*options, tmp_path / "spark", "--spark", cluster.master)
     folds = tmp_path / "spark" / "folds"
-    ending = kill_in_the_middle(cluster, command, lambda: any(folds.glob("*.json")))
+    ending = cluster.kill_worker_during(command, lambda: any(folds.glob("*.json")))
     assert ending == (0, "")
     predictions = list_predictions(tmp_path / "here")
     assert predictions
@@ -64,7 +50,7 @@ def test_a_search_on_a_cluster_that_loses_a_worker_is_that_of_this_machine(
     assert done.returncode == 0, done.stderr
     output = ("--output", tmp_path / "spark.h5")
     command = start_command(*options, spark, "--spark", cluster.master, *output)
-    ending = kill_in_the_middle(cluster, command, lambda: any(spark.glob("folds/*.trials.json")))
+    ending = cluster.kill_worker_during(command, lambda: any(spark.glob("folds/*.trials.json")))
     assert ending == (0, "")
     trials = [folder / "folds" / "seed 0, holdout.trials.json" for folder in (here, spark)]
     without_times = [

@@ -19,7 +19,7 @@ from utility.voices.baseline import (
 )
 from utility.voices.functionals import FUNCTIONALS_PER_FEATURE, compute_functionals
 
-# The memory for functionals and for steps that are kept: those of EmoDB, with 20 copies each. Of many
+# The memory for functionals and kept steps, enough for EmoDB with 20 copies each. Of many
 # utterances an epoch draws few items again, so that there is little use in keeping their steps.
 KEPT_BYTES = 2**29
 
