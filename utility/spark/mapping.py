@@ -18,7 +18,13 @@ from utility.errors import SpeechEmotionError
 from utility.functions import temporary_path
 from utility.parallel import map_ahead
 from utility.processes.worker import attempt, use_one_thread
-from utility.spark.session import ATTEMPTS, STOPPED, has_stopped, is_local
+from utility.spark.session import (
+    ATTEMPTS,
+    STOPPED,
+    find_setup_problem,
+    has_stopped,
+    is_local,
+)
 
 # Jobs that wait keep the workers busy while the results of others are taken.
 JOBS_PER_SLOT = 2
@@ -81,6 +87,8 @@ def run_job(context, share_out, give_up, items) -> list:
     except Exception as error:  # of Java, where it happened
         if has_stopped(context):
             raise SpeechEmotionError(STOPPED) from error
+        if problem := find_setup_problem(error):
+            raise SpeechEmotionError(problem) from error
         if len(items) == 1:
             return [give_up(items[0], error)]
         return [run_job(context, share_out, give_up, [item])[0] for item in items]

@@ -1,6 +1,7 @@
 """A session of Apache Spark: started by its master's address, with this program on its workers."""
 
 import contextlib
+import importlib
 import logging
 import os
 import re
@@ -12,6 +13,7 @@ import tempfile
 import warnings
 import zipfile
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 from utility.command_line import display_path, native_stderr_silenced
@@ -26,7 +28,7 @@ STOPPED = (
     "Spark has stopped, perhaps because memory ran out; give it more by spark.driver.memory, or "
     "look at the log of its master"
 )
-# What a file of settings, or spark-submit, says otherwise is kept.
+# What the user sets otherwise is kept, see `list_own_settings`.
 SETTINGS = {
     "spark.app.name": "speech_emotion",
     "spark.task.maxFailures": str(ATTEMPTS),
@@ -39,8 +41,16 @@ SETTINGS = {
 LOCAL_SETTINGS = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
 # Java has little to do beside Python: to compile it thoroughly would take cores from that.
 LOCAL_SETTINGS["spark.driver.extraJavaOptions"] = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+# Options of spark-submit, and the settings that they stand for.
+SUBMIT_OPTIONS = {"--driver-memory": "spark.driver.memory", "--name": "spark.app.name"}
+# Some of those in requirements.txt, which the others come with.
+PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "threadpoolctl", "utility.prediction.clip")
 # At most: for Spark itself, and for each large recording that it reads at a time.
 BASIC_MEGABYTES, SLOT_MEGABYTES = 128, 320
+# The last line of a traceback, or that there is no such Python.
+SETUP_PROBLEM = re.compile(
+    r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*(\S.*)|(Cannot run program [^,\n]*)"
+)
 LOCAL = re.compile(r"local(?:\[(\d+|\*)\])?")
 
 
@@ -61,7 +71,8 @@ def open_session(master):
     Raises
     ------
     UsageError
-        If pyspark or Java is missing, or no such master answers.
+        If pyspark or Java is missing, no such master answers, or its workers cannot run the
+        program.
     """
     check_installed()
     from pyspark import SparkConf
@@ -72,8 +83,8 @@ def open_session(master):
     logging.getLogger().addHandler(logging.NullHandler())
     conf, handler = SparkConf(), signal.getsignal(signal.SIGINT)
     settings = SETTINGS | (describe_machine(master) if is_local(master) else {})
-    for name, value in settings.items():
-        conf.setIfMissing(name, value)
+    for name in settings.keys() - list_own_settings():
+        conf.set(name, settings[name])
     conf.setMaster(count_attempts(master))
     try:
         # Spark writes its log to the stderr of this moment.
@@ -92,6 +103,7 @@ def open_session(master):
         folder.mkdir()
         session.sparkContext.addPyFile(str(zip_program(folder / "utility.zip")))
         try:
+            check_workers(session)
             yield session
         except Exception as error:
             if has_stopped(session.sparkContext) and not isinstance(error, SpeechEmotionError):
@@ -115,6 +127,60 @@ def check_installed() -> None:
         words = display_path(sys.executable), "-m", "pip", "install", "-r"
         command = shlex.join([*words, display_path(ROOT / "requirements-spark.txt")])
         raise UsageError(f"--spark: pyspark is not installed; install it with: {command}")
+
+
+def list_own_settings() -> set[str]:
+    """List the names of the settings in `spark-defaults.conf` and `PYSPARK_SUBMIT_ARGS`.
+
+    pyspark knows them only when Java has started, which takes its memory from them.
+    """
+    import pyspark
+
+    home = os.environ.get("SPARK_HOME", Path(pyspark.__file__).parent)
+    folder = os.environ.get("SPARK_CONF_DIR", Path(home, "conf"))
+    lines, names = [], set()
+    with contextlib.suppress(OSError):
+        lines = Path(folder, "spark-defaults.conf").read_text(errors="replace").splitlines()
+    for line in map(str.strip, lines):
+        if line and line[0] not in "#!":
+            names.add(re.split(r"[\s=:]", line, maxsplit=1)[0])
+    for option, value in pairwise(shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))):
+        if option in ("--conf", "-c"):
+            names.add(value.split("=", 1)[0])
+        names.add(SUBMIT_OPTIONS.get(option))
+    return names
+
+
+def check_workers(session) -> None:
+    """Raise a `UsageError` if a worker cannot import what this program needs."""
+    try:
+        session.sparkContext.parallelize([0], 1).foreach(import_packages)
+    except Exception as error:
+        if problem := find_setup_problem(error):
+            raise UsageError(problem) from error
+        raise
+
+
+def import_packages(_) -> None:
+    """Import what the program needs."""
+    for name in PACKAGES:
+        importlib.import_module(name)
+
+
+def find_setup_problem(error) -> str | None:
+    """Say what keeps workers from running this program, if that is what an error of Spark is about.
+
+    What the program raises on a worker comes back as a result, see `utility.spark.mapping`. So a
+    traceback is one of Python's start, or of the import of the program.
+    """
+    found = SETUP_PROBLEM.search(str(error))
+    if not found or "MemoryError" in found[0]:
+        return None
+    reason, version = found[1] or found[2], sys.version_info
+    return (
+        f"a worker of Spark cannot run this program ({quote(reason)}); PYSPARK_PYTHON must name a "
+        f"Python {version.major}.{version.minor} with the packages of requirements.txt"
+    )
 
 
 def has_stopped(context) -> bool:
@@ -155,7 +221,8 @@ def describe(error) -> str:
 
 
 def zip_program(path) -> Path:
-    """Write the modules of this program, compiled, to a zip file that Python imports from."""
-    with zipfile.PyZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writepy(str(ROOT / "utility"))
+    """Write the modules of this program to a zip file that Python imports from."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for module in sorted(ROOT.glob("utility/**/*.py")):
+            archive.write(module, module.relative_to(ROOT))
     return path
