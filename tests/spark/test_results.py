@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from utility.errors import UsageError
+from utility.errors import DataError, SpeechEmotionError, UsageError
 from utility.spark.results import ResultsFolder
 
 pytestmark = pytest.mark.spark
@@ -16,12 +16,12 @@ def test_a_second_start_finds_the_parts_of_the_first(session, tmp_path, form):
     place = form.format(tmp_path / "a" / "results")
     folder = ResultsFolder(session, place, ABOUT)
     assert [*folder.read_rows()] == []
-    rows = [{"path": name} for name in ("ü\u2028.wav", "b.wav", "c.wav")]
+    rows = [{"path": "ü\u2028.wav"}, {"path": "b.wav", "error": "is empty"}, {"path": "c.wav"}]
     lines = [json.dumps(row) + "\n" for row in rows]
     folder.write_part(lines[0] + lines[1])
     folder.write_part(lines[2])
     again = ResultsFolder(session, place, ABOUT)
-    assert [*again.read_rows()] == rows
+    assert [*again.read_rows()] == [("ü\u2028.wav", False), ("b.wav", True), ("c.wav", False)]
     again.write_part(lines[0])
     assert sorted(path.name for path in (tmp_path / "a" / "results").iterdir()) == [
         *("_about.json", "part-00000.jsonl", "part-00001.jsonl", "part-00002.jsonl")
@@ -33,7 +33,7 @@ def test_a_part_that_was_not_finished_is_removed(session, tmp_path):
     folder.write_part('{"path": "a"}\n')
     (tmp_path / "_unfinished.part-00001.jsonl").write_text('{"pa')
     again = ResultsFolder(session, tmp_path, ABOUT)
-    assert [*again.read_rows()] == [{"path": "a"}]
+    assert [*again.read_rows()] == [("a", False)]
     assert not (tmp_path / "_unfinished.part-00001.jsonl").exists()
 
 
@@ -58,6 +58,25 @@ def test_a_folder_of_something_else_is_refused(session, tmp_path, name, text, me
     with pytest.raises(UsageError, match=message):
         ResultsFolder(session, tmp_path, ABOUT)
     assert (tmp_path / name).read_text() == text
+
+
+@pytest.mark.parametrize("text", ['{"pa', '{"a": 1}', "[]"])
+def test_a_damaged_part_is_named(session, tmp_path, text):
+    folder = ResultsFolder(session, tmp_path, ABOUT)
+    folder.write_part('{"path": "a"}\n')
+    folder.write_part(text)
+    with pytest.raises(DataError, match=r"part-00001\.jsonl: damaged .*; remove it"):
+        [*folder.read_rows()]
+
+
+def test_a_part_that_cannot_be_written_is_told_and_leaves_nothing(session, tmp_path):
+    place = tmp_path / "results"
+    folder = ResultsFolder(session, place, ABOUT)
+    place.rename(tmp_path / "moved")
+    place.touch()
+    with pytest.raises(SpeechEmotionError, match=r"part-00000\.jsonl: cannot be written \("):
+        folder.write_part('{"path": "a"}\n')
+    assert [path.name for path in (tmp_path / "moved").iterdir()] == ["_about.json"]
 
 
 def test_a_folder_that_cannot_be_made_is_told(session, tmp_path):

@@ -4,11 +4,12 @@ Each part is a file of JSON lines, there in full or not at all, so that a second
 where the first one ended.
 """
 
+import contextlib
 import json
 import re
 from pathlib import Path
 
-from utility.errors import UsageError, quote
+from utility.errors import DataError, SpeechEmotionError, UsageError, quote
 from utility.functions import is_address
 from utility.spark.session import describe
 
@@ -77,18 +78,36 @@ class ResultsFolder:
         if different:
             raise UsageError(
                 f"--output {self.place}: holds results with other {' and '.join(different)}; give "
-                "another folder, or the same again"
+                "another folder, or the same options again"
             )
 
     def read_rows(self):
-        """Yield each row of the parts that are there, as a dictionary."""
+        """Yield the name of the recording of each row that is there, and whether it is an error.
+
+        Raises a `DataError` if a part is damaged.
+        """
         for number in self.numbers:
-            yield from map(json.loads, self.read(f"part-{number:05d}.jsonl").splitlines())
+            name = f"part-{number:05d}.jsonl"
+            try:
+                rows = [*map(json.loads, self.read(name).splitlines())]
+                yield from [(str(row["path"]), "error" in row) for row in rows]
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(
+                    f"{self.place}/{name}: damaged ({quote(error)}); remove it, and its recordings "
+                    "are predicted again"
+                ) from error
 
     def write_part(self, text) -> None:
-        """Write lines of JSON as a further part."""
+        """Write lines of JSON as a further part; raise a `SpeechEmotionError` if that fails."""
         number = self.numbers[-1] + 1 if self.numbers else 0
-        self.write(f"part-{number:05d}.jsonl", text)
+        name = f"part-{number:05d}.jsonl"
+        try:
+            self.write(name, text)
+        except Exception as error:  # of Java, of the disk, of the network
+            raise SpeechEmotionError(
+                f"{self.place}/{name}: cannot be written ({describe(error)}); what was written "
+                "before is kept, make room and start again"
+            ) from error
         self.numbers.append(number)
 
     def list_names(self) -> list[str]:
@@ -110,10 +129,15 @@ class ResultsFolder:
     def write(self, name, text) -> None:
         """Write a file in one step."""
         unfinished, finished = self.locate(UNFINISHED_PREFIX + name), self.locate(name)
-        file = self.files.create(unfinished, True)
         try:
-            file.write(text.encode())
-        finally:
-            file.close()
-        if not self.files.rename(unfinished, finished):
-            raise OSError(None, "cannot be renamed", str(unfinished))
+            file = self.files.create(unfinished, True)
+            try:
+                file.write(text.encode())
+            finally:
+                file.close()
+            if not self.files.rename(unfinished, finished):
+                raise OSError(None, "cannot be renamed", str(unfinished))
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self.files.delete(unfinished, True)
+            raise
