@@ -10,6 +10,7 @@ import pytest
 from made import DEMO
 from spark import sounds
 from utility.errors import SignalError
+from utility.signals import EMPTY
 from utility.spark import recordings
 from utility.spark.recordings import escape, find_sources, map_sources
 
@@ -65,6 +66,21 @@ def test_a_name_that_hadoop_does_not_read_is_an_error_of_its_own(session, tmp_pa
     # Workers open paths themselves.
     found, _ = find_sources(session, [str(tmp_path)])
     assert {*map_all(sounds.measure, found, session).values()} == {size}
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("form", ["{}", "file:{}"])
+def test_an_empty_file_is_an_error_of_its_own(session, tmp_path, form):
+    for name in ("ü 1%20.wav", "b.wav", "c.wav"):
+        (tmp_path / name).touch()
+    (tmp_path / "c.wav").write_bytes(DEMO.read_bytes())
+    found, _ = find_sources(session, [form.format(tmp_path)])
+    results = map_all(sounds.find_errors, found, session)
+    assert {name: str(error) for name, error in results.items()} == {
+        str(tmp_path / "ü 1%20.wav"): EMPTY,
+        str(tmp_path / "b.wav"): EMPTY,
+        str(tmp_path / "c.wav"): "None",
+    }
 
 
 @pytest.mark.spark

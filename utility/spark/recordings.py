@@ -12,6 +12,7 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from utility.errors import SignalError
 from utility.functions import is_address
@@ -19,6 +20,7 @@ from utility.globalvars import RECORDING_ENDINGS
 from utility.parallel import GROUP_BYTES, GROUP_FILES, group_items, measure_bytes
 from utility.prediction.recordings import Search, find_recordings
 from utility.processes.worker import attempt, use_one_thread
+from utility.signals import EMPTY
 from utility.spark.mapping import MOST_ITEMS_PER_JOB, call_loaded, in_spark, leave_out
 from utility.spark.session import ATTEMPTS, describe
 
@@ -75,17 +77,26 @@ def list_address(session, address, search) -> list[Source]:
     reader = session.read.format("binaryFile").option("recursiveFileLookup", True)
     try:
         place = qualify(session, address)
-        rows = sorted(reader.load(address).select("path", "length").collect())
+        files = reader.load(address)
+        sizes = dict(map(tuple, files.select("path", "length").collect()))
+        # There is no row for a file that is empty.
+        sizes = dict.fromkeys(map(read_uri, files.inputFiles()), 0) | sizes
     except Exception as error:  # of Java, of the network, of the address
         search.errors.append(OSError(errno.EIO, describe(error), address))
         return []
+    rows = sorted(sizes.items())
     # A file that is named itself is a recording, whatever its name.
-    itself = [tuple(row) for row in rows if row[0] == place]
-    found = itself or [tuple(row) for row in rows if has_ending(row[0])]
+    itself = [row for row in rows if row[0] == place]
+    found = itself or [row for row in rows if has_ending(row[0])]
     if not found:
         search.errors.append(OSError(errno.ENOENT, "it has no recordings", address))
     search.others.update({Path(path): None for path, size in rows if (path, size) not in {*found}})
     return [Source(name_place(path), path, size) for path, size in found]
+
+
+def read_uri(uri) -> str:
+    """Return the address in a URI, as Spark writes it elsewhere."""
+    return re.sub(rf"^{FILE_SCHEME}///", f"{FILE_SCHEME}/", unquote(uri))
 
 
 def qualify(session, address) -> str:
@@ -165,7 +176,9 @@ def share_out_contents(session, payload, items) -> list[tuple]:
             failed = None, *failure
         else:
             found |= zip(read, results, strict=True)
-    return [failed or ([found[place] for _, place in item], None, "") for item in items]
+    # There is no row for a file that is empty.
+    empty = SignalError(EMPTY)
+    return [failed or ([found.get(place, empty) for _, place in item], None, "") for item in items]
 
 
 def read_contents(session, places):
