@@ -271,7 +271,7 @@ def predict_with_spark(arguments, weights, voice) -> int:
         predict_group = partial(predict_timelines, weights=weights, voice=voice, **seconds)
     names = ("in_domain", "timeline", "window", "hop", "channel", "attention", "embedding")
     options = {name: getattr(arguments, name) for name in names}
-    about = describe_results(arguments.weights, voice, **options)
+    about = describe_results(arguments.weights, voice, arguments.audio, **options)
     kind = {"channel": arguments.channel, "details": details}
     now, before, errors = predict_in_spark(
         arguments.spark, arguments.audio, arguments.output, predict_group, about, **kind

@@ -53,6 +53,21 @@ def test_rows_are_those_without_spark(predict_both, folder, tmp_path):
     assert "note: passed over notes.txt" in done.stderr
 
 
+def test_another_recording_with_the_same_relative_path_is_not_taken_for_done(
+    call_command, tmp_path, monkeypatch
+):
+    words = "predict.py", "--spark", "local[2]", "--output", tmp_path / "results", "a.wav"
+    for name, code in (("one", 0), ("other", 2), ("one", 0)):
+        (tmp_path / name).mkdir(exist_ok=True)
+        shutil.copy(DEMO, tmp_path / name / "a.wav")
+        monkeypatch.chdir(tmp_path / name)
+        done = call_command(*words)
+        assert done.returncode == code, done.stderr
+        if code:
+            assert "holds results with other working folder; give another folder" in done.stderr
+    assert "predicted: 0, before: 1" in done.stdout
+
+
 def test_rows_of_addresses_are_those_of_paths(predict_both, folder):
     found, expected, _ = predict_both(f"file:{folder}", named=[folder])
     assert found == expected

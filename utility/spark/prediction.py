@@ -8,6 +8,7 @@ from pathlib import Path
 
 from utility.audio.recording import Channel
 from utility.errors import SignalError
+from utility.functions import is_address
 from utility.globalvars import SHIPPED_WEIGHTS, VERSION
 from utility.prediction.output import format_json, format_json_error
 from utility.prediction.recordings import report_search
@@ -51,10 +52,10 @@ def predict_in_spark(master, paths, output, predict, about, *, channel=None, det
     from tqdm import tqdm
 
     with open_session(master) as session:
-        folder = ResultsFolder(session, output, about)
         sources, search = find_sources(session, paths)
         report_search(search)
-        done = {row["path"]: "error" in row for row in folder.read_rows()}
+        folder = ResultsFolder(session, output, about)
+        done = dict(folder.read_rows())
         missing = [source for source in sources if source.name not in done]
         before = len(sources) - len(missing)
         errors = len(search.errors) + sum(done.get(source.name, False) for source in sources)
@@ -95,10 +96,15 @@ def predict_texts(pairs, predict, channel, details) -> list[str | SignalError]:
     ]
 
 
-def describe_results(weights_path, voice, **options) -> dict[str, str]:
-    """Return what results are made with: the weights file, the voice, and other options."""
+def describe_results(weights_path, voice, paths, **options) -> dict[str, str]:
+    """Return what results are made with: the weights file, the voice, and other options.
+
+    Also the working folder, if a path is relative to it: elsewhere it is another recording's.
+    """
     path = Path(SHIPPED_WEIGHTS.get(str(weights_path), weights_path))
     digests = {"weights": path.read_bytes(), "voice": pickle.dumps(voice)}
     about = {name: hashlib.sha256(content).hexdigest() for name, content in digests.items()}
     about |= {name: str(value) for name, value in options.items() if value}
+    if not all(is_address(path) or Path(path).is_absolute() for path in paths):
+        about["working folder"] = str(Path.cwd())
     return {"program": f"speech_emotion {VERSION}"} | about
