@@ -17,7 +17,12 @@ from made import DEMO, obey_permissions
 from utility.audio.recording import load_audio
 from utility.errors import SignalError
 from utility.globalvars import ROOT, WEIGHTS_PATH
-from utility.prediction.recordings import NamedRecording, find_recordings, name_files
+from utility.prediction.recordings import (
+    NamedRecording,
+    find_recordings,
+    name_files,
+    readable_again,
+)
 
 
 def objects(done):
@@ -39,6 +44,19 @@ def test_worker_processes_hear_what_standard_input_is_redirected_to(run_command)
     assert (done.returncode, done.stderr) == (0, "")
     first, *_, last = done.stdout.splitlines()[1:]
     assert first.removeprefix("/dev/stdin") == last.removeprefix(str(DEMO))
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}"])
+def test_open_files_are_read_by_the_command_and_not_by_its_workers(name):
+    with DEMO.open("rb") as file, readable_again([name.format(file.fileno()), DEMO]) as sounds:
+        assert Path(sounds[0]).read_bytes() == DEMO.read_bytes()
+        assert not sounds[0].startswith(("/dev", "/proc"))
+        assert sounds[1] == DEMO
+    assert not Path(sounds[0]).exists()
+    with readable_again([name.format(9999)]) as (sound,):
+        with pytest.raises(SignalError, match="no such file; check the path"):
+            load_audio(sound)
+        assert not sound.startswith(("/dev", "/proc"))
 
 
 @pytest.mark.parametrize("options", [[], ["--timeline"], ["--adapt", "PIPE"], ["--plot", "x.png"]])
