@@ -253,9 +253,10 @@ def attention_pool(x, arrays):
     """Compute the layers after the LSTM, and the attention to each step."""
     weights = softmax(x @ arrays["attention/kernel"], axis=0)
     mean = weights.T @ x
-    squares = np.square(x[:, np.newaxis] - mean)
-    variance = np.einsum("th,thd->hd", weights, squares)
-    pooled = np.concatenate([mean, np.sqrt(variance + VARIANCE_FLOOR)], axis=1)
+    # Head by head, since together they would take as many times the memory of the steps.
+    each = zip(weights.T, mean, strict=True)
+    variance = [np.einsum("t,td->d", shares, np.square(x - middle)) for shares, middle in each]
+    pooled = np.concatenate([mean, np.sqrt(np.array(variance) + VARIANCE_FLOOR)], axis=1)
     return pooled.ravel(), weights.mean(axis=1)
 
 
