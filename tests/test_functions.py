@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import signal
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from utility.functions import (
     is_name,
     read_array,
     read_csv,
+    read_json,
     replaced_when_done,
     write_csv,
     write_json,
@@ -60,6 +62,21 @@ def test_only_a_file_that_ends_is_regular(tmp_path):
     ):
         with pytest.raises(OSError, match=message):
             check_regular(path)
+
+
+@pytest.mark.parametrize("read", [read_csv, read_json])
+def test_a_file_of_text_that_would_fill_the_memory_is_not_read(read, tmp_path):
+    path = tmp_path / "x"
+    with path.open("wb") as file:
+        file.truncate(2**28 + 1)  # which takes no room on the disk
+    tracemalloc.start()
+    try:
+        with pytest.raises(OSError, match="Larger than 256 MB") as raised:
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+    assert raised.value.filename == str(path)
 
 
 @pytest.mark.parametrize(

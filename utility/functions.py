@@ -18,6 +18,8 @@ from utility.errors import SignalError
 from utility.parallel import signals_blocked
 
 LONGEST_NAME = 100
+# Of a file of JSON or CSV that the program wrote; tables of a million utterances are smaller.
+MOST_TEXT_BYTES = 2**28
 # A single letter before the colon is a drive.
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
@@ -198,6 +200,12 @@ def check_regular(path) -> int:
     return status.st_size
 
 
+def check_text(path) -> None:
+    """Raise an `OSError` if a file is not one of `check_regular`, or larger than our texts are."""
+    if check_regular(path) > MOST_TEXT_BYTES:
+        raise OSError(errno.EFBIG, f"Larger than {MOST_TEXT_BYTES >> 20} MB", str(path))
+
+
 def is_name(value) -> bool:
     """Tell whether a value is text that can be shown as a name: short, and all of it printable."""
     return type(value) is str and 0 < len(value) <= LONGEST_NAME and value.isprintable()
@@ -254,7 +262,7 @@ def format_row(cells) -> str:
 
 def read_csv(path) -> tuple[list[str], list[dict]]:
     """Read a table that `write_csv` wrote: the names of its columns, and its rows."""
-    check_regular(path)
+    check_text(path)
     with Path(path).open(newline="", **ENCODING) as file:
         names, *rows = ([unguard_cell(cell) for cell in row] for row in csv.reader(file))
     return names, [dict(zip(names, row, strict=True)) for row in rows]
@@ -284,7 +292,7 @@ def write_text(path, text) -> None:
 
 def read_json(path):
     """Read JSON in UTF-8."""
-    check_regular(path)
+    check_text(path)
     return json.loads(Path(path).read_text(**ENCODING))
 
 
