@@ -16,6 +16,7 @@ from utility.errors import SignalError
 from utility.functions import (
     check_regular,
     check_room,
+    format_row,
     is_name,
     read_array,
     read_csv,
@@ -235,6 +236,14 @@ def test_room_is_checked_where_the_folder_will_be(tmp_path):
     with pytest.raises(OSError, match="File too large") as raised, disk_full():
         check_room(tmp_path / "new", 2000)
     assert raised.value.filename == str(tmp_path)
+
+
+def test_cells_are_not_divided_by_spreadsheets_that_have_other_dividers():
+    cells = ["a;=1+1.wav", "b\t=1", 'c";=1', "d, e", "f\rg", "", None, 1.5, np.float64(0.25), "h i"]
+    line = format_row(cells)
+    assert line == '"a;=1+1.wav","b\t=1","c"";=1","d, e","f\rg",,,1.5,0.25,h i\n'
+    (read,) = csv.reader(io.StringIO(line, newline=""))
+    assert read == ["" if cell is None else str(cell) for cell in cells]
 
 
 def test_cells_that_a_spreadsheet_would_run_are_guarded_and_read_back(tmp_path):

@@ -4,7 +4,6 @@ import binascii
 import contextlib
 import csv
 import errno
-import io
 import json
 import os
 import re
@@ -25,6 +24,8 @@ ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 # Spreadsheets run cells that begin so. The last is our own guard, so that it can be told apart.
 FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+# What divides cells or lines in some spreadsheets, which would look for a formula after it.
+DIVIDERS = re.compile(r'[,;"\t\r\n]')
 TEMPORARY_PREFIX = ".speech_emotion."
 # Names of files may hold bytes that are not UTF-8; they are kept as they are.
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
@@ -254,10 +255,13 @@ def write_csv(path, rows: list[dict]) -> None:
 
 def format_row(cells) -> str:
     """Return one line of CSV, with quotes where they are needed, which a spreadsheet can open."""
-    line = io.StringIO()
-    # The writer puts only those line breaks in quotes that end its own lines.
-    csv.writer(line, lineterminator="\r\n").writerow(map(guard_cell, cells))
-    return line.getvalue()[:-2] + "\n"
+    return ",".join(map(format_cell, cells)) + "\n"
+
+
+def format_cell(cell) -> str:
+    """Return a cell of a table as CSV; None is empty."""
+    text = "" if cell is None else str(guard_cell(cell))
+    return '"{}"'.format(text.replace('"', '""')) if DIVIDERS.search(text) else text
 
 
 def read_csv(path) -> tuple[list[str], list[dict]]:
