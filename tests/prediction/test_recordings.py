@@ -175,6 +175,15 @@ def test_no_two_recordings_share_the_name_of_a_file():
     ]
 
 
+def test_no_recording_has_a_file_where_others_need_a_folder():
+    places = ["demo.wav", "Demo.txt/x.wav", "a/b.wav", "a/b.txt/c.txt/d.wav", "a/b.txt/c.wav"]
+    files = name_files([NamedRecording(place, Path(place)) for place in places], Path("x"), ".txt")
+    assert [path.as_posix() for path in files] == [
+        *("x/demo (2).txt", "x/Demo.txt/x.txt", "x/a/b (2).txt", "x/a/b.txt/c.txt/d.txt"),
+        "x/a/b.txt/c (2).txt",
+    ]
+
+
 def test_ten_thousand_files_are_searched_and_named_in_no_time(tmp_path):
     for number in range(10_000):
         (tmp_path / f"{number}.txt").touch()

@@ -104,7 +104,7 @@ def name_files(recordings, folder, ending) -> list[Path]:
     """
     stems = [remove_ending(recording.place) for recording in recordings]
     counts = Counter(map(fold, stems))
-    files, taken, numbers = [], set(), {}
+    files, taken, numbers = [], fold_folders(recordings), {}
     for recording, stem in zip(recordings, stems, strict=True):
         first = stem if counts[fold(stem)] == 1 else recording.place
         name, number = add_ending(first, ending), numbers.get(first, 1)
@@ -115,6 +115,16 @@ def name_files(recordings, folder, ending) -> list[Path]:
         numbers[first] = number
         files.append(folder / name)
     return files
+
+
+def fold_folders(recordings) -> set[str]:
+    """Return what `fold` makes of all folders that recordings were found in, at any depth."""
+    folded = set()
+    for folder in {recording.place.parent for recording in recordings}:
+        while (name := fold(folder)) not in folded:
+            folded.add(name)
+            folder = folder.parent
+    return folded
 
 
 def add_ending(path, ending) -> Path:
