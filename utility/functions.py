@@ -104,14 +104,20 @@ def temporary_path(folder):
 
     What earlier processes left there, because they were killed, is removed first.
     """
-    remove_leftovers(Path(folder))
-    path = Path(folder, f"{make_owner_prefix(os.getpid())}{os.urandom(4).hex()}")
-    temporary_paths.add(path)
+    path = name_temporary(folder)
     try:
         yield path
     finally:
         remove(path)
         temporary_paths.discard(path)
+
+
+def name_temporary(folder) -> Path:
+    """Return a path in a folder for a file or folder that is removed with `temporary_paths`."""
+    remove_leftovers(Path(folder))
+    path = Path(folder, f"{make_owner_prefix(os.getpid())}{os.urandom(4).hex()}")
+    temporary_paths.add(path)
+    return path
 
 
 def check_room(folder, size_bytes) -> None:

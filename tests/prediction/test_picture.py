@@ -1,5 +1,6 @@
 """Pictures of a recording."""
 
+import os
 import shutil
 import warnings
 
@@ -94,3 +95,12 @@ def test_settings_of_libraries_in_the_current_folder_are_not_obeyed(tmp_path, ru
     assert (done.returncode, done.stderr) == (0, "")
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"matplotlibrc", ".numba_config.yaml", "a.png"}
+
+
+def test_a_picture_without_a_writable_home_leaves_nothing_behind(tmp_path, run_command):
+    names = "HOME", "MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    environment |= {"HOME": "/dev/null", "TMPDIR": str(tmp_path)}
+    done = run_command("predict.py", "--plot", tmp_path / "a.png", DEMO, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

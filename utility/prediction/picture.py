@@ -7,13 +7,14 @@ import warnings
 import numpy as np
 
 from utility.audio.recording import load_audio
-from utility.command_line import in_folder_of_program, make_printable
+from utility.command_line import give_matplotlib_a_folder, in_folder_of_program, make_printable
 from utility.errors import SignalError, UsageError
 from utility.functions import replaced_when_done
 from utility.globalvars import FRAMES
 from utility.prediction.clip import Prediction
 from utility.prediction.output import NO_VOICE
 
+give_matplotlib_a_folder()
 with in_folder_of_program():
     import matplotlib
     from matplotlib.axes import Axes

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from utility.command_line import in_folder_of_program
+from utility.command_line import give_matplotlib_a_folder, in_folder_of_program
 from utility.functions import replaced_when_done
 from utility.reports.measures import UAR, WA
 from utility.reports.report import format_percent, name_run
 
+give_matplotlib_a_folder()
 with in_folder_of_program():
     import matplotlib
     from matplotlib.figure import Figure
