@@ -8,11 +8,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
+from matplotlib.figure import Figure
 
 from made import DEMO, RATE, disk_full, make_tone
 from utility.globalvars import ROOT
 from utility.prediction.clip import Segment
-from utility.prediction.picture import make_columns
+from utility.prediction.picture import lay_attention_over, make_columns
 
 
 @pytest.mark.parametrize("options", [[], ["--timeline"]])
@@ -64,6 +65,15 @@ def test_columns_of_a_long_picture_are_means_of_the_windows_in_them():
     assert shares[:, 0] == pytest.approx([(3 * 1.0 + 1 * 0.2) / 4, 2 * 0.5 / 5])
     starts, ends, _ = make_columns(segments, ("anger", "neutral"), 0)
     assert list(zip(starts, ends, strict=True)) == [(0, 3), (6, 7), (21, 23), (23, 26)]
+
+
+def test_attention_to_a_single_frame_is_drawn_without_a_warning():
+    attention = np.zeros(1000)
+    attention[500] = 100
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        overlay = lay_attention_over(Figure().add_subplot(), np.arange(1000.0), attention)
+    assert overlay.get_ylim() == (0, 130)
 
 
 def test_a_full_disk_keeps_the_old_picture(tmp_path, call_command):

@@ -1,5 +1,7 @@
 """The pictures of a run: confusion matrix and learning curves."""
 
+import warnings
+
 import numpy as np
 
 from utility.command_line import give_matplotlib_a_folder, in_folder_of_program
@@ -95,5 +97,6 @@ def draw_history(path, history) -> None:
 
 def save(figure, path) -> None:
     """Write a figure as PNG in one atomic step."""
-    with replaced_when_done(path) as temporary:
+    with replaced_when_done(path) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of characters that the font lacks
         figure.savefig(temporary, format="png", dpi=120)
