@@ -55,8 +55,7 @@ def build_parser() -> Parser:
         "EmoDB's pickles",
     )
     add(
-        "--weights",
-        type=Path,
+        "--weights",  # a Path would lose the ./ of ./emodb
         default=WEIGHTS_PATH,
         metavar="FILE",
         help="emodb, any-voice, or a weights file written by train.py",
@@ -179,7 +178,7 @@ def make_config(arguments, adaptations, weights, seen) -> dict:
     return {
         "protocol": WEIGHTS_PROTOCOL,
         "arguments": {
-            "weights": display_path(arguments.weights.resolve()),
+            "weights": display_path(Path(arguments.weights).resolve()),
             "data": arguments.data,
             "adapt": adaptations,
             "conditions": arguments.conditions,

@@ -62,7 +62,7 @@ def build_parser() -> Parser:
         ),
         other_names=OTHER_NAMES,
     )
-    add, file = parser.add_argument, {"type": Path, "metavar": "FILE"}
+    add = parser.add_argument
     text = "recordings of any format and sample rate, folders of them, or - for stdin"
     add("audio", nargs="+", metavar="AUDIO", help=text)
     add("--top", type=int, default=2, metavar="N", help="number of emotions to print as text")
@@ -89,7 +89,7 @@ def build_parser() -> Parser:
     add("--hop", type=float, metavar="SECONDS", help=text)
     text = "draw one recording as PNG, SVG or PDF: the attention of the networks, or its timeline; "
     text += "with --output-dir, each of them: give png, svg or pdf"
-    add("--plot", **file, help=text)
+    add("--plot", type=Path, metavar="FILE", help=text)
     text = "predict standard input while it arrives: any format, or raw 16-bit samples"
     add("--stream", action="store_true", help=text)
     text = "the stream holds raw samples, little-endian, one channel, at this rate (default: the "
@@ -103,7 +103,8 @@ def build_parser() -> Parser:
     text = "the recordings are .npy files of frames, for weights of features of your own"
     add("--frames", action="store_true", help=text)
     text = "emodb, any-voice (trained on German and Polish), or a file written by train.py"
-    add("--weights", **file, default=WEIGHTS_PATH, help=text)
+    # A Path would lose the ./ of ./emodb.
+    add("--weights", metavar="FILE", default=WEIGHTS_PATH, help=text)
     text = "the recordings are further ones of the corpora that the weights were trained on; by "
     text += "default they are from elsewhere, and the probabilities are calibrated for that"
     add("--in-domain", action="store_true", help=text)

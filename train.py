@@ -117,7 +117,7 @@ def build_parser() -> Parser:
         "go on from these weights with the clips of --data, such as a few dozen of your own, and "
     )
     text += "write new ones to --output; cross-validation tells whether that helped"
-    add("--from", dest="start", type=Path, metavar="FILE", help=text)
+    add("--from", dest="start", metavar="FILE", help=text)  # a Path would lose the ./ of ./emodb
     run_folder = "new folder for the report of the run (default: runs/ and the time)"
     add("--run", type=Path, metavar="DIR", help=run_folder)
     add(

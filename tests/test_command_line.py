@@ -29,6 +29,25 @@ def test_an_interruption_is_one_line_where_signals_raise_exceptions(monkeypatch,
     assert capsys.readouterr() == ("", "train.py: interrupted\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict.py", DEMO, "--weights"),
+        ("evaluate.py", "--data", "berlin", "--weights"),
+        ("train.py", "--data", "berlin", "--output", "w.h5", "--from"),
+    ],
+    ids=["predict", "evaluate", "train"],
+)
+def test_a_file_that_is_named_like_shipped_weights_is_read(
+    words, tmp_path, call_command, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "emodb").write_text("no weights")
+    done = call_command(*words, "./emodb")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"{words[0]}: ./emodb: not a weights file of this project")
+
+
 @pytest.mark.parametrize("script", ["predict.py", "train.py", "evaluate.py", "dataset.py"])
 def test_help_has_usage_examples_and_options(script, call_command):
     done = call_command(script, "--help")

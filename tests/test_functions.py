@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import signal
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from utility.errors import SignalError
 from utility.functions import (
     check_regular,
     check_room,
+    format_row,
     is_name,
     read_array,
     read_csv,
+    read_json,
     replaced_when_done,
     write_csv,
     write_json,
@@ -60,6 +63,21 @@ def test_only_a_file_that_ends_is_regular(tmp_path):
     ):
         with pytest.raises(OSError, match=message):
             check_regular(path)
+
+
+@pytest.mark.parametrize("read", [read_csv, read_json])
+def test_a_file_of_text_that_would_fill_the_memory_is_not_read(read, tmp_path):
+    path = tmp_path / "x"
+    with path.open("wb") as file:
+        file.truncate(2**28 + 1)  # which takes no room on the disk
+    tracemalloc.start()
+    try:
+        with pytest.raises(OSError, match="Larger than 256 MB") as raised:
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+    assert raised.value.filename == str(path)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +236,14 @@ def test_room_is_checked_where_the_folder_will_be(tmp_path):
     with pytest.raises(OSError, match="File too large") as raised, disk_full():
         check_room(tmp_path / "new", 2000)
     assert raised.value.filename == str(tmp_path)
+
+
+def test_cells_are_not_divided_by_spreadsheets_that_have_other_dividers():
+    cells = ["a;=1+1.wav", "b\t=1", 'c";=1', "d, e", "f\rg", "", None, 1.5, np.float64(0.25), "h i"]
+    line = format_row(cells)
+    assert line == '"a;=1+1.wav","b\t=1","c"";=1","d, e","f\rg",,,1.5,0.25,h i\n'
+    (read,) = csv.reader(io.StringIO(line, newline=""))
+    assert read == ["" if cell is None else str(cell) for cell in cells]
 
 
 def test_cells_that_a_spreadsheet_would_run_are_guarded_and_read_back(tmp_path):

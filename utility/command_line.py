@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from utility.errors import SpeechEmotionError
+from utility.functions import name_temporary, remove_temporary_paths
 from utility.globalvars import ROOT
 
 
@@ -171,6 +172,34 @@ def in_folder_of_program():
     finally:
         os.chdir(before)
         os.close(before)
+
+
+def give_matplotlib_a_folder() -> None:
+    """Give Matplotlib, before its import, a temporary folder if it cannot write to its own.
+
+    It would complain, and make one that nobody removes.
+    """
+    bases = {"XDG_CONFIG_HOME": "~/.config", "XDG_CACHE_HOME": "~/.cache"}
+    folders = [os.environ.get(name) or os.path.expanduser(base) for name, base in bases.items()]  # noqa: PTH111, has no error
+    if own := os.environ.get("MPLCONFIGDIR"):
+        folders = [own]
+    if not all(map(can_hold_files, folders)):
+        import atexit
+        import tempfile
+
+        folder = name_temporary(tempfile.gettempdir())
+        folder.mkdir(mode=0o700)
+        os.environ["MPLCONFIGDIR"] = str(folder)
+        atexit.register(remove_temporary_paths)
+
+
+def can_hold_files(folder) -> bool:
+    """Tell whether files can be written to a folder, which may have to be made first."""
+    if str(folder).startswith("~"):  # of a user without a home
+        return False
+    path = Path(folder).absolute()
+    there = next(each for each in (path, *path.parents) if each.exists())
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def run(parser, main) -> int:

@@ -4,7 +4,6 @@ import binascii
 import contextlib
 import csv
 import errno
-import io
 import json
 import os
 import re
@@ -18,11 +17,15 @@ from utility.errors import SignalError
 from utility.parallel import signals_blocked
 
 LONGEST_NAME = 100
+# Of a file of JSON or CSV that the program wrote; tables of a million utterances are smaller.
+MOST_TEXT_BYTES = 2**28
 # A single letter before the colon is a drive.
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 # Spreadsheets run cells that begin so. The last is our own guard, so that it can be told apart.
 FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+# What divides cells or lines in some spreadsheets, which would look for a formula after it.
+DIVIDERS = re.compile(r'[,;"\t\r\n]')
 TEMPORARY_PREFIX = ".speech_emotion."
 # Names of files may hold bytes that are not UTF-8; they are kept as they are.
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
@@ -101,14 +104,20 @@ def temporary_path(folder):
 
     What earlier processes left there, because they were killed, is removed first.
     """
-    remove_leftovers(Path(folder))
-    path = Path(folder, f"{make_owner_prefix(os.getpid())}{os.urandom(4).hex()}")
-    temporary_paths.add(path)
+    path = name_temporary(folder)
     try:
         yield path
     finally:
         remove(path)
         temporary_paths.discard(path)
+
+
+def name_temporary(folder) -> Path:
+    """Return a path in a folder for a file or folder that is removed with `temporary_paths`."""
+    remove_leftovers(Path(folder))
+    path = Path(folder, f"{make_owner_prefix(os.getpid())}{os.urandom(4).hex()}")
+    temporary_paths.add(path)
+    return path
 
 
 def check_room(folder, size_bytes) -> None:
@@ -198,6 +207,12 @@ def check_regular(path) -> int:
     return status.st_size
 
 
+def check_text(path) -> None:
+    """Raise an `OSError` if a file is not one of `check_regular`, or larger than our texts are."""
+    if check_regular(path) > MOST_TEXT_BYTES:
+        raise OSError(errno.EFBIG, f"Larger than {MOST_TEXT_BYTES >> 20} MB", str(path))
+
+
 def is_name(value) -> bool:
     """Tell whether a value is text that can be shown as a name: short, and all of it printable."""
     return type(value) is str and 0 < len(value) <= LONGEST_NAME and value.isprintable()
@@ -246,15 +261,18 @@ def write_csv(path, rows: list[dict]) -> None:
 
 def format_row(cells) -> str:
     """Return one line of CSV, with quotes where they are needed, which a spreadsheet can open."""
-    line = io.StringIO()
-    # The writer puts only those line breaks in quotes that end its own lines.
-    csv.writer(line, lineterminator="\r\n").writerow(map(guard_cell, cells))
-    return line.getvalue()[:-2] + "\n"
+    return ",".join(map(format_cell, cells)) + "\n"
+
+
+def format_cell(cell) -> str:
+    """Return a cell of a table as CSV; None is empty."""
+    text = "" if cell is None else str(guard_cell(cell))
+    return '"{}"'.format(text.replace('"', '""')) if DIVIDERS.search(text) else text
 
 
 def read_csv(path) -> tuple[list[str], list[dict]]:
     """Read a table that `write_csv` wrote: the names of its columns, and its rows."""
-    check_regular(path)
+    check_text(path)
     with Path(path).open(newline="", **ENCODING) as file:
         names, *rows = ([unguard_cell(cell) for cell in row] for row in csv.reader(file))
     return names, [dict(zip(names, row, strict=True)) for row in rows]
@@ -284,7 +302,7 @@ def write_text(path, text) -> None:
 
 def read_json(path):
     """Read JSON in UTF-8."""
-    check_regular(path)
+    check_text(path)
     return json.loads(Path(path).read_text(**ENCODING))
 
 

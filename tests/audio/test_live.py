@@ -33,10 +33,10 @@ def hear(content, rate=None):
     return np.concatenate(list(recording.read_signal()))
 
 
-def as_wav(subtype, container="WAV", channels=1):
+def as_wav(subtype, container="WAV", channels=1, rate=RATE):
     content = io.BytesIO()
     samples = np.repeat(load_audio(DEMO)[:, np.newaxis], channels, 1)
-    soundfile.write(content, samples, RATE, subtype, format=container)
+    soundfile.write(content, samples, rate, subtype, format=container)
     return content.getvalue()
 
 
@@ -50,6 +50,13 @@ def test_every_wav_is_heard(container, subtype, channels):
     signal = hear(as_wav(subtype, container, channels))
     tolerance = 0.01 if subtype == "PCM_U8" else 1e-4
     np.testing.assert_allclose(signal, load_audio(DEMO), atol=tolerance)
+
+
+@pytest.mark.parametrize("rate", [8000, 44_100])
+@pytest.mark.parametrize(("container", "subtype"), WAVS)
+def test_every_wav_is_resampled_as_its_file_is(container, subtype, rate):
+    content = as_wav(subtype, container, 2, rate)
+    np.testing.assert_allclose(hear(content), load_audio(io.BytesIO(content)), atol=1e-9)
 
 
 @pytest.mark.parametrize("size", [0, 2**31 - 1, 2**32 - 1])

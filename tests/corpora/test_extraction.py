@@ -12,7 +12,7 @@ from utility.audio.recording import load_audio
 from utility.corpora import corpus as corpora
 from utility.corpora.augmentation import make_variant
 from utility.corpora.corpus import COLUMNS, read_corpus
-from utility.corpora.extraction import extract_emodb
+from utility.corpora.extraction import extract_emodb, extract_utterances
 from utility.corpora.variants import load_variants
 from utility.errors import DataError
 from utility.files.pickles import read_pickle, write_pickle
@@ -463,6 +463,17 @@ def test_recordings_that_end_early_are_used_and_counted(tmp_path, write_manifest
     assert done.returncode == 0, done.stderr
     place = f"{tmp_path / 'my.csv'}, line 2"
     assert f"recordings that end early, heard up to there: 1, such as {place}" in done.stderr
+
+
+def test_devices_that_a_corpus_names_are_not_opened(tmp_path):
+    (tmp_path / "link.wav").symlink_to("/dev/null")
+    for name in ("/dev/null", "link.wav"):
+        (error,) = extract_utterances(tmp_path, [name]).values()
+        assert str(error).endswith(
+            f"/{name}: cannot be opened (Not a regular file); check the file"
+        )
+    (error,) = extract_utterances(tmp_path, ["missing.wav"]).values()
+    assert str(error).endswith("/missing.wav: no such file; check the path")
 
 
 # Long recordings

@@ -162,6 +162,16 @@ def test_invalid_manifests_are_refused_with_a_reason(content, message, read_rows
         read_rows(content)
 
 
+@pytest.mark.parametrize("text", ["a", "ä", "\U0001f600"])
+def test_the_limit_of_a_table_counts_bytes(text, read_rows, monkeypatch):
+    monkeypatch.setattr(naming, "MOST_BYTES", 40)
+    content = f"file,emotion,x\na.wav,sad,{text}".encode()
+    content += (40 - len(content)) * b"x"
+    assert len(read_rows(content)[0]) == 1
+    with pytest.raises(DataError, match=r"my\.csv: is larger than 0 MB; divide it"):
+        read_rows(content + b"x")
+
+
 def test_a_table_of_too_many_rows_is_refused(read_rows, monkeypatch):
     monkeypatch.setattr(naming, "MOST_ROWS", 2)
     assert len(read_rows("file,emotion\na.wav,sad\na.wav,happy\n")) == 2
@@ -196,6 +206,32 @@ def test_rows_and_cells_without_text_are_none(read_rows):
 def test_paths_of_windows_are_understood(read_rows):
     (row,), _ = read_rows("file,emotion\nwav\\d.wav,anger\n")
     assert (row["file"], row["speaker"]) == ("wav/d.wav", "wav/d.wav")
+
+
+def test_names_that_are_not_ascii_are_found_where_the_system_takes_them_for_it(
+    tmp_path, run_command
+):
+    (tmp_path / "Grüße.wav").touch()
+    (tmp_path / "my.csv").write_text("file,emotion\nGrüße.wav,anger\n", encoding="utf-8")
+    code = "import pathlib, sys; from utility.corpora.naming import read_manifest_rows as read; "
+    code += "print(ascii(read(*map(pathlib.Path, sys.argv[1:]), print)[0]['file']))"
+    ascii_only = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = run_command("-c", code, tmp_path / "my.csv", tmp_path, env=ascii_only)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ascii("Grüße.wav".encode().decode("ascii", "surrogateescape")) + "\n"
+
+
+def test_a_recording_that_is_named_like_a_segment_is_refused(read_rows, tmp_path):
+    names = "a.wav@0.000-1.000", "a.wav@1.000-end"
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(DataError) as raised:
+        read_rows("file,emotion\na.wav,sad\n" + "".join(f"{name},anger\n" for name in names))
+    _, *problems = raised.value.args
+    assert [problem.partition(", line ")[2] for problem in problems] == [
+        f"{number}: {name}: is named like a segment of another recording; rename it"
+        for number, name in enumerate(names, 3)
+    ]
 
 
 def test_columns_that_are_not_used_are_named(read_rows, tmp_path):

@@ -5,6 +5,7 @@ import hashlib
 import io
 import shutil
 import signal
+import sys
 import tarfile
 import tempfile
 import time
@@ -240,6 +241,13 @@ def tar_entries(*entries):
     return file.getvalue()
 
 
+def tar_header(size_bytes=0, **records):
+    """Return a tar archive that ends after the header of a file and records in PAX before it."""
+    entry = tarfile.TarInfo("other.txt")
+    entry.size, entry.pax_headers = size_bytes, records
+    return entry.tobuf(tarfile.PAX_FORMAT if records else tarfile.GNU_FORMAT) + bytes(1024)
+
+
 def zip_entries(*entries):
     """Return a zip archive of entries, given by name and content; names may be repeated."""
     file = io.BytesIO()
@@ -259,6 +267,7 @@ HUGE = bytes(published.MOST_BYTES + 1)
 SLOW = "the server sends hardly anything; try again later"
 DOUBLE = "the archive is more than twice as large as it should be"
 LARGE = "is too large for a recording: 4 MB"
+HOLES = "(has a file with holes)"
 
 
 ENDLESS = {
@@ -281,9 +290,15 @@ ENDLESS = {
     ),
     "tar, a large header": (tar_entries(("x", tarfile.XHDTYPE, HUGE)), f"x {LARGE}"),
     "tar, a long name": (tar_entries(("x", tarfile.GNUTYPE_LONGNAME, HUGE)), f"x {LARGE}"),
-    "tar, a file with holes": (
-        tar_entries((NAME, tarfile.GNUTYPE_SPARSE, b"")),
-        "(has a file with holes)",
+    "tar, a size beyond its end": (tar_header(10**11), DOUBLE),
+    "tar, such a size in PAX": (tar_header(size=str(10**11)), DOUBLE),
+    "tar, a size below 0 in PAX": (tar_header(size="-1024"), DOUBLE),
+    "tar, a file with holes": (tar_entries((NAME, tarfile.GNUTYPE_SPARSE, b"")), HOLES),
+    "tar, holes in PAX 0.0": (tar_header(**{"GNU.sparse.size": "1"}), HOLES),
+    "tar, holes in PAX 0.1": (tar_header(**{"GNU.sparse.map": "0,1"}), HOLES),
+    "tar, holes in PAX 1.0": (
+        tar_header(**{"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}),
+        HOLES,
     ),
 }
 
@@ -302,6 +317,12 @@ def test_servers_and_archives_without_bounds_are_given_up(
     (message,) = notes
     assert reason in message
     assert not corpus.folder.exists()
+
+
+def test_a_missing_package_ends_a_download_at_once(server, corpus, monkeypatch):
+    monkeypatch.setitem(sys.modules, "requests", None)
+    with pytest.raises(ModuleNotFoundError, match="requests"):
+        download(corpus, corpus.folder, [server.url("/a")])
 
 
 @pytest.mark.parametrize("make", [zip_files, tar_files])

@@ -1,10 +1,12 @@
 """Learning a voice: what its clips share, without what their emotions explain."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from hostile_weights import make_weights
 from made import SMALL, random_clips, random_weights
 from utility.errors import DataError
 from utility.network.adaptation import Heard, explain_shift, hear, learn_voice, measure_voice
@@ -63,6 +65,16 @@ def test_emotions_explain_a_shift_as_far_as_it_points_in_their_direction(shift, 
     expected = np.array(expected, float)
     explained = explain_shift(np.array(shift, float), expected, np.ones(2))
     np.testing.assert_allclose(explained, share * expected)
+
+
+def test_values_that_overflow_give_no_warning():
+    weights, clips = make_weights(), random_clips([30, 50])
+    far = np.full_like(weights.discriminant.usual.mean, 1e30)
+    small = np.full_like(weights.discriminant.usual.deviation, 1e-8)
+    discriminant = weights.discriminant._replace(mean=far, deviation=small)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learn_voice(replace(weights, discriminant=discriminant), clips)
 
 
 def test_a_voice_needs_a_clip():

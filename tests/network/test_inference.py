@@ -1,6 +1,7 @@
 """The networks in NumPy: equal to Keras, for clips of any length."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from utility.corpora.corpus import read_corpus
 from utility.errors import WeightsError
 from utility.furtherFeatures import columns_of, extract_all_features
 from utility.globalvars import WEIGHTS_PATH
-from utility.network.inference import apply_temperature, predict_frames
+from utility.network.inference import (
+    apply_temperature,
+    attention_pool,
+    make_batches,
+    predict_frames,
+)
 from utility.network.model import load_members
 from utility.network.training import predict_with_keras
 from utility.network.weights import read_weights
@@ -91,6 +97,31 @@ def test_the_discriminant_counts_the_more_the_better_the_voice_is_known(others, 
     expected = pool([(networks, 1), (np.array(said), weight)])
     pooled, _ = predict_frames(both, clips, [voice] * 4)
     np.testing.assert_allclose(pooled, expected, atol=1e-5)
+
+
+def test_many_heads_take_no_more_memory_than_a_few_copies_of_the_steps():
+    random = np.random.default_rng(0)
+    steps = random.normal(size=(900, 512)).astype(np.float32)
+    arrays = {"attention/kernel": random.normal(size=(512, 64)).astype(np.float32)}
+    tracemalloc.start()
+    try:
+        attention_pool(steps, arrays)
+        assert tracemalloc.get_traced_memory()[1] < 5 * steps.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([300, 100, 200], [[1, 2, 0]]),
+        ([1000] * 17, [[*range(16)], [16]]),
+        ([9000, 10, 9000, 9000], [[1, 0], [2, 3]]),
+        ([60_000, 10, 50_000], [[1], [2], [0]]),
+    ],
+)
+def test_clips_go_through_the_layers_together_as_long_as_they_are_short(lengths, expected):
+    assert [*make_batches(lengths)] == expected
 
 
 def test_silence_is_not_taken_for_padding():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from made import DEMO, RATE
+from made import DEMO, RATE, disk_full
 from utility.audio.recording import load_audio
 from utility.furtherFeatures import extract_all_features
 from utility.globalvars import EMOTION_LABELS, ROOT
@@ -120,6 +120,36 @@ def test_a_file_in_the_folder_holds_what_its_recording_prints(
             assert json.loads(text) == [json.loads(line) for line in expected.splitlines()]
         else:
             assert text == expected
+
+
+def test_a_file_that_cannot_have_its_name_does_not_end_the_others(tmp_path, call_command):
+    results, names = tmp_path / "results", ["a.wav", "b/a.wav", "c.wav", "d.wav"]
+    (results / "a.txt").mkdir(parents=True)
+    (results / "b").touch()
+    os.mkfifo(results / "c.svg")
+    for name in names:
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True, parents=True)
+        shutil.copy(DEMO, tmp_path / "in" / name)
+    options = ("--plot", "svg", "--output-dir", results)
+    done = call_command("predict.py", *options, tmp_path / "in")
+    assert (done.returncode, done.stdout) == (1, "")
+    reasons = {"a.txt": "Is a directory", "b": "File exists", "c.svg": "Not a regular file"}
+    expected = zip(names, reasons.items(), strict=False)
+    assert done.stderr.splitlines() == [
+        f"predict.py: {tmp_path / 'in' / name}: its file {results / path} cannot be written to "
+        f"({reason}); rename it, or what is there"
+        for name, (path, reason) in expected
+    ]
+    assert (results / "d.txt").is_file()
+    assert (results / "d.svg").is_file()
+
+
+def test_a_full_disk_ends_all(tmp_path, call_command):
+    options = ("--json", "--attention", "--output-dir", tmp_path / "out")
+    with disk_full():
+        done = call_command("predict.py", *options, *[DEMO] * 3)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
 
 
 def test_each_channel_has_a_file(tmp_path, call_command):

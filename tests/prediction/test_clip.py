@@ -18,6 +18,7 @@ from utility.network.inference import predict_frames
 from utility.network.weights import read_weights
 from utility.prediction.clip import (
     Prediction,
+    divide_frames,
     extract_frames,
     predict_all,
     predict_timelines,
@@ -197,6 +198,12 @@ def test_long_frames_are_the_mean_of_their_windows():
     parts = [predict(part, own).probabilities for part in np.array_split(frames, 3)]
     for emotion, share in result.probabilities.items():
         assert share == pytest.approx(np.mean([part[emotion] for part in parts]), abs=1e-6)
+
+
+def test_windows_of_frames_that_follow_fast_have_at_most_ten_thousand():
+    own = replace(random_own_weights(), hop_seconds=1e-6)
+    lengths = [len(window) for _, window in divide_frames(np.ones((20_001, 5)), own)]
+    assert lengths == [6667] * 3
 
 
 def test_frames_are_adapted_to_a_voice():

@@ -1,6 +1,7 @@
 """Where a recording is cut into windows, and where its pauses are."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -229,3 +230,13 @@ def test_a_percentile_is_that_of_numpy(count):
     values = np.random.default_rng(count).normal(size=count)
     for percent in (0, 10, 50, 99, 100):
         assert find_percentile(values, percent) == pytest.approx(np.percentile(values, percent))
+
+
+def test_a_percentile_takes_the_memory_of_one_copy():
+    values = np.random.default_rng(0).normal(size=100_000)
+    tracemalloc.start()
+    try:
+        find_percentile(values, 10)
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * values.nbytes
+    finally:
+        tracemalloc.stop()

@@ -1,5 +1,6 @@
 """Pictures of a recording."""
 
+import os
 import shutil
 import warnings
 
@@ -7,11 +8,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
+from matplotlib.figure import Figure
 
 from made import DEMO, RATE, disk_full, make_tone
 from utility.globalvars import ROOT
 from utility.prediction.clip import Segment
-from utility.prediction.picture import make_columns
+from utility.prediction.picture import lay_attention_over, make_columns
 
 
 @pytest.mark.parametrize("options", [[], ["--timeline"]])
@@ -65,6 +67,15 @@ def test_columns_of_a_long_picture_are_means_of_the_windows_in_them():
     assert list(zip(starts, ends, strict=True)) == [(0, 3), (6, 7), (21, 23), (23, 26)]
 
 
+def test_attention_to_a_single_frame_is_drawn_without_a_warning():
+    attention = np.zeros(1000)
+    attention[500] = 100
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        overlay = lay_attention_over(Figure().add_subplot(), np.arange(1000.0), attention)
+    assert overlay.get_ylim() == (0, 130)
+
+
 def test_a_full_disk_keeps_the_old_picture(tmp_path, call_command):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
@@ -94,3 +105,12 @@ def test_settings_of_libraries_in_the_current_folder_are_not_obeyed(tmp_path, ru
     assert (done.returncode, done.stderr) == (0, "")
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"matplotlibrc", ".numba_config.yaml", "a.png"}
+
+
+def test_a_picture_without_a_writable_home_leaves_nothing_behind(tmp_path, run_command):
+    names = "HOME", "MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    environment |= {"HOME": "/dev/null", "TMPDIR": str(tmp_path)}
+    done = run_command("predict.py", "--plot", tmp_path / "a.png", DEMO, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -17,7 +17,12 @@ from made import DEMO, obey_permissions
 from utility.audio.recording import load_audio
 from utility.errors import SignalError
 from utility.globalvars import ROOT, WEIGHTS_PATH
-from utility.prediction.recordings import NamedRecording, find_recordings, name_files
+from utility.prediction.recordings import (
+    NamedRecording,
+    find_recordings,
+    name_files,
+    readable_again,
+)
 
 
 def objects(done):
@@ -39,6 +44,19 @@ def test_worker_processes_hear_what_standard_input_is_redirected_to(run_command)
     assert (done.returncode, done.stderr) == (0, "")
     first, *_, last = done.stdout.splitlines()[1:]
     assert first.removeprefix("/dev/stdin") == last.removeprefix(str(DEMO))
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}"])
+def test_open_files_are_read_by_the_command_and_not_by_its_workers(name):
+    with DEMO.open("rb") as file, readable_again([name.format(file.fileno()), DEMO]) as sounds:
+        assert Path(sounds[0]).read_bytes() == DEMO.read_bytes()
+        assert not sounds[0].startswith(("/dev", "/proc"))
+        assert sounds[1] == DEMO
+    assert not Path(sounds[0]).exists()
+    with readable_again([name.format(9999)]) as (sound,):
+        with pytest.raises(SignalError, match="no such file; check the path"):
+            load_audio(sound)
+        assert not sound.startswith(("/dev", "/proc"))
 
 
 @pytest.mark.parametrize("options", [[], ["--timeline"], ["--adapt", "PIPE"], ["--plot", "x.png"]])
@@ -154,6 +172,15 @@ def test_no_two_recordings_share_the_name_of_a_file():
     assert [path.as_posix() for path in files] == [
         *("x/a.json", "x/b.wav.json", "x/b.MP3.json", "x/C.wav.json", "x/c.wav (2).json"),
         *("x/d 1.5.json", "x/e/b.json", "x/C.wav (2) (2).json"),
+    ]
+
+
+def test_no_recording_has_a_file_where_others_need_a_folder():
+    places = ["demo.wav", "Demo.txt/x.wav", "a/b.wav", "a/b.txt/c.txt/d.wav", "a/b.txt/c.wav"]
+    files = name_files([NamedRecording(place, Path(place)) for place in places], Path("x"), ".txt")
+    assert [path.as_posix() for path in files] == [
+        *("x/demo (2).txt", "x/Demo.txt/x.txt", "x/a/b (2).txt", "x/a/b.txt/c.txt/d.txt"),
+        "x/a/b.txt/c (2).txt",
     ]
 
 

@@ -1,5 +1,6 @@
 """The pictures of a run."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -77,3 +78,14 @@ def test_a_history_of_one_epoch_shows_points(shown):
     shown.clear()
     draw_history("history.png", [row, row | {"epoch": 2}])
     assert [axes.lines[-1].get_marker() for axes in shown] == ["None", "None"]
+
+
+def test_emotions_in_letters_that_the_font_lacks_are_drawn_without_a_warning(tmp_path):
+    metrics = FACTS | summarise(make_predictions(count=70))
+    metrics["class_recalls"] = dict(
+        zip("愤怒快乐悲伤平", metrics["class_recalls"].values(), strict=True)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw_confusion(tmp_path / "confusion.png", metrics)
+    assert (tmp_path / "confusion.png").stat().st_size > 1000

@@ -99,12 +99,12 @@ class SampleSource:
 
 
 def convert_samples(content, kind) -> np.ndarray:
-    """Convert bytes to samples with full scale from -1 to 1."""
+    """Convert bytes to float64 samples with full scale from -1 to 1."""
     if kind == "i3":
         padded = np.zeros((len(content) // 3, 4), np.uint8)
         padded[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
         content, kind = padded.tobytes(), "<i4"
-    samples = np.frombuffer(content, kind)
+    samples = np.frombuffer(content, kind).astype(np.float64)
     if kind == "u1":
         return samples / 128 - 1
     return samples / (1 if "f" in kind else -float(np.iinfo(kind).min))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utility.audio.recording import open_recording
+from utility.audio.recording import explain_reading_errors, open_recording
 from utility.command_line import make_printable
 from utility.corpora.corpus import (
     COLUMNS,
@@ -42,7 +42,14 @@ from utility.corpora.naming import (
 )
 from utility.corpora.published import read_manifest
 from utility.errors import DataError, SignalError, quote
-from utility.functions import LONGEST_NAME, is_address, is_name, read_array, temporary_path
+from utility.functions import (
+    LONGEST_NAME,
+    check_regular,
+    is_address,
+    is_name,
+    read_array,
+    temporary_path,
+)
 from utility.furtherFeatures import (
     compute_all_features,
     make_own_feature_set,
@@ -423,7 +430,7 @@ def compute_of_utterances(audio, names, compute, sound=None) -> dict:
     results, (path, *_) = {}, find_segment(names[0])
     spans = {name: tuple(find_segment(name)[1:]) for name in names}
     try:
-        with open_recording(sound or Path(audio, path)) as recording:
+        with open_recording(sound or require_file(Path(audio, path))) as recording:
             for name, segment, is_rest in read_segments(recording.read_signal(), spans):
                 try:
                     signal = segment()
@@ -436,6 +443,16 @@ def compute_of_utterances(audio, names, compute, sound=None) -> dict:
         name: name_error(audio, name, result) if isinstance(result, SignalError) else result
         for name, result in results.items()
     }
+
+
+def require_file(path: Path) -> Path:
+    """Return the path of a recording; raise a `SignalError` if it is a pipe, device or folder.
+
+    Nobody who names a corpus expects that, and a pipe would be waited for.
+    """
+    with explain_reading_errors():
+        check_regular(path)
+    return path
 
 
 def name_error(audio, name, error) -> SignalError:

@@ -24,7 +24,7 @@ from utility.globalvars import EMOTION_LABELS, EMOTIONS, RECORDING_ENDINGS
 
 # Far more than a manifest needs, which may come from a pipe or device without an end. Each row
 # takes as much memory as the longest cells.
-MOST_CHARACTERS = 2**26
+MOST_BYTES = 2**26
 MOST_COLUMNS, MOST_ROWS, LONGEST_CELL = 1000, 1_000_000, 1000
 LATEST_SECONDS = 1e7
 MANIFEST_COLUMNS = ("file", "start", "end", "emotion", "speaker", "text", "split")
@@ -247,11 +247,11 @@ def read_table(path) -> tuple[list[str], list[tuple[int, dict]]]:
     Rows without any text are left out.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            text = file.read(MOST_CHARACTERS + 1)
-        if len(text) > MOST_CHARACTERS:
-            raise DataError(f"{path}: is larger than {MOST_CHARACTERS >> 20} MB; divide it")
-        lines = io.StringIO(text, "")
+        with Path(path).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise DataError(f"{path}: is larger than {MOST_BYTES >> 20} MB; divide it")
+        lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
         header = lines.readline()
         # Spreadsheets write semicolons where the comma is the decimal sign.
         delimiter = max(",;\t", key=header.count)
@@ -302,6 +302,8 @@ def read_row(row, audio: Path, classes, suffix: str | None, find) -> dict:
         raise DataError("no file")
     if (recording := find(cells["file"])) is None:
         raise DataError(explain_missing(audio, cells["file"], suffix))
+    if find_segment(recording)[0] != recording:
+        raise DataError(f"{recording}: is named like a segment of another recording; rename it")
     start_seconds, end_seconds = (read_seconds(name, cells[name]) for name in ("start", "end"))
     if end_seconds is not None and end_seconds <= (start_seconds or 0):
         raise DataError(f"end is {cells['end']}; give a time after start")
@@ -327,9 +329,11 @@ def read_row(row, audio: Path, classes, suffix: str | None, find) -> dict:
 def find_recording(audio: Path, suffix: str | None, files, file: str) -> str | None:
     """Return the path of a recording below a folder as this system writes it; None if it lacks.
 
-    Tables that were written on Windows have backslashes in their paths.
+    Tables that were written on Windows have backslashes in their paths. Names of files are most
+    often UTF-8, like the table, even if this system takes them for ASCII.
     """
-    for name in (file, file.replace("\\", "/")):
+    names = file, file.replace("\\", "/")
+    for name in dict.fromkeys((*names, *(os.fsdecode(each.encode()) for each in names))):
         if files is not None:
             if name in files:
                 return name

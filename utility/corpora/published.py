@@ -229,6 +229,8 @@ class Response(io.RawIOBase):
 
     def __init__(self, url: str):
         self.chunks, self.rest = queue.Queue(16), b""
+        import requests  # noqa: F401, the thread could tell nobody that it is missing
+
         threading.Thread(target=self.fetch, args=(url,), daemon=True).start()
         self.size_bytes = self.take()
 
@@ -346,8 +348,13 @@ def read_tar(received, wanted, most_bytes: int) -> Iterator[tuple[str, bytes]]:
             archive.members = []
             archive.pax_headers.clear()
             name = PurePosixPath(entry.name).name
-            if name in wanted and entry.isfile():
+            if is_wanted := name in wanted and entry.isfile():
                 check_size(name, entry.size)
+            # Not in the header, whose size a record before it may replace. To reach the next file,
+            # tarfile would go on in steps of 10 kB beyond the end.
+            if not 0 <= entry.size <= most_bytes:
+                raise DataError(TOO_LARGE)
+            if is_wanted:
                 yield name, archive.extractfile(entry).read()
 
 
@@ -367,6 +374,12 @@ class Entry(tarfile.TarInfo):
         if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
             check_size(quote(entry.name), entry.size, LONGEST_HEADER)
         return entry
+
+    def refuse_holes(self, *facts):
+        """Raise a `ValueError`, since the list of the holes could be of any length."""
+        raise ValueError("has a file with holes")
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = refuse_holes
 
 
 def check_size(name: str, size_bytes: int, most_bytes: int = MOST_BYTES) -> None:

@@ -50,6 +50,8 @@ def hear(weights: Weights, clips: Sequence[np.ndarray]) -> list[Heard]:
     return [*map(Heard, sums, emotions, functionals)]
 
 
+# Weights of a stranger may hold values so large that they overflow; what comes of it is checked.
+@np.errstate(all="ignore")
 def measure_voice(weights: Weights, heard: Sequence[Heard]) -> Voice:
     """Measure the baseline of a voice in clips of it, without what their emotions explain."""
     frames = measure_baseline([one.frames for one in heard], weights.statistics)

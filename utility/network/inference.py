@@ -21,8 +21,10 @@ from utility.voices.discriminant import PRIOR_CLIPS_OF_MEANS, classify
 from utility.voices.familiarity import measure_familiarity
 from utility.voices.functionals import compute_functionals
 
-# Clips that go through the layers together.
+# Clips that go through the layers together, and their frames if all are as long as the longest:
+# a little more than those of as many windows.
 BATCH_CLIPS = 16
+BATCH_FRAMES = 20_000
 # What the discriminant counts for a voice of which nothing is known.
 UNKNOWN_VOICE_SHARE = 0.3
 REMEDY = "train again, or make inference.py compute the same as model.py in utility/network"
@@ -108,12 +110,9 @@ def run_networks(
         If the arrays are not those of the network, or some of them are not used.
     """
     weights = dataclasses.replace(weights, members=[*map(MemberArrays, weights.members)])
-    # By length, because the memory of a batch grows with its longest clip.
-    order = sorted(range(len(clips)), key=lambda number: len(clips[number]))
     outputs = [None] * len(clips)
     try:
-        for start in range(0, len(clips), BATCH_CLIPS):
-            numbers = order[start : start + BATCH_CLIPS]
+        for numbers in make_batches([*map(len, clips)]):
             some = [clips[number] for number in numbers]
             batch = run_batch(weights, some, [voices and voices[number] for number in numbers])
             for number, output in zip(numbers, batch, strict=True):
@@ -128,6 +127,21 @@ def run_networks(
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"weights do not fit their network: {error}; {REMEDY}") from error
     return outputs
+
+
+def make_batches(lengths) -> Iterator[list[int]]:
+    """Yield the numbers of clips, given by their lengths, that go through the layers together.
+
+    They go by length, because the memory of a batch grows with its longest clip.
+    """
+    batch = []
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
+        frames = (len(batch) + 1) * lengths[number]
+        if batch and (len(batch) == BATCH_CLIPS or frames > BATCH_FRAMES):
+            yield batch
+            batch = []
+        batch.append(number)
+    yield batch
 
 
 def run_batch(weights, clips, voices) -> list[Output]:
@@ -253,9 +267,10 @@ def attention_pool(x, arrays):
     """Compute the layers after the LSTM, and the attention to each step."""
     weights = softmax(x @ arrays["attention/kernel"], axis=0)
     mean = weights.T @ x
-    squares = np.square(x[:, np.newaxis] - mean)
-    variance = np.einsum("th,thd->hd", weights, squares)
-    pooled = np.concatenate([mean, np.sqrt(variance + VARIANCE_FLOOR)], axis=1)
+    # Head by head, since together they would take as many times the memory of the steps.
+    each = zip(weights.T, mean, strict=True)
+    variance = [np.einsum("t,td->d", shares, np.square(x - middle)) for shares, middle in each]
+    pooled = np.concatenate([mean, np.sqrt(np.array(variance) + VARIANCE_FLOOR)], axis=1)
     return pooled.ravel(), weights.mean(axis=1)
 
 

@@ -1,5 +1,6 @@
 """Predict many recordings on all cores, and write each result as soon as it is ready."""
 
+import errno
 import io
 import os
 import sys
@@ -21,6 +22,11 @@ from utility.prediction.recordings import (
 )
 from utility.voices.baseline import Voice
 from utility.voices.familiarity import LEAST_FAMILIARITY
+
+# Another file may have a better name; the disk is as it was.
+ERRORS_OF_NAMES = {
+    *(errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.ELOOP),
+}
 
 
 def learn_voice_of(paths, weights) -> tuple[Voice, int]:
@@ -93,13 +99,21 @@ def predict_recordings(
                 put(write_error(name, outcome))
                 errors += 1
                 continue
-            if files:
-                write_file(files[number], header + write(name, outcome))
-            else:
-                put(write(name, outcome))
-                file.flush()
-            if draw:
-                draw(number, outcome)
+            try:
+                if files:
+                    write_file(files[number], header + write(name, outcome))
+                else:
+                    put(write(name, outcome))
+                    file.flush()
+                if draw:
+                    draw(number, outcome)
+            except OSError as error:
+                if debug or error.errno not in ERRORS_OF_NAMES:
+                    raise
+                reason = f"cannot be written to ({error.strerror}); rename it, or what is there"
+                print_message(PROGRAM, f"{name}: its file {error.filename} {reason}")
+                errors += 1
+                continue
             print_notes(name, outcome)
             if is_unfamiliar(outcome):
                 unfamiliar.append(name)

@@ -37,6 +37,8 @@ Sound = str | os.PathLike | BinaryIO | tuple[np.ndarray, int] | Channel | np.nda
 TRAITS = ("ends_early", "is_damaged", "channels_differ")
 # How a recording is cut to search it for a voice.
 SEARCHED = Cut(window_seconds=2.0, hop_seconds=2.0)
+# A window of frames that the user computed has no more, however short the time between them.
+MOST_WINDOW_FRAMES = 10_000
 NO_VOICE = "holds no voice; give recordings of the voice"
 
 
@@ -326,8 +328,9 @@ def divide_frames(source, weights) -> Iterator[tuple[float, np.ndarray]]:
     is_file = isinstance(source, str | os.PathLike) or hasattr(source, "read")
     frames = read_array(source) if is_file else source
     frames = validate_frames(frames, len(weights.feature_names))
-    window_count = math.ceil(len(frames) * weights.hop_seconds / WINDOW_SECONDS)
-    for window in np.array_split(frames, window_count):
+    seconds = len(frames) * weights.hop_seconds
+    window_count = max(seconds / WINDOW_SECONDS, len(frames) / MOST_WINDOW_FRAMES)
+    for window in np.array_split(frames, math.ceil(window_count)):
         yield len(window) * weights.hop_seconds, window
 
 

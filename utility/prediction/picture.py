@@ -7,13 +7,14 @@ import warnings
 import numpy as np
 
 from utility.audio.recording import load_audio
-from utility.command_line import in_folder_of_program, make_printable
+from utility.command_line import give_matplotlib_a_folder, in_folder_of_program, make_printable
 from utility.errors import SignalError, UsageError
 from utility.functions import replaced_when_done
 from utility.globalvars import FRAMES
 from utility.prediction.clip import Prediction
 from utility.prediction.output import NO_VOICE
 
+give_matplotlib_a_folder()
 with in_folder_of_program():
     import matplotlib
     from matplotlib.axes import Axes
@@ -125,7 +126,7 @@ def lay_attention_over(axes, times, attention) -> Axes:
     style = {"color": ATTENTION_COLOUR, "linewidth": 1.4, "label": "attention of the networks"}
     overlay.plot(times, attention, **style)
     # The last step of a window may hold one or two frames, whose attention stands out.
-    overlay.set_ylim(0, 1.3 * np.percentile(attention, 98))
+    overlay.set_ylim(0, 1.3 * (np.percentile(attention, 98) or attention.max()))
     overlay.set_ylabel("attention (% of total,\nper frame)", color=ATTENTION_COLOUR)
     overlay.tick_params(axis="y", colors=ATTENTION_COLOUR)
     overlay.locator_params(axis="y", nbins=4)

@@ -16,6 +16,8 @@ from utility.globalvars import FRAMES_ENDING, RECORDING_ENDINGS
 PROGRAM = "predict.py"
 STANDARD_INPUT = "-"
 STANDARD_INPUTS = (STANDARD_INPUT, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+# How the names of what this process has open begin; in a worker process they name other files.
+OPEN_FILES = ("/dev/std", "/dev/fd/", "/proc/self/fd/", "/proc/thread-self/fd/")
 EACH = "each"
 # In a folder, a file with the ending of a recording is one, even if it is damaged. These are
 # none, such as what predict.py has written. Others are tried.
@@ -102,7 +104,7 @@ def name_files(recordings, folder, ending) -> list[Path]:
     """
     stems = [remove_ending(recording.place) for recording in recordings]
     counts = Counter(map(fold, stems))
-    files, taken, numbers = [], set(), {}
+    files, taken, numbers = [], fold_folders(recordings), {}
     for recording, stem in zip(recordings, stems, strict=True):
         first = stem if counts[fold(stem)] == 1 else recording.place
         name, number = add_ending(first, ending), numbers.get(first, 1)
@@ -113,6 +115,16 @@ def name_files(recordings, folder, ending) -> list[Path]:
         numbers[first] = number
         files.append(folder / name)
     return files
+
+
+def fold_folders(recordings) -> set[str]:
+    """Return what `fold` makes of all folders that recordings were found in, at any depth."""
+    folded = set()
+    for folder in {recording.place.parent for recording in recordings}:
+        while (name := fold(folder)) not in folded:
+            folded.add(name)
+            folder = folder.parent
+    return folded
 
 
 def add_ending(path, ending) -> Path:
@@ -168,8 +180,8 @@ def readable_again(names):
 
 
 def can_be_read_once(name) -> bool:
-    """Tell whether a name is that of standard input, a pipe or a socket."""
-    if name in STANDARD_INPUTS:  # also a file, since worker processes have another
+    """Tell whether a name is that of standard input or another open file, a pipe or a socket."""
+    if name == STANDARD_INPUT or is_open_file(name):
         return True
     with contextlib.suppress(OSError, ValueError):
         mode = os.stat(name).st_mode  # noqa: PTH116, name may be text
@@ -177,24 +189,30 @@ def can_be_read_once(name) -> bool:
     return False
 
 
+def is_open_file(name) -> bool:
+    """Tell whether a name is that of a file that this process has open."""
+    return str(name).startswith(OPEN_FILES)
+
+
 def copy_to_temporary_file(name, stack) -> str | os.PathLike:
     """Copy standard input or a pipe to a file that is deleted when the stack is left.
 
-    A pipe that cannot be opened is returned itself, so that it is reported like a bad recording.
-    Raises a `SignalError` if it sends too much.
+    A pipe that cannot be opened is returned itself, so that it is reported like a bad recording;
+    of an open file, the path of a file that is not there. Raises a `SignalError` if it sends too
+    much.
     """
     import tempfile
 
     from utility.audio.recording import copy_bytes
 
+    path = stack.enter_context(temporary_path(tempfile.gettempdir()))
     with contextlib.ExitStack() as opened:
         source = sys.stdin.buffer
         if name != STANDARD_INPUT:
             try:
                 source = opened.enter_context(Path(name).open("rb"))
             except OSError:
-                return name
-        path = stack.enter_context(temporary_path(tempfile.gettempdir()))
+                return str(path) if is_open_file(name) else name
         path.touch(mode=0o600, exist_ok=False)
         with path.open("wb") as copy:
             try:

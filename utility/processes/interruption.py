@@ -41,9 +41,7 @@ class Interruption:
     def __call__(self, number, frame) -> None:
         """End the process."""
         ignore_signals()
-        # Not there, or not yet, if the module is only being imported.
-        files = sys.modules.get("utility.functions")
-        getattr(files, "remove_temporary_paths", lambda: None)()
+        remove_temporary_paths()
         if self.is_expected and number == signal.SIGINT:
             os._exit(0)
         line = "; ".join(filter(None, [f"{self.program}: interrupted", self.advice]))
@@ -105,7 +103,15 @@ def expect_interruption() -> None:
 
 def finish(code) -> None:
     """Exit at once, since all is written; to take Python apart would take time and could fail."""
+    remove_temporary_paths()
     os._exit(code)
+
+
+def remove_temporary_paths() -> None:
+    """Remove all temporary files of this process, which is about to end."""
+    # Not there, or not yet, if the module is only being imported.
+    files = sys.modules.get("utility.functions")
+    getattr(files, "remove_temporary_paths", lambda: None)()
 
 
 def ignore_signals() -> None:

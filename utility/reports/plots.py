@@ -1,12 +1,15 @@
 """The pictures of a run: confusion matrix and learning curves."""
 
+import warnings
+
 import numpy as np
 
-from utility.command_line import in_folder_of_program
+from utility.command_line import give_matplotlib_a_folder, in_folder_of_program
 from utility.functions import replaced_when_done
 from utility.reports.measures import UAR, WA
 from utility.reports.report import format_percent, name_run
 
+give_matplotlib_a_folder()
 with in_folder_of_program():
     import matplotlib
     from matplotlib.figure import Figure
@@ -94,5 +97,6 @@ def draw_history(path, history) -> None:
 
 def save(figure, path) -> None:
     """Write a figure as PNG in one atomic step."""
-    with replaced_when_done(path) as temporary:
+    with replaced_when_done(path) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of characters that the font lacks
         figure.savefig(temporary, format="png", dpi=120)
