@@ -645,6 +645,7 @@ LARGEST_SEED = SEED_COUNT - 2
         (["--output", "/no/such/folder/w.h5"], "folder to write to"),
         (["--data", "/no/such/folder/berlin"], "folder that exists"),
         (["--data", "berlin", "berlin"], "of different names"),
+        (["--data", *map(str, range(101))], "give 100 corpora or fewer"),
         (["--data", "berlin", "my", "--audio", ROOT], "goes with a single corpus"),
         (["--test-data", "my", "--evaluate", "loso"], "omit --evaluate loso"),
         (["--evaluate", "corpora"], "--evaluate corpora: give two or more corpora with --data"),

@@ -107,6 +107,17 @@ def predicted(tmp_path):
     ("change", "message"),
     [
         (lambda rows: [row | {"seed": "x"} for row in rows], "seeds that are not whole"),
+        (lambda rows: [row | {"seed": "9999999999"} for row in rows], "numbers up to 4294967295"),
+        (lambda rows: [rows[0] | {"seed": str(k)} for k in range(1001)], "more than 1000 seeds"),
+        (lambda rows: [row | {"corpus": row["file"]} for row in rows], "more than 100 corpora"),
+        # Each name would take as much memory as the longest.
+        (
+            lambda rows: (
+                [rows[0] | {"file": f"{k:099999}"} for k in range(2)]
+                + [rows[0] | {"file": str(k)} for k in range(1400)]
+            ),
+            "a cell that is too long",
+        ),
         (lambda rows: [row | {"anger": "1e308"} for row in rows], "not from 0 to 1"),
         (lambda rows: rows[1:], "seeds of other utterances"),
         (lambda rows: [*rows, rows[0]], "seeds of other utterances"),

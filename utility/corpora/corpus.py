@@ -55,6 +55,8 @@ OWN_PRECISION = np.float32
 # Each process of a run has its own copy, which should be less than it takes anyway.
 LARGEST_IN_MEMORY_BYTES = 2**28
 LARGE_KIND, TABLES_FORM = "<f4", "tables"
+# Of a run, whose report has a picture for each.
+MOST_CORPORA = 100
 
 
 @dataclass(frozen=True)

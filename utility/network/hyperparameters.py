@@ -11,6 +11,8 @@ from utility.furtherFeatures import FEATURE_SETS
 
 # Seed s of a run gives its networks the seeds from MOST_MEMBERS * s on.
 MOST_MEMBERS = 100
+# More tell the deviation over seeds hardly any better, and are more likely a typing mistake.
+MOST_SEEDS = 1000
 # Of any other number, since weights files from anyone are read.
 MOST = 1_000_000
 
