@@ -77,6 +77,8 @@ def test_settings_round_trip(tmp_path):
         lambda config: config["arguments"].update(seeds=True),
         lambda config: config["arguments"].update(data=5),
         lambda config: config["arguments"].update(set=[1]),
+        lambda config: config["arguments"].update(output="a\0b"),
+        lambda config: config["arguments"].update(data=["\ud800"]),
         lambda config: config["arguments"].update(evaluate="coin"),
         lambda config: config["arguments"].update(preset="mine"),
         lambda config: config["arguments"].update(conditions=["fog"]),
@@ -89,6 +91,16 @@ def test_settings_of_something_else_are_refused(change, tmp_path):
     config["hyperparameters"] = asdict(DEFAULT)
     change(config)
     (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DataError, match=r"config\.json: not written by this train\.py"):
+        run.read_config(tmp_path)
+
+
+def test_names_that_cannot_be_written_are_refused_in_an_evaluation_of_weights(tmp_path):
+    arguments = {"weights": "w.h5", "data": ["berlin"], "adapt": [], "conditions": []}
+    config = {"protocol": "weights", "arguments": arguments, "emotions": ["anger"], "seen": []}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"trained_on": ["my"]}))
+    assert run.read_config(tmp_path)["trained_on"] == ["my"]
+    (tmp_path / "config.json").write_text(json.dumps(config | {"trained_on": ["\ud800"]}))
     with pytest.raises(DataError, match=r"config\.json: not written by this train\.py"):
         run.read_config(tmp_path)
 
@@ -271,6 +283,7 @@ def test_better_weights_in_place_are_kept(kept, new, reason, weights, tmp_path, 
         ({"recall": 90, "data": ["other"]}, {"recall": 80}),
         ({"recall": 90, "protocol": "loso"}, {"recall": 80}),
         ({"recall": 90, "measures": {}}, {"recall": 80}),
+        ({"recall": 90, "measures": {run.UAR: {"mean": 10**400}}}, {"recall": 80}),
         (None, {"recall": 80}),
         (b"not weights", {"recall": 80}),
     ],
