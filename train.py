@@ -28,7 +28,7 @@ from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.errors import UsageError
 from utility.functions import check_room, find_target
 from utility.globalvars import BERLIN, ROOT, WEIGHTS_PATH
-from utility.network.hyperparameters import MOST_MEMBERS, MOST_SEEDS, PRESETS, override
+from utility.network.hyperparameters import MOST, MOST_MEMBERS, MOST_SEEDS, PRESETS, override
 
 DEFAULT_MAX_EVALS = 8
 NOT_WITH_FROM = (
@@ -207,6 +207,8 @@ def check(arguments) -> None:
         value = getattr(arguments, name)
         if value is not None and value < least:
             raise UsageError(f"--{name.replace('_', '-')} {value}: give {least} or more")
+    if (arguments.epochs or 0) > MOST:
+        raise UsageError(f"--epochs {arguments.epochs}: give {MOST} or fewer")
     if arguments.spark and arguments.processes:
         raise UsageError("--processes: --spark has its own number of workers; omit it")
     if arguments.max_evals and arguments.preset == "seed2018":

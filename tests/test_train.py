@@ -623,6 +623,7 @@ LARGEST_SEED = SEED_COUNT - 2
     [
         (["--max-evals", "-1"], "give 0 or more"),
         (["--epochs", "0"], "give 1 or more"),
+        (["--epochs", "2000000"], "--epochs 2000000: give 1000000 or fewer"),
         (["--processes", "0"], "give 1 or more"),
         (["--seed", "-1"], "--seed -1"),
         (["--seed", LARGEST_SEED + 1, "--seeds", "2"], f"a number from 0 to {LARGEST_SEED}"),
