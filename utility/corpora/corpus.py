@@ -175,7 +175,7 @@ def corpus_path(name: str | os.PathLike) -> Path:
     path = Path(name)
     named = ROOT / path if path.name == str(name) else path
     # A folder of recordings may have the name of the corpus that was made of them.
-    if path.is_dir() and not database_path(named).exists():
+    if not path.name or (path.is_dir() and not database_path(named).exists()):
         return path / BERLIN.name
     return named
 
@@ -233,7 +233,8 @@ def check_database(content) -> None:
     """Raise `KeyError`, `ValueError` or `AttributeError` if labels are not what they should be."""
     kinds = {name: "f" if name in NUMBERS else "U" for name in COLUMNS}
     for name, kind in kinds.items():
-        if content[name].dtype.kind != kind:
+        # The sum of seconds in half precision could be infinite.
+        if content[name].dtype.kind != kind or (kind == "f" and content[name].dtype != np.float64):
             raise ValueError(f"{name} is not {'numbers' if kind == 'f' else 'text'}")
         if content[name].shape != (len(content["file"]),):
             raise ValueError("columns of different length")
@@ -251,8 +252,9 @@ def check_database(content) -> None:
         raise ValueError("recognition and naturalness are not from 0 to 1")
     if not ((content["seconds"] > 0) & (content["seconds"] <= LATEST_SECONDS)).all():
         raise ValueError("seconds are out of their range")
-    if type(content["audio"]) is not str or type(content["identity"]) is not str:
-        raise ValueError("audio and identity are not text")
+    texts = content["audio"], content["identity"], content.get("form", "")
+    if not all(type(text) is str for text in texts):
+        raise ValueError("audio, identity and form are not text")
 
 
 def explain_missing_corpus(path: Path) -> str:
