@@ -235,7 +235,7 @@ def check_database(content) -> None:
     for name, kind in kinds.items():
         # The sum of seconds in half precision could be infinite.
         if content[name].dtype.kind != kind or (kind == "f" and content[name].dtype != np.float64):
-            raise ValueError(f"{name} is not {'numbers' if kind == 'f' else 'text'}")
+            raise ValueError(f"{name} is not {'numbers of 64 bits' if kind == 'f' else 'text'}")
         if content[name].shape != (len(content["file"]),):
             raise ValueError("columns of different length")
     emotions = set(content["emotion"].tolist())
