@@ -55,6 +55,8 @@ def test_the_result_of_a_fold_is_read(tmp_path):
         {"predictions": {CLEAN: [ROW, ROW | {"file": 5}]}},
         {"predictions": {CLEAN: [ROW | {"speaker": "\ud800"}]}},
         {"predictions": {CLEAN: [ROW | {"file": "a\0.wav"}]}},
+        {"predictions": {CLEAN: [ROW | {"emotion": "joy"}]}},
+        {"predictions": {CLEAN: [ROW | {"anger": "nan"}]}},
         {"trials": False},
         {"trials": [{"fold": "a"}]},
         {"trials": 1},

@@ -177,6 +177,24 @@ def test_a_plan_leaves_out_the_folds_that_are_finished(plan):
     )
 
 
+def test_results_of_other_columns_than_those_of_the_first_fold_are_named(plan):
+    plan = plan._replace(folder=plan.folder / "folds")
+    plan.folder.mkdir()
+    row = {"file": "a.wav", "speaker": "03", "emotion": "anger", "fold": "a", "seed": "0"}
+    epoch = {"fold": "a", "seed": 0, "epoch": 1, "loss": 1.5, "accuracy": 0.5}
+    result = {"seed": 0, "epochs": 3, "trials": [], "hyperparameters": vars(DEFAULT)}
+    result |= {"predictions": {CLEAN: [row | {"anger": "1"}]}, "history": [epoch]}
+    tasks = [Task(0, fold) for fold in loso(plan.material.corpus)]
+    for task in tasks:
+        run.result_path(task, plan).write_text(json.dumps(result))
+    here = run.Workers(1, map_here)
+    assert run.evaluate_folds(tasks, plan, here, quiet=True) == [json.loads(json.dumps(result))] * 4
+    other = {"predictions": {CLEAN: [row | {"anger": "1", "joy": "0"}]}}
+    run.result_path(tasks[2], plan).write_text(json.dumps(result | other))
+    with pytest.raises(DataError, match=r"09\.json: has other columns than .*03\.json; remove the"):
+        run.evaluate_folds(tasks, plan, here, quiet=True)
+
+
 def test_a_long_time_is_given_in_hours(plan):
     longest = plan._replace(hyperparameters=replace(DEFAULT, epochs=100_000))
     assert re.search(r"; about \d{2,} h$", describe(longest))

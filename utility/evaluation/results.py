@@ -5,6 +5,7 @@ from pathlib import Path
 from utility.errors import DataError, quote
 from utility.functions import ENCODING, read_json
 from utility.network.hyperparameters import MOST, read_stored_hyperparameters
+from utility.reports.measures import KEY_COLUMNS
 from utility.reports.report import TRIAL_COLUMNS
 
 CELLS = (int, float, bool, type(None))
@@ -48,14 +49,23 @@ def check_result(result, tests) -> None:
         raise ValueError("of other tests")
     for rows in predictions.values():
         check_table(rows, PREDICTION_COLUMNS, texts=rows[0])
-        if any(row["seed"] != str(seed) for row in rows):
-            raise ValueError("predictions of another seed")
+        if any(row["seed"] != str(seed) or row["emotion"] not in row for row in rows):
+            raise ValueError("predictions of another seed or emotion")
+        emotions = rows[0].keys() - {*KEY_COLUMNS}
+        if not all(0 <= float(row[emotion]) <= 1 for row in rows for emotion in emotions):
+            raise ValueError("probabilities that are not from 0 to 1")
     history, trials = result["history"], result["trials"]
     check_table(history, HISTORY_COLUMNS, numbers=history[0].keys() - {"fold"}, texts=["fold"])
     if type(trials) is not list:
         raise TypeError("trials that are no list")
     if trials:
         check_table(trials, TRIAL_COLUMNS, numbers=TRIAL_COLUMNS[1:], texts=["fold"])
+
+
+def list_columns(result) -> list[set]:
+    """List the columns of the tables of a result, which must be those of the other folds."""
+    tables = [result["history"], result["trials"], *result["predictions"].values()]
+    return [{*table[0]} if table else set() for table in tables]
 
 
 def check_table(rows, columns, numbers=(), texts=()) -> None:

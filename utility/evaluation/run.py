@@ -25,7 +25,7 @@ from utility.errors import DataError, SpeechEmotionError, WeightsError, quote
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
-from utility.evaluation.results import check_files, is_writable, read_result
+from utility.evaluation.results import check_files, is_writable, list_columns, read_result
 from utility.functions import check_room, find_target, read_json, write_csv, write_json, write_text
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_stored_hyperparameters, write_names
@@ -150,7 +150,7 @@ def check_types(values, types) -> None:
             raise ValueError(f"{name} is of another type")
         texts = value if kind is list else [value] * isinstance(value, str)
         if not all(map(is_writable, texts)):
-            raise ValueError(f"{name} has values that are not text")
+            raise ValueError(f"{name} has values that are not text, or cannot be written")
 
 
 def read_training_config(folder) -> dict:
@@ -373,7 +373,14 @@ def evaluate_folds(tasks, plan, workers, quiet) -> list[dict]:
             f"left out, since their tasks always died: {names}; the others are kept; when each "
             f"worker has more memory, continue with: {command}"
         )
-    return [read(task) for task in tasks]
+    results = [read(task) for task in tasks]
+    for task, result in zip(tasks, results, strict=True):
+        if list_columns(result) != list_columns(results[0]):
+            raise DataError(
+                f"{result_path(task, plan)}: has other columns than {result_path(tasks[0], plan)}; "
+                "remove the one that is wrong to train its fold again"
+            )
+    return results
 
 
 def write_results(folder, results, corpus) -> dict:
