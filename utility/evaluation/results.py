@@ -9,6 +9,7 @@ from utility.reports.measures import KEY_COLUMNS
 from utility.reports.report import TRIAL_COLUMNS
 
 CELLS = (int, float, bool, type(None))
+# Whole numbers beyond it, which may have thousands of digits, are none of a training.
 LARGEST = 2**63
 HISTORY_COLUMNS = ("fold", "seed", "epoch", "loss", "accuracy")
 PREDICTION_COLUMNS = ("file", "speaker", "emotion", "fold", "seed")

@@ -115,10 +115,11 @@ def read_predictions(path) -> Predictions:
         names, rows = read_csv(path)
         emotions = tuple(name for name in names if name not in KEY_COLUMNS)
         probabilities = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
-        texts = [[({"corpus": ""} | row)[name] for row in rows] for name in KEY_COLUMNS]
-        if len(rows) * max(map(len, chain(*texts)), default=0) > MOST_CHARACTERS:
+        texts = {name: [row[name] for row in rows] for name in KEY_COLUMNS if name in names}
+        texts = {"corpus": [""] * len(rows)} | texts
+        if len(rows) * max(map(len, chain(*texts.values())), default=0) > MOST_CHARACTERS:
             raise ValueError("a cell that is too long")
-        columns = [*map(np.array, texts)]
+        columns = [np.array(texts[name]) for name in KEY_COLUMNS]
         predictions = Predictions(*columns, probabilities, emotions)
         check_predictions(predictions)
     except OSError as error:
