@@ -23,7 +23,7 @@ from pathlib import Path
 
 from utility.command_line import Parser, add_debug_option, display_path, print_message, run
 from utility.corpora.augmentation import CONDITIONS
-from utility.corpora.corpus import corpus_path
+from utility.corpora.corpus import MOST_CORPORA, corpus_path
 from utility.errors import UsageError, WeightsError
 from utility.globalvars import ROOT, WEIGHTS_PATH
 
@@ -89,6 +89,8 @@ def check(arguments) -> None:
     for path in paths:
         if not path.parent.is_dir():
             raise UsageError(f"--data {path}: give a name, or a path in a folder that exists")
+    if len(paths) > MOST_CORPORA:
+        raise UsageError(f"--data: give {MOST_CORPORA} corpora or fewer")
     if len({path.name for path in paths}) < len(paths):
         raise UsageError("--data: give corpora of different names")
     if arguments.audio is not None and not arguments.audio.is_dir():

@@ -23,20 +23,18 @@ from pathlib import Path
 
 from utility.command_line import Parser, add_debug_option, display_path, run
 from utility.corpora.augmentation import CONDITIONS, name_copies
-from utility.corpora.corpus import corpus_path
+from utility.corpora.corpus import MOST_CORPORA, corpus_path
 from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.errors import UsageError
 from utility.functions import check_room, find_target
 from utility.globalvars import BERLIN, ROOT, WEIGHTS_PATH
-from utility.network.hyperparameters import MOST_MEMBERS, PRESETS, override
+from utility.network.hyperparameters import MOST, MOST_MEMBERS, MOST_SEEDS, PRESETS, override
 
 DEFAULT_MAX_EVALS = 8
 NOT_WITH_FROM = (
     *("evaluate", "max_evals", "preset", "epochs", "set", "seeds", "adapt", "conditions"),
     *("test_data", "audio", "run", "resume", "processes", "spark"),
 )
-# More tell the deviation over seeds hardly any better, and are more likely a typing mistake.
-MOST_SEEDS = 1000
 # The seed of a network, MOST_MEMBERS * seed + member, is at most 2^32 - 1.
 SEED_COUNT = 2**32 // MOST_MEMBERS
 
@@ -209,6 +207,8 @@ def check(arguments) -> None:
         value = getattr(arguments, name)
         if value is not None and value < least:
             raise UsageError(f"--{name.replace('_', '-')} {value}: give {least} or more")
+    if (arguments.epochs or 0) > MOST:
+        raise UsageError(f"--epochs {arguments.epochs}: give {MOST} or fewer")
     if arguments.spark and arguments.processes:
         raise UsageError("--processes: --spark has its own number of workers; omit it")
     if arguments.max_evals and arguments.preset == "seed2018":
@@ -223,6 +223,8 @@ def check(arguments) -> None:
     for path in paths:
         if not path.parent.is_dir():
             raise UsageError(f"--data {path}: give a name, or a path in a folder that exists")
+    if len(paths) > MOST_CORPORA:
+        raise UsageError(f"--data and --test-data: give {MOST_CORPORA} corpora or fewer")
     if len({path.name for path in paths}) < len(paths):
         raise UsageError("--data and --test-data: give corpora of different names")
     if arguments.audio is not None and len(paths) > 1:

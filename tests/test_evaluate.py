@@ -211,6 +211,7 @@ def test_networks_that_are_not_trained_for_it_are_not_adapted(own, weights, eval
         ([], 2, "required: --data"),
         (["--data", "/no/such/folder/my"], 2, "folder that exists"),
         (["--data", "berlin", "berlin"], 2, "of different names"),
+        (["--data", *map(str, range(101))], 2, "give 100 corpora or fewer"),
         (["--data", "berlin", "--processes", "0"], 2, "give 1 or more"),
         (["--data", "berlin", "--run", ROOT], 2, "exists; give a new folder"),
         (["--data", "berlin", "--audio", "/no/such/folder"], 2, "give a folder that exists"),

@@ -623,6 +623,7 @@ LARGEST_SEED = SEED_COUNT - 2
     [
         (["--max-evals", "-1"], "give 0 or more"),
         (["--epochs", "0"], "give 1 or more"),
+        (["--epochs", "2000000"], "--epochs 2000000: give 1000000 or fewer"),
         (["--processes", "0"], "give 1 or more"),
         (["--seed", "-1"], "--seed -1"),
         (["--seed", LARGEST_SEED + 1, "--seeds", "2"], f"a number from 0 to {LARGEST_SEED}"),
@@ -645,6 +646,7 @@ LARGEST_SEED = SEED_COUNT - 2
         (["--output", "/no/such/folder/w.h5"], "folder to write to"),
         (["--data", "/no/such/folder/berlin"], "folder that exists"),
         (["--data", "berlin", "berlin"], "of different names"),
+        (["--data", *map(str, range(101))], "give 100 corpora or fewer"),
         (["--data", "berlin", "my", "--audio", ROOT], "goes with a single corpus"),
         (["--test-data", "my", "--evaluate", "loso"], "omit --evaluate loso"),
         (["--evaluate", "corpora"], "--evaluate corpora: give two or more corpora with --data"),

@@ -88,6 +88,7 @@ def berlin():
         ),
         (lambda db, features, further: poison(features, np.nan), "not finite"),
         (lambda db, features, further: poison(further, np.inf), "not finite"),
+        (lambda db, features, further: poison(features, -3e38), "too large"),
         (lambda db, features, further: features.update(frames="none"), "damaged"),
         (lambda db, features, further: further.pop("frame_counts"), "damaged"),
     ],
@@ -184,6 +185,19 @@ def test_no_pickle_is_replaced_unless_all_are_written(corpus, tmp_path, monkeypa
         write_corpus(tmp_path / "berlin", broken)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert len(before) == 3
+
+
+@pytest.mark.parametrize("name", [".", "./", ""])
+def test_the_current_folder_stands_for_the_emodb_in_it(name, tmp_path, monkeypatch):
+    for path in ROOT.glob("berlin_*.p"):
+        (tmp_path / path.name).symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    assert len(read_corpus(name)) == 535
+
+
+def test_the_root_of_all_folders_is_a_folder_without_a_corpus():
+    with pytest.raises(DataError, match="/berlin: no corpus of that name in this folder"):
+        read_corpus("/")
 
 
 @pytest.mark.parametrize("name", ["berlin_db.p", "berlin_features.p", "berlin_further_features.p"])

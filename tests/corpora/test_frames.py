@@ -128,6 +128,9 @@ def test_tables_are_chosen_and_joined_alike_from_memory_and_from_a_file(tables, 
         lambda about: about.update(frame_counts=[3, 10, 8]),
         lambda about: about.update(frame_counts=[13, 0, 7]),
         lambda about: about.update(frame_counts="many"),
+        # Their bytes are as many as there are, modulo 2 ** 64. That table is the last in the file.
+        lambda about: about.update(frame_counts=[3 + 2**61, 10, 7]),
+        lambda about: about.update(frame_counts=[3 + 10**30, 10, 7]),
         lambda about: about.update(starts=[0, 3, 12]),
         lambda about: about.update(starts=[0, 0, 0]),
         lambda about: about.update(starts=[17, -3, 0]),
@@ -159,8 +162,9 @@ def test_tables_that_change_while_they_are_used_are_an_error(tables, tmp_path):
         stored[0]
 
 
-def test_tables_that_are_not_finite_are_an_error(tables, tmp_path):
-    tables[1][2, 3] = np.nan
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_tables_that_are_not_finite_or_too_large_are_an_error(value, tables, tmp_path):
+    tables[1][2, 3] = value
     stored = store(tmp_path / "kept", tables)
     np.testing.assert_array_equal(stored[0], tables[0])
     with pytest.raises(DataError, match=r"tables: damaged; remove .*kept and start again"):

@@ -133,7 +133,7 @@ def test_clips_to_adapt_with_are_others_of_the_same_speaker(corpus):
     )
 
 
-@pytest.mark.parametrize("clips", ["0", "-1", "10", "1.5", "all", "", "²"])
+@pytest.mark.parametrize("clips", ["0", "-1", "10", "1.5", "all", "", "²", "9" * 5000])
 def test_a_number_of_clips_that_not_all_speakers_have_is_refused(clips, corpus):
     with pytest.raises(
         UsageError, match="give speaker or emotion, or a number of clips from 1 to 9"
@@ -182,3 +182,5 @@ def test_results_of_long_names_have_short_file_names_of_their_own():
     assert len(names) == 2
     assert max(map(len, names)) < 200
     assert Task(3, Fold("speaker a/b", (), ())).name == "seed 3, speaker a%2Fb"
+    # Names that are not UTF-8.
+    assert Task(0, Fold("speaker \udcff", (), ())).name == "seed 0, speaker %FF"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -9,6 +10,7 @@ from made import list_rows, make_predictions
 from utility.errors import DataError
 from utility.evaluation.results import check_files, read_result
 from utility.functions import read_csv, write_csv
+from utility.globalvars import ROOT
 from utility.network.hyperparameters import PRESETS
 from utility.reports.measures import CLEAN, read_tests
 from utility.reports.report import read_chosen
@@ -46,6 +48,16 @@ def test_the_result_of_a_fold_is_read(tmp_path):
         {"history": []},
         {"history": [EPOCH, EPOCH | {"more": 1}]},
         {"history": [EPOCH | {"loss": "x"}]},
+        {"history": [EPOCH | {"validation_loss": "x"}]},
+        {"history": [EPOCH | {"loss": 10**400}]},
+        {"history": [EPOCH | {"fold": 0}]},
+        {"history": [EPOCH | {"\ud800": 1}]},
+        {"predictions": {CLEAN: [ROW, ROW | {"file": 5}]}},
+        {"predictions": {CLEAN: [ROW | {"speaker": "\ud800"}]}},
+        {"predictions": {CLEAN: [ROW | {"file": "a\0.wav"}]}},
+        {"predictions": {CLEAN: [ROW | {"emotion": "joy"}]}},
+        {"predictions": {CLEAN: [ROW | {"anger": "nan"}]}},
+        {"trials": False},
         {"trials": [{"fold": "a"}]},
         {"trials": 1},
         {"epochs": 1e9},
@@ -59,6 +71,13 @@ def test_anything_else_is_named_with_the_remedy(changes, tmp_path):
     with pytest.raises(DataError, match="remove it to train the fold again") as raised:
         read_result(path, [CLEAN])
     assert str(raised.value).startswith(f"{path}: not the result of a fold of this run (")
+
+
+def test_losses_that_are_not_finite_and_names_that_are_not_utf_8_are_no_damage(tmp_path):
+    history = [EPOCH | {"loss": float("nan"), "validation_loss": float("inf")}]
+    rows = [ROW | {"speaker": "\udcff"}]
+    path = write_result(tmp_path, history=history, predictions={CLEAN: rows})
+    assert read_result(path, [CLEAN])["predictions"][CLEAN] == rows
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", 100_000 * "[", "\0"])
@@ -107,6 +126,17 @@ def predicted(tmp_path):
     ("change", "message"),
     [
         (lambda rows: [row | {"seed": "x"} for row in rows], "seeds that are not whole"),
+        (lambda rows: [row | {"seed": "9999999999"} for row in rows], "numbers up to 4294967295"),
+        (lambda rows: [rows[0] | {"seed": str(k)} for k in range(1001)], "more than 1000 seeds"),
+        (lambda rows: [row | {"corpus": row["file"]} for row in rows], "more than 100 corpora"),
+        # Each name would take as much memory as the longest.
+        (
+            lambda rows: (
+                [rows[0] | {"file": f"{k:099999}"} for k in range(2)]
+                + [rows[0] | {"file": str(k)} for k in range(1400)]
+            ),
+            "a cell that is too long",
+        ),
         (lambda rows: [row | {"anger": "1e308"} for row in rows], "not from 0 to 1"),
         (lambda rows: rows[1:], "seeds of other utterances"),
         (lambda rows: [*rows, rows[0]], "seeds of other utterances"),
@@ -137,6 +167,18 @@ def test_a_damaged_table_of_trials_is_named(content, tmp_path):
     (tmp_path / "trials.csv").write_text(content)
     with pytest.raises(DataError, match=r"trials\.csv: not a table of trials"):
         read_chosen(tmp_path)
+
+
+def test_a_report_that_cannot_be_written_leaves_all_old_files(tmp_path, call_command):
+    run = shutil.copytree(ROOT / "results" / "loso", tmp_path / "run")
+    (run / "trials.csv").write_text("fold,seed\na,0\na,0\n")
+    old = dict.fromkeys(("metrics.json", "confusion.png", "report.md"), b"old")
+    for name, content in old.items():
+        (run / name).write_bytes(content)
+    done = call_command("train.py", "--report", run)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "trials.csv: not a table of trials" in done.stderr
+    assert {name: (run / name).read_bytes() for name in old} == old
 
 
 def test_names_that_are_not_utf_8_are_kept(tmp_path):

@@ -77,6 +77,8 @@ def test_settings_round_trip(tmp_path):
         lambda config: config["arguments"].update(seeds=True),
         lambda config: config["arguments"].update(data=5),
         lambda config: config["arguments"].update(set=[1]),
+        lambda config: config["arguments"].update(output="a\0b"),
+        lambda config: config["arguments"].update(data=["\ud800"]),
         lambda config: config["arguments"].update(evaluate="coin"),
         lambda config: config["arguments"].update(preset="mine"),
         lambda config: config["arguments"].update(conditions=["fog"]),
@@ -89,6 +91,16 @@ def test_settings_of_something_else_are_refused(change, tmp_path):
     config["hyperparameters"] = asdict(DEFAULT)
     change(config)
     (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DataError, match=r"config\.json: not written by this train\.py"):
+        run.read_config(tmp_path)
+
+
+def test_names_that_cannot_be_written_are_refused_in_an_evaluation_of_weights(tmp_path):
+    arguments = {"weights": "w.h5", "data": ["berlin"], "adapt": [], "conditions": []}
+    config = {"protocol": "weights", "arguments": arguments, "emotions": ["anger"], "seen": []}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"trained_on": ["my"]}))
+    assert run.read_config(tmp_path)["trained_on"] == ["my"]
+    (tmp_path / "config.json").write_text(json.dumps(config | {"trained_on": ["\ud800"]}))
     with pytest.raises(DataError, match=r"config\.json: not written by this train\.py"):
         run.read_config(tmp_path)
 
@@ -163,6 +175,24 @@ def test_a_plan_leaves_out_the_folds_that_are_finished(plan):
     assert describe(plan, final=True).startswith(
         "4 folds done; training the weights to save: 6 networks"
     )
+
+
+def test_results_of_other_columns_than_those_of_the_first_fold_are_named(plan):
+    plan = plan._replace(folder=plan.folder / "folds")
+    plan.folder.mkdir()
+    row = {"file": "a.wav", "speaker": "03", "emotion": "anger", "fold": "a", "seed": "0"}
+    epoch = {"fold": "a", "seed": 0, "epoch": 1, "loss": 1.5, "accuracy": 0.5}
+    result = {"seed": 0, "epochs": 3, "trials": [], "hyperparameters": vars(DEFAULT)}
+    result |= {"predictions": {CLEAN: [row | {"anger": "1"}]}, "history": [epoch]}
+    tasks = [Task(0, fold) for fold in loso(plan.material.corpus)]
+    for task in tasks:
+        run.result_path(task, plan).write_text(json.dumps(result))
+    here = run.Workers(1, map_here)
+    assert run.evaluate_folds(tasks, plan, here, quiet=True) == [json.loads(json.dumps(result))] * 4
+    other = {"predictions": {CLEAN: [row | {"anger": "1", "joy": "0"}]}}
+    run.result_path(tasks[2], plan).write_text(json.dumps(result | other))
+    with pytest.raises(DataError, match=r"09\.json: has other columns than .*03\.json; remove the"):
+        run.evaluate_folds(tasks, plan, here, quiet=True)
 
 
 def test_a_long_time_is_given_in_hours(plan):
@@ -271,6 +301,7 @@ def test_better_weights_in_place_are_kept(kept, new, reason, weights, tmp_path, 
         ({"recall": 90, "data": ["other"]}, {"recall": 80}),
         ({"recall": 90, "protocol": "loso"}, {"recall": 80}),
         ({"recall": 90, "measures": {}}, {"recall": 80}),
+        ({"recall": 90, "measures": {run.UAR: {"mean": 10**400}}}, {"recall": 80}),
         (None, {"recall": 80}),
         (b"not weights", {"recall": 80}),
     ],

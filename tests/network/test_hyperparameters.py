@@ -44,6 +44,7 @@ DEFAULT = PRESETS["default"]
             "gradient_norm=0",
             "gradient_norm cannot be 0; give a number above 0, up to 1000000, or null",
         ),
+        ("epochs=" + "[" * 60_000, r"epochs cannot be \[{200}\.\.\.; give a whole number from 1"),
         ("network=other", "network cannot be other; give attention or seed2018"),
         ("network=seed2018", "padded_frames cannot be null with network=seed2018; give a number"),
         ("padded_frames=100", "padded_frames goes with frames_per_step=1; give null"),

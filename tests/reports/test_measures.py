@@ -1,5 +1,6 @@
 """Measures against closed forms and scikit-learn, and tables that round-trip."""
 
+import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from utility.globalvars import EMOTION_LABELS
 from utility.reports.measures import (
     CLEAN,
     MEASURES,
+    Predictions,
     adapted_test_clips,
     adapted_test_name,
     compare,
@@ -34,12 +36,12 @@ from utility.reports.report import describe_comparison, format_interval
 
 
 def measures_of(labels, probabilities):
-    tallies = tally(np.asarray(labels), np.asarray(probabilities))
-    return measure({name: values.sum(axis=0) for name, values in tallies.items()})
+    tallies = tally(np.asarray(labels), np.asarray(probabilities), np.zeros(len(labels), int), 1)
+    return {name: values[0] for name, values in measure(tallies).items()}
 
 
-def one_hot(classes):
-    return np.eye(7)[classes]
+def one_hot(answers, classes=7):
+    return np.eye(classes)[answers]
 
 
 def test_right_answers_measure_one():
@@ -139,6 +141,41 @@ def test_recalls_of_classes_have_a_deviation_and_an_interval():
         assert low < np.mean(each) < high
     absent = predictions.take(predictions.labels != 2)
     assert summarise(absent)["class_recalls"][predictions.emotions[2]] is None
+
+
+def test_measures_of_many_speakers_and_emotions_take_little_memory():
+    count, classes = 4000, 100
+    emotions = tuple(f"emotion {number}" for number in range(classes))
+    names = np.array([f"{number}" for number in range(count)])
+    predictions = Predictions(
+        file=np.char.add(names, ".wav"),
+        corpus=np.full(count, ""),
+        speaker=names,
+        emotion=np.tile(emotions, count // classes),
+        fold=names,
+        seed=np.full(count, "0"),
+        probabilities=one_hot(np.arange(count) % 7, classes),
+        emotions=emotions,
+    )
+    tracemalloc.start()
+    try:
+        summary = summarise(predictions)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(summary["speakers"]) == count
+    # A confusion matrix of each speaker would take 320 MB, a mask of each 16 MB.
+    assert peak_bytes < 150e6
+
+
+def test_drawing_in_parts_changes_no_measure(monkeypatch):
+    predictions = make_predictions(100)
+    whole = summarise(predictions)
+    monkeypatch.setattr("utility.reports.measures.MOST_DRAWN_VALUES", 700)
+    parts = summarise(predictions)
+    for name in MEASURES:
+        expected = whole["measures"][name]["interval"]
+        assert parts["measures"][name]["interval"] == pytest.approx(expected)
 
 
 def test_a_single_speaker_has_no_interval():

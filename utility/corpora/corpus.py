@@ -55,6 +55,8 @@ OWN_PRECISION = np.float32
 # Each process of a run has its own copy, which should be less than it takes anyway.
 LARGEST_IN_MEMORY_BYTES = 2**28
 LARGE_KIND, TABLES_FORM = "<f4", "tables"
+# Of a run, whose report has a picture for each.
+MOST_CORPORA = 100
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def corpus_path(name: str | os.PathLike) -> Path:
     path = Path(name)
     named = ROOT / path if path.name == str(name) else path
     # A folder of recordings may have the name of the corpus that was made of them.
-    if path.is_dir() and not database_path(named).exists():
+    if not path.name or (path.is_dir() and not database_path(named).exists()):
         return path / BERLIN.name
     return named
 
@@ -231,8 +233,9 @@ def check_database(content) -> None:
     """Raise `KeyError`, `ValueError` or `AttributeError` if labels are not what they should be."""
     kinds = {name: "f" if name in NUMBERS else "U" for name in COLUMNS}
     for name, kind in kinds.items():
-        if content[name].dtype.kind != kind:
-            raise ValueError(f"{name} is not {'numbers' if kind == 'f' else 'text'}")
+        # The sum of seconds in half precision could be infinite.
+        if content[name].dtype.kind != kind or (kind == "f" and content[name].dtype != np.float64):
+            raise ValueError(f"{name} is not {'numbers of 64 bits' if kind == 'f' else 'text'}")
         if content[name].shape != (len(content["file"]),):
             raise ValueError("columns of different length")
     emotions = set(content["emotion"].tolist())
@@ -249,8 +252,9 @@ def check_database(content) -> None:
         raise ValueError("recognition and naturalness are not from 0 to 1")
     if not ((content["seconds"] > 0) & (content["seconds"] <= LATEST_SECONDS)).all():
         raise ValueError("seconds are out of their range")
-    if type(content["audio"]) is not str or type(content["identity"]) is not str:
-        raise ValueError("audio and identity are not text")
+    texts = content["audio"], content["identity"], content.get("form", "")
+    if not all(type(text) is str for text in texts):
+        raise ValueError("audio, identity and form are not text")
 
 
 def explain_missing_corpus(path: Path) -> str:

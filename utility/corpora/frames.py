@@ -28,7 +28,12 @@ from utility.functions import (
     temporary_path,
     write_text,
 )
-from utility.furtherFeatures import FEATURE_SETS, columns_of, feature_names
+from utility.furtherFeatures import (
+    FEATURE_SETS,
+    LARGEST_OWN_VALUE,
+    columns_of,
+    feature_names,
+)
 
 # Up to format 1, arrays were pickled as objects of NumPy, which is not safe to read.
 FORMAT_VERSION = 2
@@ -125,16 +130,21 @@ def read_frame_set(path, feature_set, files, remedy) -> tuple[np.ndarray, list[i
     if not current:
         raise DataError(f"{path}: made by another version of the features; {remedy}")
     counts = counts.tolist() if sound else []
-    if sum(counts) != len(frames) or min(counts) < 1 or not np.isfinite(frames).all():
-        raise DataError(f"{path}: has frames that are missing or not finite; {remedy}")
+    if sum(counts) != len(frames) or min(counts) < 1 or not are_sound(frames):
+        raise DataError(f"{path}: has frames that are missing, not finite or too large; {remedy}")
     return frames, counts, identity
+
+
+def are_sound(frames) -> bool:
+    """Tell whether frames are finite and so small that no sum or product of them overflows."""
+    return all(abs(float(value)) <= LARGEST_OWN_VALUE for value in (frames.min(), frames.max()))
 
 
 @dataclass(frozen=True)
 class StoredTables(Sequence):
     """The tables of a file, each (frames, features), float32, read when they are asked for.
 
-    Raises a `DataError` then if the file has changed, or a table is not finite.
+    Raises a `DataError` then if the file has changed, or a table is not finite, or too large.
     """
 
     path: Path
@@ -157,7 +167,7 @@ class StoredTables(Sequence):
             raise DataError(f"{self.path}: has changed while it was used; start again")
         # Numbers in half precision are slow to compute with.
         table = np.frombuffer(content, kind).astype(np.float32).reshape(-1, self.width)
-        if not np.isfinite(table).all():
+        if not are_sound(table):
             raise DataError(f"{self.path}: damaged; remove {self.path.parent} and start again")
         return table
 
@@ -302,7 +312,8 @@ def open_tables(folder, files, remedy, feature_sets=FEATURE_SETS, identity="") -
             and about["width"] == width
             and (lengths.dtype, lengths.shape) == (np.int64, files.shape)
             and lengths.min() >= 1
-            and lengths.sum() * width * np.dtype(about["kind"]).itemsize == size
+            # In Python's integers, which do not overflow.
+            and sum(lengths.tolist()) * width * np.dtype(about["kind"]).itemsize == size
             and (starts[order] == np.cumsum(lengths[order]) - lengths[order]).all()
         )
         same = all(about[name] == value for name, value in expected.items())

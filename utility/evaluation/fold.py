@@ -23,7 +23,7 @@ from utility.evaluation.experiment import (
     validate,
 )
 from utility.evaluation.material import Material
-from utility.functions import LONGEST_NAME
+from utility.functions import ENCODING, LONGEST_NAME
 from utility.network.adaptation import hear, measure_voice
 from utility.network.hyperparameters import Hyperparameters, write_names
 from utility.network.inference import apply_priors, apply_temperature, predict_frames
@@ -47,7 +47,7 @@ class Task(NamedTuple):
     @property
     def name(self) -> str:
         """A file name, however long and of whatever characters a speaker's name is."""
-        name = quote(self.fold.name, safe=" ")
+        name = quote(self.fold.name, safe=" ", **ENCODING)
         if len(name) > LONGEST_NAME:
             name = f"{name[:LONGEST_NAME]} {sha256(name.encode()).hexdigest()[:16]}"
         return f"seed {self.seed}, {name}"
@@ -237,7 +237,8 @@ def check_adaptation(corpus, clips) -> None:
     if not most and clips != WHOLE_VOICE:
         raise UsageError(f"--adapt {clips}: a speaker has a single clip; give {WHOLE_VOICE}")
     words = WHOLE_VOICE, ONE_EMOTION
-    if clips not in words and not (clips.isdecimal() and 1 <= int(clips) <= most):
+    is_number = clips.isdecimal() and len(clips) < 10  # int takes no more than 4300 digits
+    if clips not in words and not (is_number and 1 <= int(clips) <= most):
         raise UsageError(
             f"--adapt {clips}: give {' or '.join(words)}, or a number of clips from 1 to {most}"
         )

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from utility.errors import DataError, quote
-from utility.functions import read_json
+from utility.functions import ENCODING, read_json
 from utility.network.hyperparameters import MOST, read_stored_hyperparameters
+from utility.reports.measures import KEY_COLUMNS
 from utility.reports.report import TRIAL_COLUMNS
 
-CELLS = (str, int, float, bool, type(None))
+CELLS = (int, float, bool, type(None))
+# Whole numbers beyond it, which may have thousands of digits, are none of a training.
+LARGEST = 2**63
 HISTORY_COLUMNS = ("fold", "seed", "epoch", "loss", "accuracy")
 PREDICTION_COLUMNS = ("file", "speaker", "emotion", "fold", "seed")
 
@@ -46,23 +49,49 @@ def check_result(result, tests) -> None:
     if predictions.keys() != {*tests}:
         raise ValueError("of other tests")
     for rows in predictions.values():
-        check_table(rows, PREDICTION_COLUMNS)
-        if any(row["seed"] != str(seed) for row in rows):
-            raise ValueError("predictions of another seed")
-    check_table(result["history"], HISTORY_COLUMNS, numbers=HISTORY_COLUMNS[1:])
-    if result["trials"]:
-        check_table(result["trials"], TRIAL_COLUMNS, numbers=TRIAL_COLUMNS[1:])
+        check_table(rows, PREDICTION_COLUMNS, texts=rows[0])
+        if any(row["seed"] != str(seed) or row["emotion"] not in row for row in rows):
+            raise ValueError("predictions of another seed or emotion")
+        emotions = rows[0].keys() - {*KEY_COLUMNS}
+        if not all(0 <= float(row[emotion]) <= 1 for row in rows for emotion in emotions):
+            raise ValueError("probabilities that are not from 0 to 1")
+    history, trials = result["history"], result["trials"]
+    check_table(history, HISTORY_COLUMNS, numbers=history[0].keys() - {"fold"}, texts=["fold"])
+    if type(trials) is not list:
+        raise TypeError("trials that are no list")
+    if trials:
+        check_table(trials, TRIAL_COLUMNS, numbers=TRIAL_COLUMNS[1:], texts=["fold"])
 
 
-def check_table(rows, columns, numbers=()) -> None:
-    """Raise an error unless rows have these columns, some of which are numbers, and all the same.
+def list_columns(result) -> list[set]:
+    """List the columns of the tables of a result, which must be those of the other folds."""
+    tables = [result["history"], result["trials"], *result["predictions"].values()]
+    return [{*table[0]} if table else set() for table in tables]
 
-    Cells are texts, numbers or nothing.
+
+def check_table(rows, columns, numbers=(), texts=()) -> None:
+    """Raise an error unless rows have these columns, all the same, of numbers and of texts.
+
+    Cells of other columns are either, or nothing.
     """
     names = rows[0].keys()
     if not names >= {*columns} or any(row.keys() != names for row in rows):
         raise ValueError("a table of other columns")
-    if any(type(cell) not in CELLS for row in rows for cell in row.values()):
+    cells = [*names, *(cell for row in rows for cell in row.values())]
+    if not all(is_writable(cell) if type(cell) is str else type(cell) in CELLS for cell in cells):
         raise ValueError("a table of other values")
     if any(type(row[name]) not in (int, float) for row in rows for name in numbers):
         raise ValueError("a table with text for numbers")
+    if any(type(row[name]) is int and abs(row[name]) > LARGEST for row in rows for name in numbers):
+        raise ValueError("a table with numbers that are too large")
+    if any(type(row[name]) is not str for row in rows for name in texts):
+        raise ValueError("a table with numbers for text")
+
+
+def is_writable(text) -> bool:
+    """Tell whether a value is text that can be written, and be part of a path."""
+    try:
+        text.encode(**ENCODING)
+    except (AttributeError, UnicodeEncodeError):
+        return False
+    return "\0" not in text

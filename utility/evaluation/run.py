@@ -21,11 +21,11 @@ from utility.corpora.corpus import corpus_path
 from utility.corpora.frames import measure_lengths
 from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.corpora.published import describe_licences
-from utility.errors import DataError, SpeechEmotionError, WeightsError
+from utility.errors import DataError, SpeechEmotionError, WeightsError, quote
 from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
-from utility.evaluation.results import check_files, read_result
+from utility.evaluation.results import check_files, is_writable, list_columns, read_result
 from utility.functions import check_room, find_target, read_json, write_csv, write_json, write_text
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_stored_hyperparameters, write_names
@@ -134,18 +134,23 @@ def read_config(folder) -> dict:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder of a run") from error
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not written by this train.py ({error!r})") from error
+        problem = f"not written by this train.py ({quote(repr(error))})"
+        raise DataError(f"{path}: {problem}") from error
     return config
 
 
 def check_types(values, types) -> None:
-    """Raise an error unless a dictionary has values of these types; lists are of texts."""
+    """Raise an error unless a dictionary has values of these types; lists are of texts.
+
+    Texts must be names that files and reports can have.
+    """
     for name, kind in types.items():
         value = values[name]
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ValueError(f"{name} is of another type")
-        if kind is list and not all(isinstance(each, str) for each in value):
-            raise ValueError(f"{name} has values that are not text")
+        texts = value if kind is list else [value] * isinstance(value, str)
+        if not all(map(is_writable, texts)):
+            raise ValueError(f"{name} has values that are not text, or cannot be written")
 
 
 def read_training_config(folder) -> dict:
@@ -368,7 +373,14 @@ def evaluate_folds(tasks, plan, workers, quiet) -> list[dict]:
             f"left out, since their tasks always died: {names}; the others are kept; when each "
             f"worker has more memory, continue with: {command}"
         )
-    return [read(task) for task in tasks]
+    results = [read(task) for task in tasks]
+    for task, result in zip(tasks, results, strict=True):
+        if list_columns(result) != list_columns(results[0]):
+            raise DataError(
+                f"{result_path(task, plan)}: has other columns than {result_path(tasks[0], plan)}; "
+                "remove the one that is wrong to train its fold again"
+            )
+    return results
 
 
 def write_results(folder, results, corpus) -> dict:
@@ -409,9 +421,10 @@ def write_report(folder, corpus) -> dict:
                 name: {"utterances": len(emotions), "emotions": sorted(set(emotions.tolist()))}
                 for name, emotions in left_out.items()
             }
-    write_json(folder / "metrics.json", metrics)
-    draw_confusion(folder / "confusion.png", metrics)
     text = report.describe_run(metrics, report.read_chosen(folder))
+    # What may still fail comes first, so that the files are all new or all old.
+    draw_confusion(folder / "confusion.png", metrics)
+    write_json(folder / "metrics.json", metrics)
     write_text(folder / "report.md", text)
     return metrics
 
@@ -542,7 +555,7 @@ def find_reason_to_keep(output, score) -> str:
             old, new = (100 * each["measures"][UAR]["mean"] for each in (kept, score))
             if new < old:
                 return f"its {score['protocol']} UAR of {old:.1f} % is above {new:.1f} %"
-    except (WeightsError, KeyError, TypeError):
+    except (WeightsError, KeyError, TypeError, OverflowError):
         pass  # not weights of this project, or without scores
     return ""
 

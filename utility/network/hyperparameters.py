@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import NamedTuple
 
-from utility.errors import UsageError
+from utility.errors import UsageError, quote
 from utility.functions import is_name
 from utility.furtherFeatures import FEATURE_SETS
 
 # Seed s of a run gives its networks the seeds from MOST_MEMBERS * s on.
 MOST_MEMBERS = 100
+# More tell the deviation over seeds hardly any better, and are more likely a typing mistake.
+MOST_SEEDS = 1000
 # Of any other number, since weights files from anyone are read.
 MOST = 1_000_000
 
@@ -138,7 +140,7 @@ class Hyperparameters:
         for item in fields(self):
             value, allowed = getattr(self, item.name), item.metadata["allowed"]
             if not allowed.allows(value):
-                raise ValueError(f"{item.name} cannot be {show(value)}; give {allowed.text}")
+                raise ValueError(f"{item.name} cannot be {quote(show(value))}; give {allowed.text}")
         if self.padded_frames is not None and self.frames_per_step != 1:
             raise ValueError("padded_frames goes with frames_per_step=1; give null")
         if self.network == "seed2018" and self.padded_frames is None:
@@ -211,7 +213,7 @@ def override(hyperparameters, settings) -> Hyperparameters:
             raise UsageError(f"--set {text}: give NAME=VALUE")
         try:
             values[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             values[name] = value
     try:
         return read_hyperparameters(values, hyperparameters)

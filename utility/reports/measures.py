@@ -6,16 +6,20 @@ over its utterances, the tally of a bootstrap sample the sum over its speakers.
 """
 
 import csv
+import math
 import re
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from utility.corpora.corpus import MOST_CORPORA
 from utility.corpora.naming import find_segment
 from utility.errors import DataError, quote
 from utility.functions import read_csv
 from utility.globalvars import EMOTION_LABELS
+from utility.network.hyperparameters import MOST_SEEDS
 from utility.network.layout import MOST_EMOTIONS
 
 WA, UAR = "weighted_accuracy", "unweighted_average_recall"
@@ -27,9 +31,13 @@ MEASURES = {
     "expected_calibration_error": "ECE, the mean gap between confidence and accuracy (15 bins)",
 }
 CALIBRATION_BINS = 15
-SEED = re.compile(r"[0-9]{1,10}")
+SEED, LARGEST_SEED = re.compile(r"[0-9]{1,10}"), 2**32 - 1
+# NumPy gives each cell of a column the room of the longest.
+MOST_CHARACTERS = 2**27
 CALIBRATION_DRAWS = 1000
 BOOTSTRAP_SAMPLES = 1000
+# Of draws that are summed at a time: 64 MB, in which those of most corpora fit.
+MOST_DRAWN_VALUES = 2**23
 # The test on the unaltered recordings.
 CLEAN = "clean"
 # The columns of a table of predictions before the probabilities.
@@ -58,7 +66,8 @@ class Predictions:
     @property
     def labels(self) -> np.ndarray:
         """Class number of each row."""
-        return np.array([self.emotions.index(emotion) for emotion in self.emotion])
+        numbers = {emotion: number for number, emotion in enumerate(self.emotions)}
+        return np.array([numbers[emotion] for emotion in self.emotion.tolist()])
 
     @property
     def speaker_known(self) -> np.ndarray:
@@ -72,8 +81,12 @@ class Predictions:
 
     def divide(self) -> dict[str, "Predictions"]:
         """Return the rows of each corpus by its name, if there are several; nothing otherwise."""
-        names = np.unique(self.corpus).tolist()
-        return {name: self.take(self.corpus == name) for name in names if len(names) > 1}
+        names, numbers = np.unique(self.corpus, return_inverse=True)
+        if len(names) < 2:
+            return {}
+        order = np.argsort(numbers, kind="stable")
+        parts = np.split(order, np.cumsum(np.bincount(numbers))[:-1])
+        return {name: self.take(rows) for name, rows in zip(names.tolist(), parts, strict=True)}
 
 
 def prediction_rows(corpus, fold, seed, emotions, probabilities) -> list[dict]:
@@ -100,10 +113,13 @@ def read_predictions(path) -> Predictions:
     """Read a table with the rows of `prediction_rows`; raise `DataError` if it is not one."""
     try:
         names, rows = read_csv(path)
-        rows = [{"corpus": ""} | row for row in rows]
         emotions = tuple(name for name in names if name not in KEY_COLUMNS)
         probabilities = np.array([[float(row[emotion]) for emotion in emotions] for row in rows])
-        columns = [np.array([row[name] for row in rows]) for name in KEY_COLUMNS]
+        texts = {name: [row[name] for row in rows] for name in KEY_COLUMNS if name in names}
+        texts = {"corpus": [""] * len(rows)} | texts
+        if len(rows) * max(map(len, chain(*texts.values())), default=0) > MOST_CHARACTERS:
+            raise ValueError("a cell that is too long")
+        columns = [np.array(texts[name]) for name in KEY_COLUMNS]
         predictions = Predictions(*columns, probabilities, emotions)
         check_predictions(predictions)
     except OSError as error:
@@ -123,8 +139,12 @@ def check_predictions(predictions) -> None:
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise ValueError("probabilities that are not from 0 to 1")
     seeds = {*predictions.seed.tolist()}
-    if not all(SEED.fullmatch(seed) for seed in seeds):
-        raise ValueError("seeds that are not whole numbers")
+    if not all(SEED.fullmatch(seed) and int(seed) <= LARGEST_SEED for seed in seeds):
+        raise ValueError(f"seeds that are not whole numbers up to {LARGEST_SEED}")
+    if len(seeds) > MOST_SEEDS:
+        raise ValueError(f"more than {MOST_SEEDS} seeds")
+    if len({*predictions.corpus.tolist()}) > MOST_CORPORA:
+        raise ValueError(f"more than {MOST_CORPORA} corpora")
     columns = [getattr(predictions, name).tolist() for name in KEY_COLUMNS]
     utterances = {*zip(*columns[:4], strict=True)}
     tested = {*zip(columns[0], columns[5], strict=True)}
@@ -163,27 +183,31 @@ def read_tests(folder) -> dict[str, Predictions]:
     return tests
 
 
-def tally(labels, probabilities) -> dict:
-    """Count, for each utterance (first axis), what the measures are computed from.
+def tally(labels, probabilities, groups, group_count) -> dict:
+    """Sum, over the utterances of each group (first axis), what the measures are computed from.
 
-    That is its confusion matrix (rows: the true emotion), whether it is a hit in the top 2, and
-    its confidence and whether it is right, in its bin of the confidence.
+    `groups` has the number of each utterance's group. That is, of each class, the utterances that
+    are recalled, that have it, and that were taken for it; the hits in the top 2; and, in each bin
+    of the confidence, the confidence and the right answers.
     """
-    count, classes = probabilities.shape
-    rows = np.arange(count)
     order = np.argsort(-probabilities, axis=1, kind="stable")
-    confidence = probabilities.max(axis=1)
-    bins = find_bins(confidence)
-    tallies = {
-        "confusion": np.zeros((count, classes, classes)),
-        "top_2": (order[:, :2] == labels[:, np.newaxis]).any(axis=1).astype(float),
-        "confidence": np.zeros((count, CALIBRATION_BINS)),
-        "right": np.zeros((count, CALIBRATION_BINS)),
+    answers, confidence = order[:, 0], probabilities.max(axis=1)
+    right, bins = answers == labels, find_bins(confidence)
+    hits = (order[:, :2] == labels[:, np.newaxis]).any(axis=1)
+    classes = probabilities.shape[1]
+
+    def add(weights=None, places=0, width=1):
+        cells = np.bincount(groups * width + places, weights, group_count * width)
+        return cells.reshape(group_count, width)
+
+    return {
+        "recalled": add(right, labels, classes),
+        "truth": add(None, labels, classes),
+        "predicted": add(None, answers, classes),
+        "top_2": add(hits)[:, 0],
+        "confidence": add(confidence, bins, CALIBRATION_BINS),
+        "right": add(right, bins, CALIBRATION_BINS),
     }
-    tallies["confusion"][rows, labels, order[:, 0]] = 1
-    tallies["confidence"][rows, bins] = confidence
-    tallies["right"][rows, bins] = order[:, 0] == labels
-    return tallies
 
 
 def find_bins(confidence) -> np.ndarray:
@@ -207,14 +231,12 @@ def measure(tallies) -> dict:
 
     Leading axes are kept. Means over classes omit a class without utterances.
     """
-    confusion = tallies["confusion"]
-    right = np.diagonal(confusion, axis1=-2, axis2=-1)
-    truth, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    recalled, truth = tallies["recalled"], tallies["truth"]
     total, present = truth.sum(axis=-1), truth > 0
-    f1 = 2 * right / np.where(present, truth + predicted, 1)
+    f1 = 2 * recalled / np.where(present, truth + tallies["predicted"], 1)
     gaps = np.abs(tallies["confidence"] - tallies["right"]).sum(axis=-1)
     return {
-        WA: right.sum(axis=-1) / total,
+        WA: recalled.sum(axis=-1) / total,
         UAR: np.nanmean(compute_recalls(tallies), axis=-1),
         "macro_f1": f1.mean(axis=-1, where=present),
         "top_2_accuracy": tallies["top_2"] / total,
@@ -222,56 +244,54 @@ def measure(tallies) -> dict:
     }
 
 
-def sum_tallies(tallies, groups) -> dict:
-    """Sum the tallies of each group of utterances; the first axis is then that of the groups."""
-    return {
-        name: np.array([values[rows].sum(axis=0) for rows in groups])
-        for name, values in tallies.items()
-    }
-
-
-def sum_seeds(tallies, predictions) -> dict:
-    """Sum the tallies of each seed; the first axis is then that of the seeds."""
-    return sum_tallies(tallies, [predictions.seed == seed for seed in np.unique(predictions.seed)])
+def tally_seeds(predictions) -> dict:
+    """Sum the tallies of each seed; the first axis is that of the seeds."""
+    seeds, numbers = np.unique(predictions.seed, return_inverse=True)
+    return tally(predictions.labels, predictions.probabilities, numbers, len(seeds))
 
 
 def compute_recalls(tallies) -> np.ndarray:
     """Compute the recall of each class (last axis), NaN for a class without utterances."""
-    truth = tallies["confusion"].sum(axis=-1)
-    right = np.diagonal(tallies["confusion"], axis1=-2, axis2=-1)
-    return np.divide(right, truth, out=np.full(truth.shape, np.nan), where=truth > 0)
+    recalled, truth = tallies["recalled"], tallies["truth"]
+    return np.divide(recalled, truth, out=np.full(truth.shape, np.nan), where=truth > 0)
 
 
-def bootstrap(tallies, predictions) -> dict:
-    """Resample the speakers with replacement, and sum the tallies of each draw and seed.
+def bootstrap(predictions) -> tuple[dict, np.ndarray]:
+    """Resample the speakers with replacement, and measure each draw, as means over seeds.
 
-    The first axes of the result are draws and seeds. Equal speakers are always drawn alike.
+    Returns the `MEASURES`, each of shape (draws,), and the recalls, (draws, classes). Equal
+    speakers are always drawn alike.
     """
-    speakers, seeds = np.unique(predictions.speaker), np.unique(predictions.seed)
-    draws = np.random.default_rng(0).multinomial(
-        len(speakers), np.full(len(speakers), 1 / len(speakers)), BOOTSTRAP_SAMPLES
+    (speakers, rows), (seeds, of_seed) = (
+        np.unique(names, return_inverse=True) for names in (predictions.speaker, predictions.seed)
     )
-    groups = [(predictions.speaker == a) & (predictions.seed == b) for a in speakers for b in seeds]
-    shape = len(speakers), len(seeds)
-    return {
-        name: np.tensordot(draws, values.reshape(*shape, *values.shape[1:]), axes=1)
-        for name, values in sum_tallies(tallies, groups).items()
+    shape, random = (len(speakers), len(seeds)), np.random.default_rng(0)
+    groups = rows * len(seeds) + of_seed
+    tallies = tally(predictions.labels, predictions.probabilities, groups, math.prod(shape))
+    tallies = {name: sums.reshape(*shape, *sums.shape[1:]) for name, sums in tallies.items()}
+    values = max(len(speakers), *(sums[0].size for sums in tallies.values()))
+    step = max(1, MOST_DRAWN_VALUES // values)
+    measures, recalls = [], []
+    for start in range(0, BOOTSTRAP_SAMPLES, step):
+        count = min(step, BOOTSTRAP_SAMPLES - start)
+        draws = random.multinomial(len(speakers), np.full(len(speakers), 1 / len(speakers)), count)
+        drawn = {name: np.tensordot(draws, sums, axes=1) for name, sums in tallies.items()}
+        measures.append(measure(drawn))
+        recalls.append(compute_recalls(drawn).mean(axis=1))
+    means = {
+        name: np.concatenate([each[name].mean(axis=1) for each in measures]) for name in MEASURES
     }
+    return means, np.concatenate(recalls)
 
 
-def bootstrap_interval(draws, predictions) -> list[float] | None:
-    """Return the 95 % interval of drawn values, or None unless two speakers are known to draw."""
-    if len(np.unique(predictions.speaker[predictions.speaker_known])) < 2:
-        return None
+def can_draw_speakers(predictions) -> bool:
+    """Tell whether two speakers are known, so that there are intervals over speakers."""
+    return len(np.unique(predictions.speaker[predictions.speaker_known])) > 1
+
+
+def find_interval(draws) -> list[float]:
+    """Return the 95 % interval of drawn values."""
     return np.nanquantile(draws, [0.025, 0.975]).tolist()
-
-
-def summarise_measure(of_seeds, draws, predictions) -> dict:
-    """Return mean and deviation of a measure over seeds, and its interval over speakers.
-
-    `draws` has the shape (draws, seeds); the interval is that of the mean over seeds.
-    """
-    return summarise_seeds(of_seeds, bootstrap_interval(draws.mean(axis=1), predictions))
 
 
 def summarise_seeds(of_seeds, interval=None) -> dict:
@@ -310,16 +330,15 @@ def compare(first, second) -> dict:
         raise DataError("the runs have no recording in common; compare runs on the same data")
     parts = [part.take(np.isin(part.file, common)) for part in (first, second)]
     means = [summarise(part)["measures"] for part in parts]
-    draws = [measure(bootstrap(tally(part.labels, part.probabilities), part)) for part in parts]
+    draws = [bootstrap(part)[0] for part in parts] if can_draw_speakers(parts[0]) else []
 
     def compare_measure(name):
         values = [mean[name]["mean"] for mean in means]
-        differences = draws[1][name].mean(axis=1) - draws[0][name].mean(axis=1)
         return {
             "first": values[0],
             "second": values[1],
             "difference": values[1] - values[0],
-            "interval": bootstrap_interval(differences, parts[0]),
+            "interval": find_interval(draws[1][name] - draws[0][name]) if draws else None,
         }
 
     right = [mark_correct(part) for part in parts]
@@ -355,41 +374,48 @@ def summarise(predictions) -> dict:
         confusion_matrix (rows: the true emotion), summed over seeds; least_calibration_error, the
         mean over seeds of `expect_calibration_error`.
     """
-    tallies = tally(predictions.labels, predictions.probabilities)
-    of_seeds = sum_seeds(tallies, predictions)
-    draws = bootstrap(tallies, predictions)
-    measures, drawn_measures = measure(of_seeds), measure(draws)
-    recalls, drawn_recalls = compute_recalls(of_seeds), compute_recalls(draws)
-    confusion = tallies["confusion"].sum(axis=0)
+    of_seeds = tally_seeds(predictions)
+    measures, recalls = measure(of_seeds), compute_recalls(of_seeds)
+    labels, answers = predictions.labels, predictions.probabilities.argmax(axis=1)
+    confusion = np.zeros((len(predictions.emotions),) * 2, int)
+    np.add.at(confusion, (labels, answers), 1)
+    present, intervals, recall_intervals = np.unique(labels), {}, {}
+    if can_draw_speakers(predictions):
+        drawn, drawn_recalls = bootstrap(predictions)
+        intervals = {name: find_interval(drawn[name]) for name in MEASURES}
+        recall_intervals = {k: find_interval(drawn_recalls[:, k]) for k in present}
     confidence, seeds = predictions.probabilities.max(axis=1), predictions.seed
     least = [expect_calibration_error(confidence[seeds == seed]) for seed in np.unique(seeds)]
     return {
         "utterances": len(np.unique(predictions.file)),
         "seeds": [int(seed) for seed in np.unique(predictions.seed)],
         "measures": {
-            name: summarise_measure(measures[name], drawn_measures[name], predictions)
-            for name in MEASURES
+            name: summarise_seeds(measures[name], intervals.get(name)) for name in MEASURES
         },
         "class_recalls": {
-            emotion: summarise_measure(recalls[:, k], drawn_recalls[..., k], predictions)
-            if confusion[k].any()
+            emotion: summarise_seeds(recalls[:, k], recall_intervals.get(k))
+            if k in present
             else None
             for k, emotion in enumerate(predictions.emotions)
         },
-        "speakers": {
-            str(name): summarise_speaker(tallies, predictions, predictions.speaker == name)
-            for name in np.unique(predictions.speaker[predictions.speaker_known])
-        },
-        "confusion_matrix": confusion.astype(int).tolist(),
+        "speakers": summarise_speakers(predictions),
+        "confusion_matrix": confusion.tolist(),
         "least_calibration_error": float(np.mean(least)),
     }
 
 
-def summarise_speaker(tallies, predictions, rows) -> dict:
-    """Return the number of utterances of a speaker, and WA and UAR as means over seeds."""
-    measures = measure(sum_tallies(tallies, [rows]))
-    shares = {name: float(measures[name][0]) for name in (WA, UAR)}
-    return {"utterances": len(np.unique(predictions.file[rows])), **shares}
+def summarise_speakers(predictions) -> dict:
+    """Return of each known speaker the number of utterances, and WA and UAR as means over seeds."""
+    speakers, rows = np.unique(predictions.speaker, return_inverse=True)
+    known = np.unique(rows[predictions.speaker_known])
+    tallies = tally(predictions.labels, predictions.probabilities, rows, len(speakers))
+    measures, seeds = measure(tallies), len(np.unique(predictions.seed))
+    counts = tallies["truth"].sum(axis=1) // seeds
+    return {
+        str(speakers[k]): {"utterances": int(counts[k])}
+        | {name: float(measures[name][k]) for name in (WA, UAR)}
+        for k in known
+    }
 
 
 def summarise_run(tests, corpus) -> dict:
@@ -440,7 +466,7 @@ def average_measures(parts) -> dict:
 
     They have no interval: a bootstrap over speakers says nothing of other corpora.
     """
-    of_parts = [measure(sum_seeds(tally(it.labels, it.probabilities), it)) for it in parts]
+    of_parts = [measure(tally_seeds(part)) for part in parts]
     return {
         name: summarise_seeds(np.mean([each[name] for each in of_parts], axis=0))
         for name in MEASURES
