@@ -56,9 +56,9 @@ def test_variants_are_made_once_and_read_again_without_the_recordings(corpus, tm
 def test_labels_that_name_a_device_or_folder_are_refused(corpus, tmp_path):
     for name in ("/dev/null", "../audio"):
         other = SimpleNamespace(file=np.array(["03a01Fa.wav", name]), identity="1")
-        with pytest.raises(DataError, match=f"{name}: is a folder, pipe or device; put the"):
+        with pytest.raises(DataError, match=f"{name}: (cannot be opened|is a folder)"):
             load_variants(other, NAMES, tmp_path / "kept", tmp_path / "audio", processes=1)
-    assert not (tmp_path / "kept").exists()
+    assert not list((tmp_path / "kept").glob("*"))
 
 
 def test_a_missing_recording_is_named_and_nothing_is_kept(corpus, tmp_path):

@@ -4,7 +4,6 @@ A variant is an augmented copy to train on, or a condition to test on.
 """
 
 import contextlib
-import os
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import numpy as np
 from utility.corpora.augmentation import make_variant
 from utility.corpora.extraction import compute_of_utterances, group_utterances
 from utility.corpora.frames import StoredTables, open_tables, tables_stored_when_done
-from utility.corpora.naming import find_segment
 from utility.errors import DataError, SignalError
 from utility.furtherFeatures import compute_all_features
 from utility.parallel import in_processes
@@ -58,12 +56,8 @@ def make_variants(corpus, names, audio, folder, processes, quiet) -> None:
     """Compute the frames of variants and keep them."""
     from tqdm import tqdm
 
-    groups = group_utterances(corpus.file)
-    for path in (audio / find_segment(utterances[0])[0] for utterances in groups):
-        # The labels of a corpus may name what is read without end, or a name that is too long.
-        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
-            raise DataError(f"{path}: is a folder, pipe or device; put the recording there")
     folder.mkdir(parents=True, exist_ok=True)
+    groups = group_utterances(corpus.file)
     progress = {"total": len(groups), "unit": "recording", "disable": True if quiet else None}
     numbers = {str(name): number for number, name in enumerate(corpus.file)}
     extract = partial(extract_variants, audio, numbers, names)
