@@ -1,5 +1,6 @@
 """A run: its settings, its plan, and the weights that it keeps or replaces."""
 
+import contextlib
 import json
 import re
 from argparse import Namespace
@@ -193,6 +194,25 @@ def test_results_of_other_columns_than_those_of_the_first_fold_are_named(plan):
     run.result_path(tasks[2], plan).write_text(json.dumps(result | other))
     with pytest.raises(DataError, match=r"09\.json: has other columns than .*03\.json; remove the"):
         run.evaluate_folds(tasks, plan, here, quiet=True)
+
+
+@pytest.mark.parametrize(("max_evals", "expected"), [(0, [4]), (1, [])])
+def test_spark_shares_out_folds_unless_it_shares_out_their_trials(
+    max_evals, expected, plan, monkeypatch
+):
+    shared_out = []
+
+    @contextlib.contextmanager
+    def in_workers(work, items):
+        shared_out.append(len(items))
+        yield map(work, items)
+
+    monkeypatch.setattr(run, "evaluate_fold", lambda *_, **__: None)
+    tasks = [Task(0, fold) for fold in loso(plan.material.corpus)]
+    workers = run.Workers(2, in_workers, search=print)
+    with pytest.raises(SpeechEmotionError, match="always died"):
+        run.evaluate_folds(tasks, plan._replace(max_evals=max_evals), workers, quiet=True)
+    assert shared_out == expected
 
 
 def test_a_long_time_is_given_in_hours(plan):

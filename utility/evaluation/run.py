@@ -353,7 +353,7 @@ def evaluate_folds(tasks, plan, workers, quiet) -> list[dict]:
             read(task)
     work = partial(evaluate_fold, plan=plan, quiet=quiet or several)
     _, in_workers, search = workers
-    if not several or search:
+    if not several or (search and plan.max_evals):
         work = partial(work, in_workers=in_workers, search=search)
         in_workers = map_here
     done = len(tasks) - len(missing)
