@@ -71,6 +71,16 @@ def test_the_digits_of_every_cell_can_be_read(shown):
             assert contrast([text.get_color(), colour]) > 4
 
 
+def test_numbers_of_many_emotions_which_would_overlap_are_left_out(shown):
+    metrics = FACTS | summarise(make_predictions())
+    recalls = {f"emotion {number}": 1.0 for number in range(21)}
+    many = {"class_recalls": recalls, "confusion_matrix": np.eye(21, dtype=int)}
+    draw_confusion("confusion.png", metrics | many)
+    (axes,) = shown
+    assert not axes.texts
+    assert len(axes.get_yticklabels()) == 21
+
+
 def test_a_history_of_one_epoch_shows_points(shown):
     row = {"fold": "a", "seed": 0, "epoch": 1, "loss": 1.5, "accuracy": 0.5}
     draw_history("history.png", [row])

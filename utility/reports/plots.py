@@ -21,6 +21,8 @@ matplotlib.rcdefaults()
 matplotlib.rcParams["text.parse_math"] = False
 # Cells above this are so dark that white digits are read more easily on them than black ones.
 DARK_PERCENT = 65
+# The numbers of more columns would overlap, and of 100 emotions take 20 s to draw.
+MOST_NUMBERED_EMOTIONS = 20
 
 
 def draw_confusion(path, metrics) -> None:
@@ -57,7 +59,8 @@ def fill_confusion(axes, metrics, seeds, every_row) -> None:
     shown = np.flatnonzero(every_row | (counts > 0))
     percent = 100 * confusion[shown] / np.maximum(counts[shown, np.newaxis], 1)
     axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
-    for (row, column), value in np.ndenumerate(percent):
+    numbered = percent if len(emotions) <= MOST_NUMBERED_EMOTIONS else np.empty((0, 0))
+    for (row, column), value in np.ndenumerate(numbered):
         colour = "white" if value > DARK_PERCENT else "black"
         axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour)
     axes.set_xticks(range(len(emotions)), emotions)
