@@ -2,6 +2,7 @@
 
 import math
 import os
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from utility.corpora import naming
 from utility.corpora.naming import (
     CORPORA,
+    find_recording,
     find_segment,
     name_utterance,
     read_manifest_rows,
@@ -310,3 +312,10 @@ def test_a_folder_that_cannot_be_searched_is_named(tmp_path):
         pytest.raises(DataError, match="these folders cannot be searched:\na/b: Permission denied"),
     ):
         read_names(tmp_path, CORPORA["berlin"], note=print)
+
+
+def test_paths_below_an_address_need_not_be_in_their_shortest_form():
+    files = {"a/b.wav": None}
+    for name in ("a/b.wav", "./a//b.wav", "a/c/../b.wav", "a\\b.wav"):
+        assert find_recording(Path("gone"), None, files, name) == "a/b.wav"
+    assert find_recording(Path("gone"), None, files, "b.wav") is None

@@ -9,6 +9,7 @@ import difflib
 import io
 import math
 import os
+import posixpath
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -335,8 +336,8 @@ def find_recording(audio: Path, suffix: str | None, files, file: str) -> str | N
     names = file, file.replace("\\", "/")
     for name in dict.fromkeys((*names, *(os.fsdecode(each.encode()) for each in names))):
         if files is not None:
-            if name in files:
-                return name
+            if (path := posixpath.normpath(name)) in files:
+                return path
         # Path.is_file raises an error if a name is too long.
         elif os.path.isfile(with_suffix(audio / name, suffix)):  # noqa: PTH113
             return name
