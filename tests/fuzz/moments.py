@@ -191,7 +191,8 @@ def make_evaluation_kind(folder, data) -> Kind:
 def make_training_kind(folder, data) -> Kind:
     """Return the kind of a training that replaces older weights."""
     own = folder / "own"
-    run, output = own / "run", own / "w.h5"
+    # The second, if the first was begun but has no settings yet.
+    run, another, output = own / "run", own / "another", own / "w.h5"
     own.mkdir()
     words = ["train.py", "--data", data, "--max-evals", 0, "--processes", 2, "--set", *TRAINING]
     words += ["--output", output, "--run", run]
@@ -201,19 +202,21 @@ def make_training_kind(folder, data) -> Kind:
 
     def prepare():
         shutil.rmtree(run, ignore_errors=True)
+        shutil.rmtree(another, ignore_errors=True)
         output.write_bytes(b"old")
 
     def examine():
         found = find_content(output.read_bytes(), contents)
-        if found == "new" and "saved_epochs" in (run / "config.json").read_text():
-            differing = [name for name in results if (run / name).read_bytes() != results[name]]
+        made = run if (run / "config.json").exists() else another
+        if found == "new" and "saved_epochs" in (made / "config.json").read_text():
+            differing = [name for name in results if (made / name).read_bytes() != results[name]]
             return f"WRONG: other {differing}" if differing else found
         return found
 
     def go_on():
         if (run / "config.json").exists():
             return ["train.py", "--resume", run, "--processes", 2]
-        return [*words[:-1], own / "another"] if run.exists() else words
+        return [*words[:-1], another] if run.exists() else words
 
     return Kind(words, own, prepare, examine, go_on)
 
