@@ -20,7 +20,7 @@ from utility.parallel import core_count
 
 RESULTS_PATH = Path(__file__).parent / "results.json"
 NAMES = ("features", "clip", "folder", "training", "growth", "extraction", "training growth")
-NAMES += ("spark",)
+NAMES += ("spark", "spark training")
 PACKAGES = (
     *("numpy", "scipy", "h5py", "soundfile", "soxr", "tensorflow", "keras", "librosa"),
     *("pyAudioAnalysis", "opensmile", "pyspark"),

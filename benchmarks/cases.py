@@ -29,6 +29,7 @@ CLIP_COUNTS = (1, 10, 100, 1000, 10_000)
 HOLDOUT_SHARE = 0.7
 TRAINED_COUNTS = (535, 2000, 10_000)
 RECORDING_COUNTS = (1000, 10_000, 100_000)
+TRIALS, FOLDS = 8, 10
 
 
 class Row(NamedTuple):
@@ -319,6 +320,40 @@ def measure_recordings(scratch, folder, manifest, count, processes=None, spark=N
     return rows
 
 
+def measure_spark_training(audio) -> list[Row]:
+    """Search and cross-validate on workers of Spark, and in processes."""
+    rows = []
+    # First the evaluations, which make the copies of the recordings, for the searches too.
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in ("--processes 2", "--spark local[2]", "--spark local[1]"):
+            evaluation = ("train.py", "--evaluate", "loso", "--run", f"{scratch}/{name}")
+            short = ("--epochs", 10, "--set", "members=1", "temperature_scaling=false")
+            seconds = measure_cost(*evaluation, *short, *name.split()).wall_seconds
+            case = f"train.py {name}, ten folds of one network and 10 epochs"
+            rows.append(Row(case, "folds an hour", 3600 * FOLDS / seconds))
+    for name, master in (
+        ("in one process", ()),
+        ("--spark local[1]", ("local[1]",)),
+        ("--spark local[2]", ("local[2]",)),
+    ):
+        seconds, training_seconds = measure_search(TRIALS, *master)
+        case = f"search {name}, {TRIALS} trials"
+        rows.append(Row(case, "trials an hour", 3600 * TRIALS / seconds))
+        if "2" not in name:  # there, trainings overlap
+            rows.append(Row(case, "s a trial", seconds / TRIALS))
+            rows.append(
+                Row(case, "s a trial beside its training", (seconds - training_seconds) / TRIALS)
+            )
+    return rows
+
+
+def measure_search(trial_count, *master) -> tuple[float, float]:
+    """Return the seconds of a search and of its trainings; see `benchmarks.search`."""
+    words = [sys.executable, "-m", "benchmarks.search", str(trial_count), *master]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    return tuple(map(float, done.stdout.split()))
+
+
 CASES = {
     "features": measure_features,
     "clip": measure_clip,
@@ -328,4 +363,5 @@ CASES = {
     "extraction": measure_extraction,
     "training growth": measure_training_growth,
     "spark": measure_spark,
+    "spark training": measure_spark_training,
 }
