@@ -45,7 +45,7 @@ def replace_half(path):
 def test_a_failed_write_keeps_the_old_file(tmp_path):
     write_json(tmp_path / "x.json", {"a": 1})
     before = (tmp_path / "x.json").read_bytes()
-    with pytest.raises(ValueError, match="null byte"):
+    with pytest.raises(ValueError, match="null"):
         replace_half(tmp_path / "x.json")
     assert (tmp_path / "x.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]

@@ -97,7 +97,7 @@ TWO = dict(list(RECORDINGS.items())[:2])
     ("content", "cut_after", "kept", "reason"),
     [
         (zip_files(RECORDINGS), 70_000, [], "cannot be read"),
-        (tar_files(RECORDINGS), 120_000, ["00a01Wa.wav", "01a01La.wav"], "cannot be read"),
+        (tar_files(RECORDINGS, "w"), 120_000, ["00a01Wa.wav", "01a01La.wav"], "cannot be read"),
         (b"PK\x03\x04 this is no archive", None, [], "cannot be read (File is not a zip file)"),
         (b"<html>this is no archive</html>", None, [], "cannot be read"),
         (b"", None, [], "cannot be read"),

@@ -134,10 +134,9 @@ def list_own_settings() -> set[str]:
 
     pyspark knows them only when Java has started, which takes its memory from them.
     """
-    import pyspark
-
-    home = os.environ.get("SPARK_HOME", Path(pyspark.__file__).parent)
-    folder = os.environ.get("SPARK_CONF_DIR", Path(home, "conf"))
+    if not (folder := os.environ.get("SPARK_CONF_DIR")):
+        home = os.environ.get("SPARK_HOME") or Path(find_spec("pyspark").origin).parent
+        folder = Path(home, "conf")
     lines, names = [], set()
     with contextlib.suppress(OSError):
         lines = Path(folder, "spark-defaults.conf").read_text(errors="replace").splitlines()
