@@ -29,7 +29,7 @@ from utility.evaluation.results import check_files, is_writable, list_columns, r
 from utility.functions import check_room, find_target, read_json, write_csv, write_json, write_text
 from utility.globalvars import BERLIN, ROOT
 from utility.network.hyperparameters import PRESETS, read_stored_hyperparameters, write_names
-from utility.network.training_set import KEPT_BYTES
+from utility.network.training_set import find_room
 from utility.network.weights import read_weights, write_weights
 from utility.parallel import KILLED, available_memory, core_count, in_processes, map_here
 from utility.reports import measures, report
@@ -50,7 +50,7 @@ STARTING_SECONDS = 8
 TENSORFLOW_BYTES = 0.8e9
 # Measured: the values that an update holds of each step, for each value of it or unit of a layer.
 DENSE_VALUES, LSTM_VALUES = 4, 27
-# Of the functionals, while the discriminant is fitted.
+# So many are there of the functionals while the discriminant is fitted.
 FUNCTIONALS_COPIES = 3
 # More than the files of a run and its weights need.
 RUN_BYTES = 2**24
@@ -211,7 +211,7 @@ def estimate_memory(plan) -> float:
     if hyperparameters.has_discriminant:
         each = 4 * FUNCTIONALS_PER_FEATURE * len(material.corpus.feature_names)
         functionals = len(tables) * len(lengths) * each
-    kept = min(max(0, KEPT_BYTES - functionals), 4 * width * step_count)
+    kept = min(find_room(functionals), 4 * width * step_count)
     longest = (hyperparameters.padded_frames or lengths.max()) / hyperparameters.frames_per_step
     values = DENSE_VALUES * (width + hyperparameters.dense_units)
     values += LSTM_VALUES * hyperparameters.lstm_units

@@ -109,10 +109,9 @@ class TrainingSet:
         ]
 
 
-def measure_room(training_set) -> int:
-    """Return the memory that steps may take, in bytes."""
-    functionals = training_set.functionals
-    return max(0, KEPT_BYTES - (0 if functionals is None else functionals.nbytes))
+def find_room(functionals_bytes: int) -> int:
+    """Return the memory that steps may take beside functionals, in bytes."""
+    return max(0, KEPT_BYTES - functionals_bytes)
 
 
 class Steps:
@@ -129,8 +128,10 @@ class Steps:
         self.weights = Weights(
             hyperparameters, [], statistics.take(self.columns), emotions=training_set.emotions
         )
-        self.kept = {}
-        self.room_bytes = measure_room(training_set) if room_bytes is None else room_bytes
+        if room_bytes is None:
+            functionals = training_set.functionals
+            room_bytes = find_room(0 if functionals is None else functionals.nbytes)
+        self.kept, self.room_bytes = {}, room_bytes
         self.counts = [self.count(tables) for tables in training_set.variants]
 
     @cached_property

@@ -197,9 +197,9 @@ def is_open_file(name) -> bool:
 def copy_to_temporary_file(name, stack) -> str | os.PathLike:
     """Copy standard input or a pipe to a file that is deleted when the stack is left.
 
-    A pipe that cannot be opened is returned itself, so that it is reported like a bad recording;
-    of an open file, the path of a file that is not there. Raises a `SignalError` if it sends too
-    much.
+    A pipe that cannot be opened is returned itself, so that it is reported like a bad recording.
+    For an open file, whose name stands for another file in a worker, a path is returned where no
+    file is. Raises a `SignalError` if it sends too much.
     """
     import tempfile
 

@@ -146,18 +146,21 @@ def list_own_settings() -> set[str]:
     for option, value in pairwise(shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))):
         if option in ("--conf", "-c"):
             names.add(value.split("=", 1)[0])
-        names.add(SUBMIT_OPTIONS.get(option))
+        elif option in SUBMIT_OPTIONS:
+            names.add(SUBMIT_OPTIONS[option])
     return names
 
 
 def check_workers(session) -> None:
-    """Raise a `UsageError` if a worker cannot import what this program needs."""
+    """Raise a `UsageError` if a worker cannot import what this program needs.
+
+    Another error, such as a death, would also be that of the first task, which tells it better.
+    """
     try:
         session.sparkContext.parallelize([0], 1).foreach(import_packages)
     except Exception as error:
         if problem := find_setup_problem(error):
             raise UsageError(problem) from error
-        raise
 
 
 def import_packages(_) -> None:
