@@ -55,6 +55,13 @@ def die_at_dropout(experiment, searched):
     return describe_trial(Trial(hyperparameters, [{"epoch": 1, "validation_loss": loss}], 1, 1.0))
 
 
+def tell_process(experiment, searched):
+    """Return a made-up trial whose loss is the number of the process."""
+    result = die_at_dropout(experiment, searched)
+    result["trial"].history[0]["validation_loss"] = os.getpid()
+    return result
+
+
 def fail(experiment, searched):
     """Raise an error as a mistake in a trial does."""
     raise TypeError("a mistake")

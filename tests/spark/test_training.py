@@ -92,6 +92,12 @@ def test_trials_are_kept_in_order_as_they_are_made(search):
     assert search(deadly.die_at_dropout, limit=1)[-1] == histories[-1]
 
 
+def test_trials_share_the_processes_of_the_workers(search, session):
+    trials = search(deadly.tell_process, limit=1)[-1]
+    processes = {trial.measured["validation_loss"] for trial in trials}
+    assert len(processes) <= session.sparkContext.defaultParallelism < len(trials)
+
+
 def test_trials_that_always_die_are_left_out_and_told(search, capsys):
     whole = search(deadly.die_at_dropout, limit=1)[-1]
     middle = float(np.median([trial.hyperparameters.dropout for trial in whole]))

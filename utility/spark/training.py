@@ -5,6 +5,7 @@ import logging
 import warnings
 from functools import partial
 from operator import itemgetter
+from unittest import mock
 
 import numpy as np
 from hyperopt import JOB_STATE_DONE, JOB_STATE_ERROR, SparkTrials, fmin
@@ -43,7 +44,8 @@ def search_on_spark(
     """
     logging.getLogger("hyperopt-spark").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "Spark session is not provided", UserWarning)
-    trials = SparkTrials(session.sparkContext.defaultParallelism, spark_session=session)
+    context, make_trial = session.sparkContext, partial(try_hyperparameters, experiment)
+    trials = SparkTrials(context.defaultParallelism, spark_session=session)
     trials.insert_trial_docs(list_kept())
     trials.refresh()
 
@@ -51,7 +53,7 @@ def search_on_spark(
         keep([*list_done(trials)])
         return False, []
 
-    with function_sent(partial(try_hyperparameters, experiment), session.sparkContext) as payload:
+    with processes_kept(context), function_sent(make_trial, context) as payload:
         fmin(
             partial(try_point, payload), space, suggest, max_evals, trials=trials,
             rstate=np.random.default_rng(0), early_stop_fn=keep_done, return_argmin=False,
@@ -68,6 +70,20 @@ def search_on_spark(
         raise SpeechEmotionError(ALL_DIED)
     if errors:
         tell(f"note: {len(errors)} of {max_evals} trials died {ATTEMPTS} times, and are left out")
+
+
+@contextlib.contextmanager
+def processes_kept(context):
+    """Keep the processes of workers from one trial to the next, with TensorFlow in them.
+
+    Spark ends a process that leaves input of its task unread, and tasks of hyperopt 0.3 read none.
+    """
+
+    def parallelize(*arguments):
+        return type(context).parallelize(context, *arguments).mapPartitions(list)
+
+    with mock.patch.object(context, "parallelize", parallelize):
+        yield
 
 
 def list_done(trials):
