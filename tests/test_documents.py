@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import shutil
+import statistics
 from pathlib import Path
 
 import pytest
@@ -291,6 +292,14 @@ def test_the_table_of_further_training_is_as_it_was_measured():
     for label, suffix in (("as recorded", ""), ("adapted by the 20 clips", " adapted")):
         cells = [percent(recalls[name + suffix]) for name in ("before", "after")]
         assert f"| {label} | {' | '.join(cells)} |" in DOCUMENTS["results"]
+
+
+def test_temperatures_are_as_they_were_measured():
+    rows = read_json(RESULTS / "temperature.json")
+    one, four = ([row["temperature"] for row in rows if row["copies"] == n] for n in (1, 4))
+    said = [f"{statistics.mean(each):.2f} ± {statistics.stdev(each):.2f}" for each in (one, four)]
+    text = "their temperature is {}, and that of networks with\nfour copies {}".format(*said)
+    assert text in DOCUMENTS["results"]
 
 
 def test_the_table_of_own_features_follows_from_the_metrics():

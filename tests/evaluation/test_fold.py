@@ -68,6 +68,18 @@ def test_nothing_of_the_test_part_decides_anything(data, tmp_path, eager):
         assert clips == pytest.approx(round(clips), abs=1e-4)
 
 
+def test_the_temperature_is_that_of_networks_with_one_copy(data, tmp_path, eager):
+    corpus, results = read_corpus(data), []
+    material = Material(corpus, [[table + 0.1 for table in corpus.frames]], {})
+    for copies in (1, 3):
+        settings = TINY | {"epochs": 2, "augmented_copies": copies}
+        plan = Plan(material, replace(PRESETS["default"], **settings), 0, [], tmp_path)
+        results.append(evaluate_fold(Task(0, loso(corpus)[0]), plan))
+    one, three = results
+    assert one["history"] != three["history"]
+    assert one["temperature"] == three["temperature"] != 1
+
+
 def test_early_stopping_chooses_the_number_of_epochs(data, tmp_path, eager):
     corpus = read_corpus(data)
     hyperparameters = replace(SMALL_2018, epochs=8, patience=1, learning_rate=0.05)

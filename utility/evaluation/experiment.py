@@ -26,6 +26,10 @@ from utility.voices.familiarity import describe_spectra, fit_familiarity, has_sp
 VALIDATION_SHARE = 0.25
 # Groups of speakers that are left out in turn to fit a temperature.
 SPEAKER_GROUPS = 3
+# Augmented copies that an epoch adds at most where a network only serves to fit the temperature. It
+# is then that of as many copies as members get, but for less than its deviation over seeds, in
+# less than half of the time; see results/temperature.json.
+TEMPERATURE_COPIES = 1
 # Clips on which the two definitions of the network are compared after each training.
 COMPARED_CLIPS = 4
 
@@ -75,6 +79,10 @@ class Experiment:
     def steps(self) -> Steps:
         """The steps of all utterances, which all members of an ensemble read."""
         return self.make_steps(self.training_set)
+
+    def forget_steps(self) -> None:
+        """Free the memory of these steps, which are made again if another member needs them."""
+        vars(self).pop("steps", None)
 
     def make_steps(self, training_set, statistics=None) -> Steps:
         """Return the steps of a part of the utterances, by default with its own statistics."""
@@ -233,6 +241,14 @@ def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
     clips = [*choose_tables(recordings, some, steps.columns)]
     check_definitions_agree(model, steps.weights, clips)
     return model_arrays(model), history
+
+
+def predict_speakers(experiment, epochs, rows) -> tuple[np.ndarray, np.ndarray]:
+    """Do what `predict_left_out` does, with at most `TEMPERATURE_COPIES`."""
+    hyperparameters = experiment.hyperparameters
+    copies = min(TEMPERATURE_COPIES, hyperparameters.augmented_copies)
+    hyperparameters = replace(hyperparameters, augmented_copies=copies)
+    return predict_left_out(replace(experiment, hyperparameters=hyperparameters), epochs, rows)
 
 
 def predict_left_out(experiment, epochs, rows) -> tuple[np.ndarray, np.ndarray]:

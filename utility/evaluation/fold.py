@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import asdict, replace
 from functools import cache, partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from utility.evaluation.experiment import (
     make_experiment,
     make_weights,
     predict_left_out,
+    predict_speakers,
     train_member,
     validate,
 )
@@ -147,7 +149,7 @@ def train_weights(experiment, epochs, in_workers=in_processes) -> tuple[Weights,
     """Train all members of the ensemble and fit its temperature.
 
     The temperature is fitted to single networks, each of which is trained without a third of
-    the speakers and predicts that third. Fitting it to ensembles would triple the training.
+    the speakers and predicts that third. Fitting it to ensembles would take three times as many.
     That for recordings of other sources is fitted to networks that are each trained without one
     of the corpora, if there are several. Networks are trained by `in_workers`, which maps them as
     `utility.parallel.in_processes` does. The history has the means over members. Raises a
@@ -157,12 +159,13 @@ def train_weights(experiment, epochs, in_workers=in_processes) -> tuple[Weights,
     speakers = corpora = []
     if hyperparameters.temperature_scaling:
         speakers, corpora = experiment.group_speakers(), experiment.list_corpora()
-    networks = [(predict_left_out, rows) for rows in [*speakers, *corpora]]
-    # The members come last. Each process keeps their steps from then on.
-    networks += [(train_member, number) for number in range(hyperparameters.members)]
-    trained = train_networks(networks, experiment, epochs, in_workers)
-    left_out, members = trained[: -hyperparameters.members], trained[-hyperparameters.members :]
-    arrays, histories = zip(*members, strict=True)
+    # Those that take longest come first: no core should wait for a long one at the end.
+    networks = [(train_member, number) for number in range(hyperparameters.members)]
+    networks += [(predict_left_out, rows) for rows in corpora]
+    networks += [(predict_speakers, rows) for rows in speakers]
+    trained = iter(train_networks(networks, experiment, epochs, in_workers))
+    arrays, histories = zip(*islice(trained, hyperparameters.members), strict=True)
+    corpora, speakers = [*islice(trained, len(corpora))], [*trained]
     history = [
         {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         | {"epoch": rows[0]["epoch"]}
@@ -170,7 +173,7 @@ def train_weights(experiment, epochs, in_workers=in_processes) -> tuple[Weights,
     ]
     weights = make_weights(experiment.training_set, hyperparameters, [*arrays])
     if hyperparameters.temperature_scaling:
-        weights = calibrate(weights, left_out[: len(speakers)], left_out[len(speakers) :])
+        weights = calibrate(weights, speakers, corpora)
     return weights, history
 
 
@@ -207,6 +210,8 @@ def train_network(network, experiment, epochs):
     """Train one network of `train_weights`, given by a function and its last argument."""
     import_tensorflow()
     function, argument = network
+    if function is not train_member:
+        experiment.forget_steps()  # since the members come first
     return function(experiment, epochs, argument)
 
 

@@ -22,7 +22,7 @@ from utility.corpora.frames import measure_lengths
 from utility.corpora.protocols import PROTOCOLS, find_left_out
 from utility.corpora.published import describe_licences
 from utility.errors import DataError, SpeechEmotionError, WeightsError, quote
-from utility.evaluation.experiment import SPEAKER_GROUPS, make_experiment
+from utility.evaluation.experiment import SPEAKER_GROUPS, TEMPERATURE_COPIES, make_experiment
 from utility.evaluation.fold import evaluate_fold, train_weights
 from utility.evaluation.material import join_sources, read_sources, read_tested
 from utility.evaluation.results import check_files, is_writable, list_columns, read_result
@@ -45,8 +45,8 @@ from utility.voices.functionals import FUNCTIONALS_PER_FEATURE
 
 tell = partial(print_message, "train.py")
 # Measured on one core: the seconds of a training item in an epoch, and the start of a network.
-SECONDS_PER_ITEM = {"attention": 1.0e-3, "seed2018": 2.0e-2}
-STARTING_SECONDS = 8
+SECONDS_PER_ITEM = {"attention": 9e-4, "seed2018": 2.0e-2}
+STARTING_SECONDS = 4
 TENSORFLOW_BYTES = 0.8e9
 # Measured: the values that an update holds of each step, for each value of it or unit of a layer.
 DENSE_VALUES, LSTM_VALUES = 4, 27
@@ -291,7 +291,8 @@ def describe_plan(tasks, plan, count, final) -> str:
         ],
     }
     networks = [sum(counts) for counts in zip(*uses.values(), strict=True)]
-    seconds = estimate_seconds(networks, [len(rows) for rows in parts], hyperparameters)
+    sizes, fitting = [len(rows) for rows in parts], uses["to fit the temperature"]
+    seconds = estimate_seconds(networks, fitting, sizes, hyperparameters)
     minutes = max(1, round(seconds / max(1, min(count, sum(networks))) / 60))
     duration = f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
     listed = [f"{sum(counts)} {use}" for use, counts in uses.items() if sum(counts)]
@@ -303,9 +304,14 @@ def describe_plan(tasks, plan, count, final) -> str:
     )
 
 
-def estimate_seconds(networks, sizes, hyperparameters) -> float:
-    """Estimate the time on one core of numbers of networks, each for a training part of a size."""
-    items = sum(np.multiply(networks, sizes)) * (1 + hyperparameters.augmented_copies)
+def estimate_seconds(networks, fitting, sizes, hyperparameters) -> float:
+    """Estimate the time on one core of numbers of networks, each for a training part of a size.
+
+    `fitting` are the numbers of those that a temperature is fitted to, which get fewer copies.
+    """
+    copies = hyperparameters.augmented_copies
+    saved = np.multiply(fitting, max(0, copies - TEMPERATURE_COPIES))
+    items = sum((np.multiply(networks, 1 + copies) - saved) * sizes)
     seconds = SECONDS_PER_ITEM[hyperparameters.network] * items * hyperparameters.epochs
     return seconds + STARTING_SECONDS * sum(networks)
 
