@@ -3,19 +3,24 @@
 import contextlib
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 from utility.corpora.extraction import MOST_SEGMENTS, name_error
 from utility.corpora.naming import find_segment
 from utility.errors import DataError, SignalError
 from utility.functions import is_address
-from utility.parallel import group_items
+from utility.parallel import GROUP_BYTES, group_items, measure_bytes
 from utility.prediction.recordings import Search
 from utility.spark.mapping import in_spark, leave_out
-from utility.spark.recordings import DIED, list_address, map_sources, qualify
+from utility.spark.recordings import (
+    DIED,
+    count_for_a_task,
+    list_address,
+    map_sources,
+    qualify,
+)
 from utility.spark.session import open_session
 
-# A task of fewer recordings would take Spark longer to start.
-TASK_RECORDINGS = 16
 # The frames of so many tasks come together to the driver, which must not hold many.
 MOST_TASKS_PER_JOB = 4
 
@@ -63,13 +68,19 @@ def map_paths(session, audio, function, groups):
 
     If the process of a recording always dies, its utterances have an error.
     """
-    call_all = partial(call_each, function)
-    tasks = group_items(groups, len, TASK_RECORDINGS, MOST_SEGMENTS)
+    call_all, count = partial(call_each, function), count_for_a_task(groups, session)
+    tasks = group_items(groups, partial(measure_share, audio), count, 1)
     with in_spark(call_all, tasks, session, leave_out, most_items=MOST_TASKS_PER_JOB) as results:
         yield chain.from_iterable(
             result or map_singly(session, audio, function, task)
             for task, result in zip(tasks, results, strict=True)
         )
+
+
+def measure_share(audio, group) -> float:
+    """Return the share of a task that utterances of a recording take, as their frames do."""
+    size_bytes = measure_bytes(Path(audio, find_segment(group[0])[0]))
+    return max(len(group) / MOST_SEGMENTS, size_bytes / GROUP_BYTES)
 
 
 def call_each(function, groups) -> list:
@@ -97,7 +108,7 @@ def map_contents(session, audio, files, function, groups):
         names.setdefault(source, []).extend(group)
     by_name = {source.name: each for source, each in names.items()}
     call_all = partial(call_with_sounds, function, by_name)
-    results = map_sources(call_all, [*names], session, TASK_RECORDINGS, MOST_TASKS_PER_JOB)
+    results = map_sources(call_all, [*names], session, MOST_TASKS_PER_JOB)
     yield (
         {name: name_error(audio, name, result) for name in by_name[source.name]}
         if isinstance(result, SignalError)

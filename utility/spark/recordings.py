@@ -119,17 +119,20 @@ def name_place(address) -> str:
     return "/" + address.removeprefix(FILE_SCHEME).lstrip("/")
 
 
-def map_sources(
-    function, sources, session, task_files=TASK_FILES, most_tasks_per_job=MOST_ITEMS_PER_JOB
-):
+def count_for_a_task(items, session) -> int:
+    """Return how many recordings a task has at most, so that no worker is without one."""
+    slots = session.sparkContext.defaultParallelism
+    return max(1, min(TASK_FILES, -(-len(items) // (TASKS_PER_SLOT * slots))))
+
+
+def map_sources(function, sources, session, most_tasks_per_job=MOST_ITEMS_PER_JOB):
     """Yield a few sources, and the results of these, until all are done.
 
-    A task has up to `task_files`. `function` takes a list of pairs, a name and a sound for
+    `function` takes a list of pairs, a name and a sound for
     `open_recording`, and returns a list of results. The result of a recording that its workers
     cannot survive, or that Spark cannot read, is a `SignalError`.
     """
-    slots = session.sparkContext.defaultParallelism
-    count = max(1, min(task_files, -(-len(sources) // (TASKS_PER_SLOT * slots))))
+    count = count_for_a_task(sources, session)
     large = [source for source in sources if is_too_large(source)]
     remote = [each for each in sources if is_address(each.place) and not is_too_large(each)]
     local = [each for each in sources if not is_address(each.place)]
