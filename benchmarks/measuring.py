@@ -76,7 +76,7 @@ def measure_kinds(*arguments) -> tuple[float, dict]:
     """Run Python with the given arguments; return its wall time and peak memory by kind of process.
 
     The kinds are the command itself, Java, and the largest of all others, in MB. They are looked
-    at several times a second, by /proc.
+    at several times a second, by /proc. What Java starts is Java until it runs its own program.
     """
     peaks, started = {"command": 0.0, "java": 0.0, "worker": 0.0}, time.perf_counter()
     with tempfile.TemporaryFile() as errors:
@@ -91,7 +91,7 @@ def measure_kinds(*arguments) -> tuple[float, dict]:
                 with contextlib.suppress(OSError, StopIteration):
                     status = Path(f"/proc/{process}/status").read_text().splitlines()
                     taken = next(int(line.split()[1]) for line in status if "VmRSS" in line)
-                    is_java = status[0].endswith("java")
+                    is_java = Path(f"/proc/{process}/exe").resolve().name == "java"
                     kind = "java" if is_java else "worker"
                     kind = "command" if process == command.pid else kind
                     peaks[kind] = max(peaks[kind], taken / 2**10)

@@ -26,9 +26,9 @@ from utility.voices.familiarity import describe_spectra, fit_familiarity, has_sp
 VALIDATION_SHARE = 0.25
 # Groups of speakers that are left out in turn to fit a temperature.
 SPEAKER_GROUPS = 3
-# Augmented copies that an epoch adds at most where a network only serves to fit the temperature. It
-# is then that of as many copies as members get, but for less than its deviation over seeds, in
-# less than half of the time; see results/temperature.json.
+# Augmented copies that an epoch adds at most where a network only serves to fit the temperature.
+# That differs from one with as many copies as members get by less than it does from seed to seed,
+# and takes less than half of the time; see results/temperature.json.
 TEMPERATURE_COPIES = 1
 # Clips on which the two definitions of the network are compared after each training.
 COMPARED_CLIPS = 4

@@ -128,9 +128,9 @@ def count_for_a_task(items, session) -> int:
 def map_sources(function, sources, session, most_tasks_per_job=MOST_ITEMS_PER_JOB):
     """Yield a few sources, and the results of these, until all are done.
 
-    `function` takes a list of pairs, a name and a sound for
-    `open_recording`, and returns a list of results. The result of a recording that its workers
-    cannot survive, or that Spark cannot read, is a `SignalError`.
+    `function` takes a list of pairs, a name and a sound for `open_recording`, and returns a list of
+    results. The result of a recording that its workers cannot survive, or that Spark cannot read,
+    is a `SignalError`.
     """
     count = count_for_a_task(sources, session)
     large = [source for source in sources if is_too_large(source)]
