@@ -29,6 +29,7 @@ ELSEWHERE = {
     "python -m experiments.long_recordings",
     "python -m experiments.familiarity",
     "python -m experiments.further_training",
+    "python -m experiments.temperature",
     "python -m experiments.ablation",
     "python -m experiments.opensmile_frames",
 }
