@@ -1,6 +1,7 @@
 """Extraction by Spark gives the corpus that processes give."""
 
 import shutil
+from functools import partial
 from unittest import mock
 
 import numpy as np
@@ -13,7 +14,8 @@ from utility.corpora import corpus as corpora
 from utility.corpora.corpus import pickle_paths, read_corpus
 from utility.errors import SignalError
 from utility.files.pickles import read_pickle
-from utility.spark.extraction import extraction_in_spark
+from utility.parallel import group_items
+from utility.spark.extraction import extraction_in_spark, measure_share
 
 SPARK = "--spark", "local[2]"
 
@@ -22,6 +24,17 @@ def read_all(path):
     """Return the contents of the pickles of a corpus, but for their identity."""
     contents = [read_pickle(each, 2, "") for each in pickle_paths(path)]
     return [{name: each[name] for name in each if name != "identity"} for each in contents]
+
+
+def test_a_task_has_few_large_recordings_or_many_segments(tmp_path):
+    for number in range(4):
+        with (tmp_path / f"{number}.wav").open("wb") as file:
+            file.truncate(6 << 20)
+    groups = [[f"{number}.wav"] for number in range(4)]
+    groups += [[f"a.wav#{second}-{second + 1}" for second in range(150)], ["b.wav"], ["c.wav"]]
+    tasks = group_items(groups, partial(measure_share, tmp_path), 64, 1)
+    # 16 MB, or 200 utterances.
+    assert [*map(len, tasks)] == [2, 2, 3]
 
 
 @pytest.fixture(scope="module")

@@ -244,7 +244,7 @@ def train_member(experiment, epochs, member) -> tuple[dict, list[dict]]:
 
 
 def predict_speakers(experiment, epochs, rows) -> tuple[np.ndarray, np.ndarray]:
-    """Do what `predict_left_out` does, with at most `TEMPERATURE_COPIES`."""
+    """Predict left-out speakers like `predict_left_out`, with at most `TEMPERATURE_COPIES`."""
     hyperparameters = experiment.hyperparameters
     copies = min(TEMPERATURE_COPIES, hyperparameters.augmented_copies)
     hyperparameters = replace(hyperparameters, augmented_copies=copies)

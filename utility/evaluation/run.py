@@ -282,17 +282,16 @@ def describe_plan(tasks, plan, count, final) -> str:
     if not parts:
         return what
     trials = plan.max_evals or int(hyperparameters.patience is not None)
+    corpus, scaling = plan.material.corpus, hyperparameters.temperature_scaling
+    groups = [scaling * count_speaker_groups(corpus, rows) for rows in parts]
+    corpora = [scaling * count_left_out_corpora(corpus, rows) for rows in parts]
     uses = {
         "to choose hyperparameters": [trials] * len(missing) + [0] * final,
         "to predict": [hyperparameters.members] * len(parts),
-        "to fit the temperature": [
-            hyperparameters.temperature_scaling * count_left_out(plan.material.corpus, rows)
-            for rows in parts
-        ],
+        "to fit the temperature": np.add(groups, corpora).tolist(),
     }
     networks = [sum(counts) for counts in zip(*uses.values(), strict=True)]
-    sizes, fitting = [len(rows) for rows in parts], uses["to fit the temperature"]
-    seconds = estimate_seconds(networks, fitting, sizes, hyperparameters)
+    seconds = estimate_seconds(networks, groups, [*map(len, parts)], hyperparameters)
     minutes = max(1, round(seconds / max(1, min(count, sum(networks))) / 60))
     duration = f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
     listed = [f"{sum(counts)} {use}" for use, counts in uses.items() if sum(counts)]
@@ -304,23 +303,27 @@ def describe_plan(tasks, plan, count, final) -> str:
     )
 
 
-def estimate_seconds(networks, fitting, sizes, hyperparameters) -> float:
+def estimate_seconds(networks, groups, sizes, hyperparameters) -> float:
     """Estimate the time on one core of numbers of networks, each for a training part of a size.
 
-    `fitting` are the numbers of those that a temperature is fitted to, which get fewer copies.
+    `groups` are the numbers of those that leave a group of speakers out, and get fewer copies.
     """
     copies = hyperparameters.augmented_copies
-    saved = np.multiply(fitting, max(0, copies - TEMPERATURE_COPIES))
+    saved = np.multiply(groups, max(0, copies - TEMPERATURE_COPIES))
     items = sum((np.multiply(networks, 1 + copies) - saved) * sizes)
     seconds = SECONDS_PER_ITEM[hyperparameters.network] * items * hyperparameters.epochs
     return seconds + STARTING_SECONDS * sum(networks)
 
 
-def count_left_out(corpus, rows) -> int:
-    """Count the networks that fit the temperatures: they leave out speakers, or a corpus."""
-    corpora = len(set(corpus.corpus_names[rows].tolist()))
-    speakers = min(SPEAKER_GROUPS, len(set(corpus.speaker[rows].tolist())))
-    return speakers + (corpora if corpora > 1 else 0)
+def count_speaker_groups(corpus, rows) -> int:
+    """Count the groups of speakers that are left out in turn to fit a temperature."""
+    return min(SPEAKER_GROUPS, len(set(corpus.speaker[rows].tolist())))
+
+
+def count_left_out_corpora(corpus, rows) -> int:
+    """Count the corpora that are left out in turn to fit a temperature: none, if there is one."""
+    count = len(set(corpus.corpus_names[rows].tolist()))
+    return count if count > 1 else 0
 
 
 def find_missing(tasks, plan) -> list:
