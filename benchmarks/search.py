@@ -29,11 +29,11 @@ def open_search(master):
     if master is None:
         yield 1, None
         return
-    from utility.spark.session import open_session
+    from utility.spark.context import open_context
     from utility.spark.training import search_on_spark
 
-    with open_session(master) as session:
-        yield session.sparkContext.defaultParallelism, partial(search_on_spark, session=session)
+    with open_context(master) as context:
+        yield context.defaultParallelism, partial(search_on_spark, context=context)
 
 
 def main(trial_count, master=None) -> None:

@@ -33,12 +33,12 @@ def environment():
 
 
 @pytest.fixture(scope="module")
-def session():
-    """Return a session on two cores of this machine."""
-    from utility.spark.session import open_session
+def context():
+    """Return a context on two cores of this machine."""
+    from utility.spark.context import open_context
 
-    with open_session("local[2]") as session:
-        yield session
+    with open_context("local[2]") as context:
+        yield context
 
 
 class Cluster:

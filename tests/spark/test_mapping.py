@@ -14,40 +14,40 @@ from utility.spark.mapping import in_spark
 pytestmark = pytest.mark.spark
 
 
-def call(function, items, session, **options):
+def call(function, items, context, **options):
     """Return the results of a mapping."""
-    with in_spark(function, items, session, **options) as results:
+    with in_spark(function, items, context, **options) as results:
         return list(results)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 200])
-def test_results_come_in_the_order_of_the_items(session, count):
-    assert call(operator.neg, [*range(count)], session) == [-number for number in range(count)]
+def test_results_come_in_the_order_of_the_items(context, count):
+    assert call(operator.neg, [*range(count)], context) == [-number for number in range(count)]
 
 
-def test_an_error_of_the_function_is_raised_with_its_place(session):
+def test_an_error_of_the_function_is_raised_with_its_place(context):
     with pytest.raises(ValueError, match="not 1") as raised:
-        call(deadly.raise_error, [1], session)
+        call(deadly.raise_error, [1], context)
     assert "deadly.py" in str(raised.value.__cause__)
 
 
-def test_workers_use_one_thread_each(session):
-    assert call(deadly.count_threads, [0], session) == [1]
+def test_workers_use_one_thread_each(context):
+    assert call(deadly.count_threads, [0], context) == [1]
 
 
-def test_a_task_that_dies_is_tried_again(session, tmp_path):
+def test_a_task_that_dies_is_tried_again(context, tmp_path):
     once = partial(deadly.die_once, str(tmp_path))
-    assert call(once, [*range(4)], session) == [0, 1, 2, 3]
+    assert call(once, [*range(4)], context) == [0, 1, 2, 3]
 
 
-def test_a_task_that_always_dies_is_given_up_alone(session):
+def test_a_task_that_always_dies_is_given_up_alone(context):
     items = [*range(40)]
     expected = [number if number != 3 else "3 died" for number in items]
-    assert call(deadly.die_at_3, items, session, give_up="{} died".format) == expected
+    assert call(deadly.die_at_3, items, context, give_up="{} died".format) == expected
     with pytest.raises(SpeechEmotionError, match="a task of Spark died 4 times"):
-        call(deadly.die_at_3, items[:5], session)
-    # The session still serves.
-    assert call(operator.neg, [1], session) == [-1]
+        call(deadly.die_at_3, items[:5], context)
+    # The context still serves.
+    assert call(operator.neg, [1], context) == [-1]
 
 
 def store_tables(folder):
@@ -60,11 +60,11 @@ def store_tables(folder):
 
 
 def test_tables_reach_workers_that_cannot_read_the_file(cluster, tmp_path):
-    from utility.spark.session import open_session
+    from utility.spark.context import open_context
 
     folder = tmp_path / "tables"
     tables = store_tables(folder)
-    with open_session(cluster.master) as session:
+    with open_context(cluster.master) as context:
         sums = partial(deadly.sum_tables, tables)
-        with in_spark(sums, [0, 1], session) as results:
+        with in_spark(sums, [0, 1], context) as results:
             assert list(results) == [66, 4 * 66]

@@ -31,18 +31,18 @@ def odd(tmp_path_factory):
     return folder
 
 
-def map_all(function, found, session):
+def map_all(function, found, context):
     """Return the results of a mapping by the names of the recordings."""
     results = {}
-    for group, several in map_sources(function, found, session):
+    for group, several in map_sources(function, found, context):
         results |= {each.name: result for each, result in zip(group, several, strict=True)}
     return results
 
 
 @pytest.mark.spark
 @pytest.mark.parametrize("form", ["{}", "file:{}", "file://{}"])
-def test_recordings_with_odd_names_are_found_and_read(session, odd, form):
-    found, search = find_sources(session, [form.format(odd)])
+def test_recordings_with_odd_names_are_found_and_read(context, odd, form):
+    found, search = find_sources(context, [form.format(odd)])
     names = {str(odd / name) for name in (*ODD_NAMES, "deep/er/a.wav")}
     assert {each.name for each in found} == names
     assert (len(search.others), search.errors) == (1, [])
@@ -50,32 +50,32 @@ def test_recordings_with_odd_names_are_found_and_read(session, odd, form):
         len(os.fsencode(name.removeprefix(f"{odd}/"))) for name in names
     }
     expected = {name: name.removeprefix(f"{odd}/") for name in names}
-    assert map_all(sounds.read_text, found, session) == expected
+    assert map_all(sounds.read_text, found, context) == expected
 
 
 @pytest.mark.spark
-def test_a_name_that_hadoop_does_not_read_is_an_error_of_its_own(session, tmp_path):
+def test_a_name_that_hadoop_does_not_read_is_an_error_of_its_own(context, tmp_path):
     for name in ("10:30.wav", "b.wav"):
         shutil.copy(DEMO, tmp_path / name)
-    found, _ = find_sources(session, [f"file:{tmp_path}"])
-    results = map_all(sounds.measure, found, session)
+    found, _ = find_sources(context, [f"file:{tmp_path}"])
+    results = map_all(sounds.measure, found, context)
     error, size = (results[str(tmp_path / name)] for name in ("10:30.wav", "b.wav"))
     assert isinstance(error, SignalError)
     assert "cannot be read by Spark" in str(error)
     assert size == DEMO.stat().st_size
     # Workers open paths themselves.
-    found, _ = find_sources(session, [str(tmp_path)])
-    assert {*map_all(sounds.measure, found, session).values()} == {size}
+    found, _ = find_sources(context, [str(tmp_path)])
+    assert {*map_all(sounds.measure, found, context).values()} == {size}
 
 
 @pytest.mark.spark
 @pytest.mark.parametrize("form", ["{}", "file:{}"])
-def test_an_empty_file_is_an_error_of_its_own(session, tmp_path, form):
+def test_an_empty_file_is_an_error_of_its_own(context, tmp_path, form):
     for name in ("ü 1%20.wav", "b.wav", "c.wav"):
         (tmp_path / name).touch()
     (tmp_path / "c.wav").write_bytes(DEMO.read_bytes())
-    found, _ = find_sources(session, [form.format(tmp_path)])
-    results = map_all(sounds.find_errors, found, session)
+    found, _ = find_sources(context, [form.format(tmp_path)])
+    results = map_all(sounds.find_errors, found, context)
     assert {name: str(error) for name, error in results.items()} == {
         str(tmp_path / "ü 1%20.wav"): EMPTY,
         str(tmp_path / "b.wav"): EMPTY,
@@ -84,43 +84,43 @@ def test_an_empty_file_is_an_error_of_its_own(session, tmp_path, form):
 
 
 @pytest.mark.spark
-def test_a_large_file_is_not_read_by_spark(session, tmp_path, monkeypatch):
+def test_a_large_file_is_not_read_by_spark(context, tmp_path, monkeypatch):
     monkeypatch.setattr(recordings, "LARGEST_BYTES", 10)
     for name, size in (("a.wav", 10), ("b.wav", 11)):
         (tmp_path / name).write_bytes(bytes(size))
-    found, _ = find_sources(session, [f"file:{tmp_path}"])
-    results = map_all(sounds.measure, found, session)
+    found, _ = find_sources(context, [f"file:{tmp_path}"])
+    results = map_all(sounds.measure, found, context)
     assert results[str(tmp_path / "a.wav")] == 10
     assert "give its path" in str(results[str(tmp_path / "b.wav")])
 
 
 @pytest.mark.spark
-def test_what_is_not_there_is_told(session, tmp_path):
+def test_what_is_not_there_is_told(context, tmp_path):
     (tmp_path / "notes.txt").touch()
     addresses = [f"file:{tmp_path}", f"file:{tmp_path}/gone", "nosuch:/x"]
-    found, search = find_sources(session, addresses)
+    found, search = find_sources(context, addresses)
     assert found == []
     assert [error.filename for error in search.errors] == addresses
-    found, search = find_sources(session, [str(tmp_path / "gone.wav")])
+    found, search = find_sources(context, [str(tmp_path / "gone.wav")])
     assert search.errors == []
-    (error,) = map_all(sounds.find_errors, found, session).values()
+    (error,) = map_all(sounds.find_errors, found, context).values()
     assert "no such file" in str(error)
 
 
 @pytest.mark.spark
-def test_patterns_and_files_are_addresses_too(session, odd):
-    found, _ = find_sources(session, [f"file:{odd}/[ace]*.wav", f"file:{odd}/notes.txt"])
+def test_patterns_and_files_are_addresses_too(context, odd):
+    found, _ = find_sources(context, [f"file:{odd}/[ace]*.wav", f"file:{odd}/notes.txt"])
     names = [each.name.removeprefix(f"{odd}/") for each in found]
     assert names == ["a b.wav", "c%20d.wav", "e#f.wav", "notes.txt"]
 
 
 @pytest.mark.spark
 @pytest.mark.parametrize("form", ["{}", "file:{}"])
-def test_a_recording_that_always_ends_its_process_is_the_only_one_lost(session, form, tmp_path):
+def test_a_recording_that_always_ends_its_process_is_the_only_one_lost(context, form, tmp_path):
     for number in range(40):
         (tmp_path / f"{number:02}.wav").write_text(str(number))
-    found, _ = find_sources(session, [form.format(tmp_path)])
-    results = map_all(partial(sounds.read_text_or_die, "13"), found, session)
+    found, _ = find_sources(context, [form.format(tmp_path)])
+    results = map_all(partial(sounds.read_text_or_die, "13"), found, context)
     died = results.pop(str(tmp_path / "13.wav"))
     assert "died 4 times" in str(died)
     assert results == {

@@ -66,7 +66,7 @@ SPACE = {"dropout": hp.uniform("dropout", 0.2, 0.6)}
 
 
 @pytest.fixture
-def search(session, monkeypatch):
+def search(context, monkeypatch):
     """Return a function that searches with made-up trials, and returns those that were kept."""
 
     def run(function, limit, max_evals=6, kept=()):
@@ -76,7 +76,7 @@ def search(session, monkeypatch):
         documents, histories = [*kept], []
         training.search_on_spark(
             experiment, None, SPACE, partial(tpe.suggest, n_startup_jobs=20), max_evals,
-            lambda: documents, lambda trials: histories.append([*trials]), session=session,
+            lambda: documents, lambda trials: histories.append([*trials]), context=context,
         )  # fmt: skip
         return histories
 
@@ -92,10 +92,10 @@ def test_trials_are_kept_in_order_as_they_are_made(search):
     assert search(deadly.die_at_dropout, limit=1)[-1] == histories[-1]
 
 
-def test_trials_share_the_processes_of_the_workers(search, session):
+def test_trials_share_the_processes_of_the_workers(search, context):
     trials = search(deadly.tell_process, limit=1)[-1]
     processes = {trial.measured["validation_loss"] for trial in trials}
-    assert len(processes) <= session.sparkContext.defaultParallelism < len(trials)
+    assert len(processes) <= context.defaultParallelism < len(trials)
 
 
 def test_trials_that_always_die_are_left_out_and_told(search, capsys):

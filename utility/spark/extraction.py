@@ -11,6 +11,7 @@ from utility.errors import DataError, SignalError
 from utility.functions import is_address
 from utility.parallel import GROUP_BYTES, group_items, measure_bytes
 from utility.prediction.recordings import Search
+from utility.spark.context import open_context
 from utility.spark.mapping import in_spark, leave_out
 from utility.spark.recordings import (
     DIED,
@@ -19,7 +20,6 @@ from utility.spark.recordings import (
     map_sources,
     qualify,
 )
-from utility.spark.session import open_session
 
 # The frames of so many tasks come together to the driver, which must not hold many.
 MOST_TASKS_PER_JOB = 4
@@ -32,7 +32,7 @@ def extraction_in_spark(master, audio):
     Parameters
     ----------
     master : str
-        As for `utility.spark.session.open_session`.
+        As for `utility.spark.context.open_context`.
     audio : path-like
         The folder, or its address.
 
@@ -42,37 +42,37 @@ def extraction_in_spark(master, audio):
         The paths of the files below an address, None for a folder; and what
         `utility.corpora.extraction.extract_corpus` takes as `in_parallel`.
     """
-    with open_session(master) as session:
+    with open_context(master) as context:
         if not is_address(audio):
-            yield None, partial(map_paths, session, audio)
+            yield None, partial(map_paths, context, audio)
             return
-        files = list_files(session, audio)
-        yield files.keys(), partial(map_contents, session, audio, files)
+        files = list_files(context, audio)
+        yield files.keys(), partial(map_contents, context, audio, files)
 
 
-def list_files(session, audio) -> dict:
+def list_files(context, audio) -> dict:
     """List the recordings below the address of a folder: their sources by their paths below it."""
     search = Search([], {}, [])
-    sources = list_address(session, audio, search)
+    sources = list_address(context, audio, search)
     if search.errors:
         raise DataError(f"{audio}: {search.errors[0].strerror}; give the address of a folder")
-    base = qualify(session, audio).rstrip("/") + "/"
+    base = qualify(context, audio).rstrip("/") + "/"
     if not all(source.place.startswith(base) for source in sources):
         raise DataError(f"{audio}: is no folder; give the address of one")
     return {source.place.removeprefix(base): source for source in sources}
 
 
 @contextlib.contextmanager
-def map_paths(session, audio, function, groups):
+def map_paths(context, audio, function, groups):
     """Call a function for each group of utterances; see `utility.parallel.in_processes`.
 
     If the process of a recording always dies, its utterances have an error.
     """
-    call_all, count = partial(call_each, function), count_for_a_task(groups, session)
+    call_all, count = partial(call_each, function), count_for_a_task(groups, context)
     tasks = group_items(groups, partial(measure_share, audio), count, 1)
-    with in_spark(call_all, tasks, session, leave_out, most_items=MOST_TASKS_PER_JOB) as results:
+    with in_spark(call_all, tasks, context, leave_out, most_items=MOST_TASKS_PER_JOB) as results:
         yield chain.from_iterable(
-            result or map_singly(session, audio, function, task)
+            result or map_singly(context, audio, function, task)
             for task, result in zip(tasks, results, strict=True)
         )
 
@@ -88,9 +88,9 @@ def call_each(function, groups) -> list:
     return [*map(function, groups)]
 
 
-def map_singly(session, audio, function, groups) -> list[dict]:
+def map_singly(context, audio, function, groups) -> list[dict]:
     """Call a function for each group in a task of its own, since one of them ends its process."""
-    with in_spark(function, groups, session, partial(give_up, audio)) as results:
+    with in_spark(function, groups, context, partial(give_up, audio)) as results:
         return [*results]
 
 
@@ -100,7 +100,7 @@ def give_up(audio, group, _) -> dict:
 
 
 @contextlib.contextmanager
-def map_contents(session, audio, files, function, groups):
+def map_contents(context, audio, files, function, groups):
     """Call a function like `map_paths`, with recordings that Spark reads at an address."""
     names = {}
     for group in groups:
@@ -108,7 +108,7 @@ def map_contents(session, audio, files, function, groups):
         names.setdefault(source, []).extend(group)
     by_name = {source.name: each for source, each in names.items()}
     call_all = partial(call_with_sounds, function, by_name)
-    results = map_sources(call_all, [*names], session, MOST_TASKS_PER_JOB)
+    results = map_sources(call_all, [*names], context, MOST_TASKS_PER_JOB)
     yield (
         {name: name_error(audio, name, result) for name in by_name[source.name]}
         if isinstance(result, SignalError)

@@ -18,7 +18,7 @@ from utility.errors import SpeechEmotionError
 from utility.functions import temporary_path
 from utility.parallel import map_ahead
 from utility.processes.worker import attempt, use_one_thread
-from utility.spark.session import (
+from utility.spark.context import (
     ATTEMPTS,
     STOPPED,
     find_setup_problem,
@@ -33,8 +33,8 @@ ITEMS_PER_SLOT = 8
 
 
 @contextlib.contextmanager
-def in_spark(function, items, session, give_up=None, share_out=None, most_items=MOST_ITEMS_PER_JOB):
-    """Call `function(item)` for each item on the workers of a session.
+def in_spark(function, items, context, give_up=None, share_out=None, most_items=MOST_ITEMS_PER_JOB):
+    """Call `function(item)` for each item on the workers of a context.
 
     Yields an iterator over the results, in the order of the items; only a few wait to be taken. An
     error that the function raises is raised here. A task whose process dies is tried again; if it
@@ -45,7 +45,6 @@ def in_spark(function, items, session, give_up=None, share_out=None, most_items=
     The function must be defined at the top level of a module of this program, or be a
     `functools.partial` of such a function.
     """
-    context = session.sparkContext
     slots = context.defaultParallelism
     count = max(1, min(most_items, len(items) // (ITEMS_PER_SLOT * slots)))
     jobs = [items[first : first + count] for first in range(0, len(items), count)]
@@ -53,7 +52,7 @@ def in_spark(function, items, session, give_up=None, share_out=None, most_items=
         function_sent(function, context) as payload,
         ThreadPoolExecutor(JOBS_PER_SLOT * slots) as pool,
     ):
-        share_out = partial(share_out or share_out_items, session, payload)
+        share_out = partial(share_out or share_out_items, context, payload)
         work = partial(run_job, context, share_out, give_up or raise_died)
         try:
             yield chain.from_iterable(map_ahead(pool, work, jobs, 2 * JOBS_PER_SLOT * slots))
@@ -95,13 +94,13 @@ def run_job(context, share_out, give_up, items) -> list:
     return [get_result(*outcome) for outcome in outcomes]
 
 
-def share_out_items(session, payload, items) -> list[tuple]:
+def share_out_items(context, payload, items) -> list[tuple]:
     """Call a function on the workers for some items, each of which is a task.
 
     Returns the outcome of each: a result, or None and an error and where it was raised.
     """
     requests = [pickle.dumps(item) for item in items]
-    tasks = session.sparkContext.parallelize(requests, len(requests))
+    tasks = context.parallelize(requests, len(requests))
     return [*map(pickle.loads, tasks.mapPartitions(partial(carry_out, payload)).collect())]
 
 
@@ -143,7 +142,7 @@ def load_function(payload):
 
 
 def dump_function(function, context, folder) -> bytes:
-    """Pickle a function; tables of frames that it reads from files become files of the session.
+    """Pickle a function; tables of frames that it reads from files become files of the context.
 
     `folder` is for the names of these files, and must stay until the function is not called any
     more.
@@ -154,7 +153,7 @@ def dump_function(function, context, folder) -> bytes:
 
 
 class FunctionPickler(pickle.Pickler):
-    """Pickles a function whose tables are sent to the workers of a session."""
+    """Pickles a function whose tables are sent to the workers of a context."""
 
     def __init__(self, file, context, folder):
         super().__init__(file, pickle.HIGHEST_PROTOCOL)

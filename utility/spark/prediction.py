@@ -12,9 +12,9 @@ from utility.functions import is_address
 from utility.globalvars import SHIPPED_WEIGHTS, VERSION
 from utility.prediction.output import format_json, format_json_error
 from utility.prediction.recordings import report_search
+from utility.spark.context import open_context
 from utility.spark.recordings import find_sources, map_sources
 from utility.spark.results import ResultsFolder
-from utility.spark.session import open_session
 
 # A part is written when it has so many recordings or characters, or took that long: the next start
 # does again what is not written.
@@ -29,7 +29,7 @@ def predict_in_spark(master, paths, output, predict, about, *, channel=None, det
     Parameters
     ----------
     master : str
-        As for `open_session`.
+        As for `open_context`.
     paths : sequence of str
         Paths and addresses of recordings, and of folders of them.
     output : path-like
@@ -51,10 +51,10 @@ def predict_in_spark(master, paths, output, predict, about, *, channel=None, det
     """
     from tqdm import tqdm
 
-    with open_session(master) as session:
-        sources, search = find_sources(session, paths)
+    with open_context(master) as context:
+        sources, search = find_sources(context, paths)
         report_search(search)
-        folder = ResultsFolder(session, output, about)
+        folder = ResultsFolder(context, output, about)
         done = dict(folder.read_rows())
         missing = [source for source in sources if source.name not in done]
         before = len(sources) - len(missing)
@@ -62,7 +62,7 @@ def predict_in_spark(master, paths, output, predict, about, *, channel=None, det
         predict_group = partial(predict_texts, predict=predict, channel=channel, details=details)
         with tqdm(total=len(missing), unit="recording", disable=None) as progress:
             texts, started = [], time.monotonic()
-            for group, results in map_sources(predict_group, missing, session):
+            for group, results in map_sources(predict_group, missing, context):
                 for source, result in zip(group, results, strict=True):
                     if isinstance(result, SignalError):
                         errors += 1

@@ -21,8 +21,8 @@ from utility.parallel import GROUP_BYTES, GROUP_FILES, group_items, measure_byte
 from utility.prediction.recordings import Search, find_recordings
 from utility.processes.worker import attempt, use_one_thread
 from utility.signals import EMPTY
+from utility.spark.context import ATTEMPTS, describe
 from utility.spark.mapping import MOST_ITEMS_PER_JOB, call_loaded, in_spark, leave_out
-from utility.spark.session import ATTEMPTS, describe
 
 # A task of fewer would take Spark longer to start.
 TASK_FILES = 64
@@ -55,7 +55,7 @@ class Source(NamedTuple):
     size_bytes: int
 
 
-def find_sources(session, paths) -> tuple[list[Source], Search]:
+def find_sources(context, paths) -> tuple[list[Source], Search]:
     """Find the recordings that paths and addresses name, each name once: first those of paths.
 
     Also returns what `find_recordings` returns: with the other files that were found, and the
@@ -65,18 +65,18 @@ def find_sources(session, paths) -> tuple[list[Source], Search]:
     places = {str(one.name): str(Path(one.name).absolute()) for one in search.recordings}
     sources = [Source(*place, measure_bytes(place[1])) for place in places.items()]
     for address in filter(is_address, paths):
-        sources += list_address(session, address, search)
+        sources += list_address(context, address, search)
     return [*{source.name: source for source in sources}.values()], search
 
 
-def list_address(session, address, search) -> list[Source]:
+def list_address(context, address, search) -> list[Source]:
     """List the recordings at an address, which is a file, a folder or a pattern of these.
 
     Adds other files, and the error if it cannot be listed or has none, to a `Search`.
     """
-    reader = session.read.format("binaryFile").option("recursiveFileLookup", True)
+    reader = read_files(context).option("recursiveFileLookup", True)
     try:
-        place = qualify(session, address)
+        place = qualify(context, address)
         files = reader.load(address)
         sizes = dict(map(tuple, files.select("path", "length").collect()))
         # There is no row for a file that is empty.
@@ -94,14 +94,21 @@ def list_address(session, address, search) -> list[Source]:
     return [Source(name_place(path), path, size) for path, size in found]
 
 
+def read_files(context):
+    """Return what reads files as they are; see `pyspark.sql.DataFrameReader`."""
+    from pyspark.sql import SparkSession
+
+    # Made only for addresses, since its start takes more than a second.
+    return SparkSession(context).read.format("binaryFile")
+
+
 def read_uri(uri) -> str:
     """Return the address in a URI, as Spark writes it elsewhere."""
     return re.sub(rf"^{FILE_SCHEME}///", f"{FILE_SCHEME}/", unquote(uri))
 
 
-def qualify(session, address) -> str:
+def qualify(context, address) -> str:
     """Return an address as Spark writes it."""
-    context = session.sparkContext
     path = context._jvm.org.apache.hadoop.fs.Path(address)
     files = path.getFileSystem(context._jsc.hadoopConfiguration())
     return files.makeQualified(path).toString()
@@ -119,20 +126,20 @@ def name_place(address) -> str:
     return "/" + address.removeprefix(FILE_SCHEME).lstrip("/")
 
 
-def count_for_a_task(items, session) -> int:
+def count_for_a_task(items, context) -> int:
     """Return how many recordings a task has at most, so that no worker is without one."""
-    slots = session.sparkContext.defaultParallelism
+    slots = context.defaultParallelism
     return max(1, min(TASK_FILES, -(-len(items) // (TASKS_PER_SLOT * slots))))
 
 
-def map_sources(function, sources, session, most_tasks_per_job=MOST_ITEMS_PER_JOB):
+def map_sources(function, sources, context, most_tasks_per_job=MOST_ITEMS_PER_JOB):
     """Yield a few sources, and the results of these, until all are done.
 
     `function` takes a list of pairs, a name and a sound for `open_recording`, and returns a list of
     results. The result of a recording that its workers cannot survive, or that Spark cannot read,
     is a `SignalError`.
     """
-    count = count_for_a_task(sources, session)
+    count = count_for_a_task(sources, context)
     large = [source for source in sources if is_too_large(source)]
     remote = [each for each in sources if is_address(each.place) and not is_too_large(each)]
     local = [each for each in sources if not is_address(each.place)]
@@ -140,9 +147,9 @@ def map_sources(function, sources, session, most_tasks_per_job=MOST_ITEMS_PER_JO
     for some, share_out in ((local, None), (remote, share_out_contents)):
         groups = group_items(some, attrgetter("size_bytes"), count, GROUP_BYTES)
         tasks, options = [*map(pair, groups)], (leave_out, share_out, most_tasks_per_job)
-        with in_spark(function, tasks, session, *options) as results:
+        with in_spark(function, tasks, context, *options) as results:
             for group, result in zip(groups, results, strict=True):
-                yield group, result or map_singly(function, group, session, share_out)
+                yield group, result or map_singly(function, group, context, share_out)
 
 
 def is_too_large(source) -> bool:
@@ -155,10 +162,10 @@ def pair(group) -> list[tuple[str, str]]:
     return [(source.name, source.place) for source in group]
 
 
-def map_singly(function, group, session, share_out) -> list:
+def map_singly(function, group, context, share_out) -> list:
     """Return the results of sources of which at least one ends its process, by a task for each."""
     items = [pair([source]) for source in group]
-    with in_spark(function, items, session, give_up, share_out) as results:
+    with in_spark(function, items, context, give_up, share_out) as results:
         return [result for (result,) in results]
 
 
@@ -169,11 +176,11 @@ def give_up(item, error) -> list[SignalError]:
     return [SignalError(reason)]
 
 
-def share_out_contents(session, payload, items) -> list[tuple]:
+def share_out_contents(context, payload, items) -> list[tuple]:
     """Call a function on the workers for recordings that Spark reads; see `share_out_items`."""
     places = [escape(place) for item in items for _, place in item]
     work, found, failed = partial(carry_out_contents, payload), {}, None
-    for read, outcome in read_contents(session, places).mapPartitions(work).collect():
+    for read, outcome in read_contents(context, places).mapPartitions(work).collect():
         results, *failure = pickle.loads(outcome)
         if results is None:
             failed = None, *failure
@@ -184,7 +191,7 @@ def share_out_contents(session, payload, items) -> list[tuple]:
     return [failed or ([found.get(place, empty) for _, place in item], None, "") for item in items]
 
 
-def read_contents(session, places):
+def read_contents(context, places):
     """Return an RDD of the addresses and contents of recordings.
 
     The contents go to Python as they are: to pickle them, as the `rdd` of a frame does, would take
@@ -193,12 +200,12 @@ def read_contents(session, places):
     from pyspark import RDD
     from pyspark.serializers import NoOpSerializer, PairDeserializer, UTF8Deserializer
 
-    frame = session.read.format("binaryFile").load(places).selectExpr("path _1", "content _2")
-    encoders = session.sparkContext._jvm.org.apache.spark.sql.Encoders
+    frame = read_files(context).load(places).selectExpr("path _1", "content _2")
+    encoders = context._jvm.org.apache.spark.sql.Encoders
     pair = encoders.tuple(encoders.STRING(), encoders.BINARY())
     pairs = getattr(frame._jdf, "as")(pair).toJavaRDD()
     deserializer = PairDeserializer(UTF8Deserializer(), NoOpSerializer())
-    return RDD(pairs, session.sparkContext, deserializer)
+    return RDD(pairs, context, deserializer)
 
 
 def escape(address) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from utility.errors import DataError, SpeechEmotionError, UsageError, quote
 from utility.functions import is_address
-from utility.spark.session import describe
+from utility.spark.context import describe
 
 ABOUT_NAME = "_about.json"
 PART = re.compile(r"part-(\d+)\.jsonl")
@@ -24,8 +24,7 @@ class ResultsFolder:
 
     Parameters
     ----------
-    session : pyspark.sql.SparkSession
-        Any session.
+    context : pyspark.SparkContext
     place : path-like or str
         The path or address of the folder, which is made if it is not there.
     about : dict of str to str
@@ -37,8 +36,7 @@ class ResultsFolder:
         If the folder holds anything else, or cannot be written to.
     """
 
-    def __init__(self, session, place, about):
-        context = session.sparkContext
+    def __init__(self, context, place, about):
         self.place, self.jvm = str(place), context._jvm
         address = self.place if is_address(place) else f"file://{Path(place).absolute()}"
         try:

@@ -9,14 +9,15 @@ from unittest import mock
 
 import numpy as np
 from hyperopt import JOB_STATE_DONE, JOB_STATE_ERROR, SparkTrials, fmin
+from pyspark.sql import SparkSession
 
 from utility.errors import SpeechEmotionError
 from utility.evaluation.experiment import try_hyperparameters
 from utility.evaluation.fold import import_tensorflow
 from utility.evaluation.run import Workers, tell
 from utility.processes.worker import use_one_thread
+from utility.spark.context import ATTEMPTS, open_context
 from utility.spark.mapping import function_sent, in_spark, leave_out, load_function
-from utility.spark.session import ATTEMPTS, open_session
 
 ALL_DIED = (
     "every trial died, perhaps because memory ran out; give each worker of Spark more, or fewer "
@@ -26,15 +27,15 @@ ALL_DIED = (
 
 @contextlib.contextmanager
 def open_workers(master):
-    """Yield the `Workers` of a session with a master; see `utility.spark.session.open_session`."""
-    with open_session(master) as session:
-        in_workers = partial(in_spark, session=session, give_up=leave_out)
-        search = partial(search_on_spark, session=session)
-        yield Workers(session.sparkContext.defaultParallelism, in_workers, search)
+    """Yield the `Workers` of a context with a master; see `utility.spark.context.open_context`."""
+    with open_context(master) as context:
+        in_workers = partial(in_spark, context=context, give_up=leave_out)
+        search = partial(search_on_spark, context=context)
+        yield Workers(context.defaultParallelism, in_workers, search)
 
 
 def search_on_spark(
-    experiment, function, space, suggest, max_evals, list_kept, keep, *, session
+    experiment, function, space, suggest, max_evals, list_kept, keep, *, context
 ) -> None:
     """Make as many trials at a time as there are workers; see `search_in_turn` for the others.
 
@@ -44,8 +45,8 @@ def search_on_spark(
     """
     logging.getLogger("hyperopt-spark").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "Spark session is not provided", UserWarning)
-    context, make_trial = session.sparkContext, partial(try_hyperparameters, experiment)
-    trials = SparkTrials(context.defaultParallelism, spark_session=session)
+    make_trial = partial(try_hyperparameters, experiment)
+    trials = SparkTrials(context.defaultParallelism, spark_session=SparkSession(context))
     trials.insert_trial_docs(list_kept())
     trials.refresh()
 

@@ -1,4 +1,4 @@
-"""A session of Apache Spark: started by its master's address, with this program on its workers."""
+"""Spark's context: started by its master's address, with this program on its workers."""
 
 import contextlib
 import importlib
@@ -15,6 +15,7 @@ import zipfile
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 
 from utility.command_line import display_path, native_stderr_silenced
 from utility.errors import SpeechEmotionError, UsageError, quote
@@ -27,6 +28,10 @@ ATTEMPTS = 4
 STOPPED = (
     "Spark has stopped, perhaps because memory ran out; give it more by spark.driver.memory, or "
     "look at the log of its master"
+)
+UNSTARTED = (
+    "--spark {}: Spark cannot be started; check the address, which is like local[2] or "
+    "spark://host:7077, and that Java is 17 or later"
 )
 # What the user sets otherwise is kept, see `list_own_settings`.
 SETTINGS = {
@@ -55,8 +60,8 @@ LOCAL = re.compile(r"local(?:\[(\d+|\*)\])?")
 
 
 @contextlib.contextmanager
-def open_session(master):
-    """Yield a session whose workers have this program.
+def open_context(master):
+    """Yield a context whose workers have this program.
 
     Parameters
     ----------
@@ -66,7 +71,7 @@ def open_session(master):
 
     Returns
     -------
-    context manager of pyspark.sql.SparkSession
+    context manager of pyspark.SparkContext
 
     Raises
     ------
@@ -75,8 +80,7 @@ def open_session(master):
         program.
     """
     check_installed()
-    from pyspark import SparkConf
-    from pyspark.sql import SparkSession
+    from pyspark import SparkConf, SparkContext
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # What the connection to Java logs is told by an error.
@@ -89,30 +93,36 @@ def open_session(master):
     try:
         # Spark writes its log to the stderr of this moment.
         with native_stderr_silenced():
-            session = SparkSession.builder.config(conf=conf).getOrCreate()
+            context = SparkContext.getOrCreate(conf)
     except Exception as error:  # of Java, of the network, of the address
-        raise UsageError(
-            f"--spark {master}: Spark cannot be started; check the address, which is like local[2] "
-            "or spark://host:7077, and that Java is 17 or later"
-        ) from error
+        raise UsageError(UNSTARTED.format(master)) from error
     signal.signal(signal.SIGINT, handler)  # Spark has its own
     # It would print a traceback if Java ends.
-    session.sparkContext._accumulatorServer.handle_error = lambda *_: None
-    # As long as there is a session, a worker may join it.
+    context._accumulatorServer.handle_error = lambda *_: None
+    # As long as there is a context, a worker may join it.
     with temporary_path(tempfile.gettempdir()) as folder:
         folder.mkdir()
-        session.sparkContext.addPyFile(str(zip_program(folder / "utility.zip")))
+        stopped = UsageError(UNSTARTED.format(master))  # by a master that does not answer
         try:
-            check_workers(session)
-            yield session
+            context.addPyFile(str(zip_program(folder / "utility.zip")))
+            check_workers(context)
+            stopped = SpeechEmotionError(STOPPED)
+            yield context
         except Exception as error:
-            if has_stopped(session.sparkContext) and not isinstance(error, SpeechEmotionError):
-                raise SpeechEmotionError(STOPPED) from error
+            if has_stopped(context) and not isinstance(error, SpeechEmotionError):
+                raise stopped from error
             raise
         finally:
             with contextlib.suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of Java that has ended
-                session.stop()
+                stop(context)
+
+
+def stop(context) -> None:
+    """Stop Spark, without the second that its server of accumulators, which nothing uses, waits."""
+    server, context._accumulatorServer = context._accumulatorServer, None
+    Thread(target=server.shutdown, daemon=True).start()
+    context.stop()
 
 
 def check_installed() -> None:
@@ -151,16 +161,19 @@ def list_own_settings() -> set[str]:
     return names
 
 
-def check_workers(session) -> None:
+def check_workers(context) -> None:
     """Raise a `UsageError` if a worker cannot import what this program needs.
 
-    Another error, such as a death, would also be that of the first task, which tells it better.
+    Another error, such as a death, would also be that of the first task, which tells it better,
+    unless Spark has stopped.
     """
     try:
-        session.sparkContext.parallelize([0], 1).foreach(import_packages)
+        context.parallelize([0], 1).foreach(import_packages)
     except Exception as error:
         if problem := find_setup_problem(error):
             raise UsageError(problem) from error
+        if has_stopped(context):
+            raise
 
 
 def import_packages(_) -> None:

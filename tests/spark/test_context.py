@@ -1,4 +1,4 @@
-"""Sessions of Spark: what they need, what they are called, and what they leave."""
+"""Spark's context: what it needs, what it is called, and what it leaves."""
 
 import os
 import signal
@@ -8,12 +8,12 @@ import pytest
 
 from made import DEMO
 from utility.errors import UsageError
-from utility.spark import session as sessions
-from utility.spark.session import (
+from utility.spark import context as contexts
+from utility.spark.context import (
     count_attempts,
     find_setup_problem,
     list_own_settings,
-    open_session,
+    open_context,
     zip_program,
 )
 
@@ -22,7 +22,7 @@ def test_without_java_the_user_is_told_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(UsageError, match="Java is not installed; install Java 17"):
-        sessions.check_installed()
+        contexts.check_installed()
 
 
 def test_java_may_be_named_by_java_home(monkeypatch, tmp_path):
@@ -30,15 +30,15 @@ def test_java_may_be_named_by_java_home(monkeypatch, tmp_path):
     (tmp_path / "bin" / "java").touch(mode=0o755)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    monkeypatch.setattr(sessions, "find_spec", lambda name: name)
-    sessions.check_installed()
+    monkeypatch.setattr(contexts, "find_spec", lambda name: name)
+    contexts.check_installed()
 
 
 def test_without_pyspark_the_user_is_told_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(sessions.shutil, "which", lambda *_, **__: "java")
-    monkeypatch.setattr(sessions, "find_spec", lambda name: None)
+    monkeypatch.setattr(contexts.shutil, "which", lambda *_, **__: "java")
+    monkeypatch.setattr(contexts, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"install it with: .* -r .*requirements-spark\.txt$"):
-        sessions.check_installed()
+        contexts.check_installed()
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_a_python_that_lacks_packages_is_one_line_before_anything_else(
 def test_what_the_user_sets_goes_before_what_the_program_does(run_command, tmp_path, monkeypatch):
     (tmp_path / "spark-defaults.conf").write_text("spark.driver.memory 1500m\n")
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
-    code = "from utility.spark.session import open_session\n"
-    code += "with open_session('local[1]') as session:\n"
-    code += "    print(session.sparkContext.getConf().get('spark.driver.memory'))"
+    code = "from utility.spark.context import open_context\n"
+    code += "with open_context('local[1]') as context:\n"
+    code += "    print(context.getConf().get('spark.driver.memory'))"
     assert run_command("-c", code).stdout == "1500m\n"
 
 
@@ -137,10 +137,10 @@ def test_a_master_that_does_not_answer_is_one_line_before_anything_else(master, 
 
 
 @pytest.mark.spark
-def test_a_session_is_of_this_machine_alone_and_leaves_signals_as_they_were():
+def test_a_context_is_of_this_machine_alone_and_leaves_signals_as_they_were():
     before = signal.getsignal(signal.SIGINT)
-    with open_session("local[1]") as session:
-        conf = session.sparkContext.getConf()
+    with open_context("local[1]") as context:
+        conf = context.getConf()
         assert conf.get("spark.driver.bindAddress") == "127.0.0.1"
         assert conf.get("spark.ui.enabled") == "false"
         assert os.environ["PYSPARK_PYTHON"] == sys.executable
