@@ -188,16 +188,19 @@ def power_and_correlation(
     """
     power = np.empty((len(frames), fft_length // 2 + 1))
     correlation = np.empty((len(frames), lag_count))
+    # Filled again and again, since new arrays would have to be fetched into the cache.
     padded = np.zeros((min(SPECTRUM_FRAMES, len(frames)), fft_length))
+    spectra = np.empty((len(padded), power.shape[1]), complex)
+    curves = np.empty_like(padded)
     for start in range(0, len(frames), SPECTRUM_FRAMES):
         some = slice(start, start + SPECTRUM_FRAMES)
-        block = padded[: len(frames[some])]
+        block, spectrum, curve = (array[: len(frames[some])] for array in (padded, spectra, curves))
         np.multiply(frames[some], window, out=block[:, : frames.shape[1]])
-        spectrum = np.fft.rfft(block)
+        np.fft.rfft(block, out=spectrum)
         spectrum *= spectrum.conj()
         power[some] = spectrum.real
         spectrum[:, :lowest_bin] = 0
-        correlation[some] = np.fft.irfft(spectrum)[:, :lag_count]
+        correlation[some] = np.fft.irfft(spectrum, out=curve)[:, :lag_count]
     return power, correlation
 
 
