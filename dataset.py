@@ -166,6 +166,7 @@ def extract(arguments, note):
     Return the path that its pickles' paths begin with, and the corpus. `note` takes messages.
     """
     from utility.parallel import in_processes
+    from utility.processes.worker import use_one_thread
 
     audio, output, processes = arguments.audio, arguments.output, arguments.processes
     check_spark(arguments)
@@ -179,6 +180,7 @@ def extract(arguments, note):
         raise UsageError("--classes: EmoDB has only the seven; omit it")
     check_room((output or ROOT).resolve(), LEAST_ROOM_BYTES)  # not after an hour
     audio = choose_audio(arguments)
+    use_one_thread()  # of this process, too: matrix products are small, so more would only wait
     if not arguments.spark:
         return extract_from(audio, arguments, note, partial(in_processes, processes=processes))
     from utility.spark.extraction import extraction_in_spark
