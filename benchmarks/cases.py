@@ -225,7 +225,8 @@ def measure_growth(audio) -> list[Row]:
         made = 0
         for count in CLIP_COUNTS:
             for number in range(made, count):
-                (Path(scratch) / f"{number}.wav").symlink_to(DEMO)
+                # A copy, since links to one recording would be predicted once.
+                shutil.copyfile(DEMO, Path(scratch) / f"{number}.wav")
             made = count
             cost = median_cost("predict.py", "--json", scratch, often=count <= 1000)
             case = f"predict.py, {count} clip{'s' * (count > 1)}"
