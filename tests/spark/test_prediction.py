@@ -153,8 +153,20 @@ def test_a_recording_that_always_ends_its_process_is_one_error_of_fifty(run_comm
         env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
     )
     assert "predicted: 50, before: 0, errors: 1;" in done.stdout, done.stderr
+    assert f"predict.py: {voices / 'deadly.wav'}: the process that read it died" in done.stderr
     assert done.returncode == 1
     rows = {row["path"]: row for row in map(json.loads, read_parts(results))}
     assert "died 4 times" in rows.pop(str(voices / "deadly.wav"))["error"]
     assert len(rows) == 49
     assert {row["label"] for row in rows.values()} == {"neutral"}
+
+
+def test_a_start_that_finds_nothing_makes_no_folder_of_results(run_command, tmp_path):
+    place = f"file:{tmp_path}/nosuch"
+    options = "--spark", "local[1]", "--output", tmp_path / "results"
+    done = run_command("predict.py", *options, place)
+    assert done.returncode == 1
+    assert done.stdout.startswith("predicted: 0, before: 0, errors: 1;")
+    assert done.stderr.startswith(f"predict.py: {place}: cannot be searched (")
+    assert done.stderr.endswith("; check it, or leave it out\n")
+    assert not (tmp_path / "results").exists()

@@ -1,6 +1,7 @@
 """The recordings that a command line names: files, folders, pipes and standard input."""
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -75,7 +76,8 @@ def find_recordings(paths, frames=False) -> Search:
 def report_search(search) -> None:
     """Print a line for each folder that cannot be read, and a note about other files."""
     for error in search.errors:
-        reason = f"cannot be searched ({error.strerror}); check its permissions, or leave it out"
+        remedy = "its permissions" if error.errno in (errno.EACCES, errno.EPERM) else "it"
+        reason = f"cannot be searched ({error.strerror}); check {remedy}, or leave it out"
         print_message(PROGRAM, f"{error.filename}: {reason}")
     if search.others:
         first, count = next(iter(search.others)).name, len(search.others)

@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from utility.audio.recording import Channel
+from utility.command_line import print_message
 from utility.errors import SignalError
 from utility.functions import is_address
 from utility.globalvars import SHIPPED_WEIGHTS, VERSION
 from utility.prediction.output import format_json, format_json_error
-from utility.prediction.recordings import report_search
+from utility.prediction.recordings import PROGRAM, report_search
 from utility.spark.context import open_context
 from utility.spark.recordings import find_sources, map_sources
 from utility.spark.results import ResultsFolder
@@ -54,6 +55,8 @@ def predict_in_spark(master, paths, output, predict, about, *, channel=None, det
     with open_context(master) as context:
         sources, search = find_sources(context, paths)
         report_search(search)
+        if not sources:
+            return 0, 0, len(search.errors)  # and the folder of results stays as it was
         folder = ResultsFolder(context, output, about)
         done = dict(folder.read_rows())
         missing = [source for source in sources if source.name not in done]
@@ -66,6 +69,8 @@ def predict_in_spark(master, paths, output, predict, about, *, channel=None, det
                 for source, result in zip(group, results, strict=True):
                     if isinstance(result, SignalError):
                         errors += 1
+                        progress.clear()
+                        print_message(PROGRAM, f"{source.name}: {result}")
                         result = format_json_error(source.name, result)
                     texts.append(result)
                 progress.update(len(group))
