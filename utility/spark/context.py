@@ -119,7 +119,7 @@ def open_context(master):
 
 
 def stop(context) -> None:
-    """Stop Spark, without the second that its server of accumulators, which nothing uses, waits."""
+    """Stop Spark without waiting a second for its server of accumulators, which nothing uses."""
     server, context._accumulatorServer = context._accumulatorServer, None
     Thread(target=server.shutdown, daemon=True).start()
     context.stop()

@@ -9,7 +9,6 @@ from unittest import mock
 
 import numpy as np
 from hyperopt import JOB_STATE_DONE, JOB_STATE_ERROR, SparkTrials, fmin
-from pyspark.sql import SparkSession
 
 from utility.errors import SpeechEmotionError
 from utility.evaluation.experiment import try_hyperparameters
@@ -43,6 +42,8 @@ def search_on_spark(
     whose predecessors are done, so that a search that is stopped continues as it would have gone
     on.
     """
+    from pyspark.sql import SparkSession
+
     logging.getLogger("hyperopt-spark").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "Spark session is not provided", UserWarning)
     make_trial = partial(try_hyperparameters, experiment)
